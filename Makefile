@@ -1,0 +1,130 @@
+# Every target sets up what it needs; `make` alone lists them.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-builtin-rules
+.NOTPARALLEL:
+
+VENV ?= .venv
+PY := $(VENV)/bin/python
+PYTEST := $(PY) -m pytest
+PROVIDER ?= local
+IMAGE ?= pyscheduler:dev
+PYTHON_IMAGE ?= python:3.13-slim
+CODE := pyscheduler plugins tests benchmarks
+WORKERS ?= auto
+PROJECTS := pyproject.toml $(wildcard plugins/*/pyproject.toml)
+
+# The first interpreter that is new enough; PYTHON=... chooses another one.
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+
+# An environment whose interpreter has gone (an upgrade took it) is made again.
+ifneq ($(wildcard $(VENV)/pyvenv.cfg),)
+  $(shell $(PY) -c pass 2>/dev/null || rm -rf $(VENV))
+endif
+
+# $(call step,what) prints a heading with the seconds since the outermost make began.
+ifndef BEGAN
+  BEGAN := $(shell date +%s)
+  export BEGAN
+endif
+step = @printf '\n\033[1m== %s\033[0m (%d s)\n' '$(1)' "$$(( $$(date +%s) - $(BEGAN) ))"
+
+.PHONY: help
+help: ## list the targets
+	@awk 'BEGIN {FS = ":.*## "} \
+	  /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: python-found
+python-found:
+	@if [ -z "$(PYTHON)" ]; then \
+	  echo "error: no Python 3.11 or newer found: install one, or name it with make PYTHON=/path/to/python3" >&2; \
+	  exit 1; \
+	elif ! $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	  echo "error: PYTHON=$(PYTHON) is not Python 3.11 or newer" >&2; exit 1; \
+	fi
+
+$(VENV)/bin/python: | python-found
+	@echo "making $(VENV) with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+	  echo "error: $(PYTHON) cannot make virtual environments: install its venv module (Debian: python3-venv)" >&2; exit 1; }
+
+# The stamps are older than pyproject.toml after it has changed: the environment is then updated.
+$(VENV)/.demo: pyproject.toml | $(VENV)/bin/python
+	@echo "installing pyscheduler for the demo into $(VENV)"
+	@$(PY) -m pip install --quiet --disable-pip-version-check -e '.[demo,fast]'
+	@touch $@
+
+$(VENV)/.dev: $(PROJECTS) | $(VENV)/bin/python
+	@echo "installing pyscheduler and the development tools into $(VENV)"
+	@$(PY) -m pip install --quiet --disable-pip-version-check -e '.[demo,fast,dev]' \
+	  $(patsubst %/pyproject.toml,-e ./%,$(wildcard plugins/*/pyproject.toml))
+	@touch $@ $(VENV)/.demo
+
+##@ to see it
+
+.PHONY: demo
+demo: $(VENV)/.demo ## an embedded cluster and the scheduler at work; SERVE=1 stays up for kubectl
+	@$(PY) -m pyscheduler demo $(if $(filter-out 0,$(SERVE)),--serve)
+
+##@ to check it
+
+.PHONY: test
+test: lint test-unit test-contract ## everything: lint, types, layers, unit to end-to-end tests
+	$(call step,end-to-end tests on the real control plane)
+	@$(MAKE) --no-print-directory e2e PROVIDER=local
+	$(call step,all of it passed)
+
+.PHONY: lint
+lint: $(VENV)/.dev ## ruff, mypy and the layers
+	$(call step,ruff)
+	@$(VENV)/bin/ruff check $(wildcard $(CODE))
+	@$(VENV)/bin/ruff format --check $(wildcard $(CODE))
+	$(call step,mypy)
+	@$(VENV)/bin/mypy --strict $(wildcard $(CODE))
+	$(call step,layers)
+	@$(VENV)/bin/lint-imports
+
+.PHONY: format
+format: $(VENV)/.dev ## put the code into the shape that lint asks for
+	@$(VENV)/bin/ruff check --fix $(wildcard $(CODE))
+	@$(VENV)/bin/ruff format $(wildcard $(CODE))
+
+.PHONY: test-unit
+test-unit: $(VENV)/.dev ## unit, property, architecture and component tests, and those of the plugins
+	$(call step,unit to component tests)
+	@$(PYTEST) -n $(WORKERS) -q $(wildcard tests/architecture tests/unit tests/properties tests/parity \
+	  tests/component plugins/*/tests)
+
+.PHONY: test-contract
+test-contract: $(VENV)/.dev ## one suite on the embedded and on the real API server
+	$(call step,contract tests)
+	@$(PYTEST) -q tests/contract
+
+.PHONY: e2e
+e2e: $(VENV)/.dev ## end-to-end tests; PROVIDER=local (the default), kind or existing
+	@$(PYTEST) -q tests/e2e --provider=$(PROVIDER)
+
+##@ to measure it
+
+.PHONY: bench-basic
+bench-basic: $(VENV)/.dev ## beside kube-scheduler on one control plane: pods/s, CPU, memory
+	@$(PY) -m benchmarks.basic $(ARGS)
+
+.PHONY: bench-embedded
+bench-embedded: $(VENV)/.dev ## the embedded cluster: 5,000 nodes, 10,000 pods
+	@$(PY) -m benchmarks.embedded $(ARGS)
+
+##@ to ship it, and to tidy up
+
+.PHONY: image
+image: ## the container image; PYTHON_IMAGE and IMAGE may be set
+	docker build --build-arg PYTHON_IMAGE=$(PYTHON_IMAGE) -t $(IMAGE) .
+
+.PHONY: clean
+clean: ## environments, caches and build products (not the control plane's binaries)
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache \
+	  build dist *.egg-info .e2e bench-results
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
