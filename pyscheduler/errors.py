@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 
 class PySchedulerError(Exception):
-    """What the user can act on; the message is one line (or one per problem) without a traceback."""
+    """What the user can act on; the message says it without a traceback."""
 
 
 class CredentialsError(PySchedulerError):
