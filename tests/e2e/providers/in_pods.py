@@ -1,0 +1,110 @@
+"""What the providers have in common whose scheduler runs in pods of the cluster itself.
+
+`kind` and `existing` deploy alike: the manifests are applied, the Deployment's rollout is awaited,
+and a replica is a pod, met through the API server's proxy and `kubectl logs`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+
+from tests.controlplane.api_client import Manifest
+from tests.e2e.providers.base import (
+    DEPLOYMENT,
+    LEASE,
+    KubectlError,
+    Provider,
+    Release,
+    Replica,
+    eventually,
+)
+
+#: The pods of the Deployment in `manifests/`.
+SCHEDULER_PODS = "app.kubernetes.io/component=scheduler"
+
+#: Where `manifests/` lets the scheduler serve /metrics and the probes.
+PORT = 10259
+
+
+class PodReplica(Replica):
+    """A scheduler in a pod."""
+
+    def __init__(self, provider: Provider, pod: Manifest) -> None:
+        self._provider = provider
+        self.name = str(pod["metadata"]["name"])
+        self.node_name = str(pod["spec"]["nodeName"])
+
+    @property
+    def path(self) -> str:
+        """The pod's path in the API."""
+        return f"/api/v1/namespaces/{self._provider.namespace}/pods/{self.name}"
+
+    async def metrics(self) -> str:
+        proxy = f"/api/v1/namespaces/{self._provider.namespace}/pods/{self.name}:{PORT}/proxy"
+        return await self._provider.api.text("GET", f"{proxy}/metrics")
+
+    async def log(self) -> str:
+        arguments = ("-n", self._provider.namespace, "logs", self.name)
+        earlier = ""
+        with contextlib.suppress(KubectlError):  # there was no earlier life
+            earlier = await self._provider.kubectl(*arguments, "--previous")
+        return earlier + await self._provider.kubectl(*arguments)
+
+    async def kill(self) -> None:
+        """The pod is gone from the API at once; its kubelet grants the process two seconds.
+
+        A provider that reaches the node's processes does better.
+        """
+        await self._provider.api.delete(self.path, grace_period_s=0)
+
+
+class InPodsProvider(Provider):
+    """Deploys the manifests into the cluster."""
+
+    async def deploy(self, release: Release = Release()) -> None:  # noqa: B008 - frozen
+        await self.apply(await self.render(release))
+        try:
+            await self.rollout_done()
+        except KubectlError as error:
+            raise AssertionError(f"{error}\n{await self.describe()}") from error
+
+    async def undeploy(self) -> None:
+        deployment = f"/apis/apps/v1/namespaces/{self.namespace}/deployments/{DEPLOYMENT}"
+        await self.api.delete(deployment)
+
+        async def no_pods() -> bool:
+            return not await self._scheduler_pods()
+
+        await eventually(no_pods, what="the scheduler's pods to end", timeout_s=90)
+        leases = f"/apis/coordination.k8s.io/v1/namespaces/{self.namespace}/leases"
+        await self.api.delete(f"{leases}/{LEASE}")
+
+    async def replicas(self) -> Sequence[Replica]:
+        return [
+            self.replica(pod)
+            for pod in await self._scheduler_pods()
+            if pod["status"].get("phase") == "Running"
+            and "deletionTimestamp" not in pod["metadata"]
+        ]
+
+    def replica(self, pod: Manifest) -> Replica:
+        """Returns the replica that runs in a pod."""
+        return PodReplica(self, pod)
+
+    async def describe(self) -> str:
+        """Returns what kubectl knows of the scheduler's pods: for the message of a failure."""
+        arguments = (
+            ("describe", "pods", "-l", SCHEDULER_PODS),
+            ("logs", "-l", SCHEDULER_PODS, "--tail=50", "--prefix"),
+        )
+        answers = await asyncio.gather(
+            *(self.kubectl("-n", self.namespace, *each) for each in arguments),
+            return_exceptions=True,
+        )
+        return "\n".join(map(str, answers))
+
+    async def _scheduler_pods(self) -> list[Manifest]:
+        path = f"/api/v1/namespaces/{self.namespace}/pods"
+        return await self.api.list(path, label_selector=SCHEDULER_PODS)
