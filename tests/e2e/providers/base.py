@@ -30,8 +30,30 @@ import yaml
 
 from tests.controlplane.api_client import ApiClient, ApiError, Manifest
 from tests.controlplane.audit import AuditLog
-from tests.controlplane.kubectl import run_kubectl
+from tests.controlplane.kubectl import KubectlError, run_kubectl
 from tests.controlplane.waiting import eventually
+
+__all__ = [
+    "CONFIG_KEY",
+    "DEPLOYMENT",
+    "LEASE",
+    "MANIFESTS",
+    "NAMESPACE",
+    "REPOSITORY",
+    "SCHEDULER_NAME",
+    "ApiClient",
+    "ApiError",
+    "AuditLog",
+    "Capability",
+    "KubectlError",
+    "Manifest",
+    "NotSupportedError",
+    "Provider",
+    "Release",
+    "Replica",
+    "eventually",
+    "running",
+]
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 MANIFESTS = REPOSITORY / "manifests"
