@@ -85,7 +85,7 @@ lint: $(VENV)/.dev ## ruff, mypy and the layers
 	$(call step,mypy)
 	@$(VENV)/bin/mypy --strict $(wildcard $(CODE))
 	$(call step,layers)
-	@$(VENV)/bin/lint-imports
+	@$(VENV)/bin/lint-imports --no-logo
 
 .PHONY: format
 format: $(VENV)/.dev ## put the code into the shape that lint asks for

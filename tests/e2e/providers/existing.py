@@ -29,7 +29,7 @@ from tests.e2e.providers.base import (
 from tests.e2e.providers.in_pods import InPodsProvider
 
 
-class UnsuitableCluster(Exception):
+class UnsuitableClusterError(Exception):
     """The suite cannot, or must not, run on the cluster it was given."""
 
 
@@ -46,7 +46,9 @@ class ExistingProvider(InPodsProvider):
     def __init__(self) -> None:
         image = os.environ.get("PYSCHEDULER_IMAGE")
         if not image:
-            raise UnsuitableCluster("PYSCHEDULER_IMAGE must name an image that the cluster can run")
+            raise UnsuitableClusterError(
+                "PYSCHEDULER_IMAGE must name an image that the cluster can run"
+            )
         self.workload_image = image
         default = Path.home() / ".kube" / "config"
         self._kubeconfig = Path(os.environ.get("KUBECONFIG") or default)
@@ -60,7 +62,7 @@ class ExistingProvider(InPodsProvider):
         self.api = await self._open.enter_async_context(ApiClient.connect(self.kubeconfig))
         deployments = f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments"
         if await self._exists(f"{deployments}/{DEPLOYMENT}"):
-            raise UnsuitableCluster(
+            raise UnsuitableClusterError(
                 f"the cluster runs a scheduler named {SCHEDULER_NAME} already, "
                 f"deployment {NAMESPACE}/{DEPLOYMENT}: it would take the tests' pods"
             )

@@ -1,4 +1,4 @@
-"""A kind cluster of our own: made from `kind-config.yaml`, served with our image, deleted at the end.
+"""A kind cluster of our own: made from `kind-config.yaml`, given our image, deleted at the end.
 
 All it knows is `docker`, `kind` and `kubectl` on the PATH and four variables:
 
