@@ -6,9 +6,9 @@ with the plain `go` command: about ten minutes once per machine on two cores, no
 `python -m tests.controlplane.build` builds everything ahead.
 
 What is built is pinned by `modules/*/go.mod` and `go.sum`: three modules, because their
-dependencies disagree. `k8s.io/kubernetes` requires its staging modules at v0.0.0 and replaces them by paths
-inside itself, hence the 33 replacements in that go.mod. Flags are what a Go build cache is keyed
-by: they stay as plain as they are so that other builds of the same modules can share it.
+dependencies disagree. `k8s.io/kubernetes` requires its staging modules at v0.0.0 and replaces them
+by paths inside itself, hence the 33 replacements in that go.mod. Flags are what a Go build cache is
+keyed by: they stay as plain as they are so that other builds of the same modules can share it.
 
 The cache folder is `$PYSCHEDULER_CACHE/controlplane/<release>`, by default below
 `$XDG_CACHE_HOME/pyscheduler` or `~/.cache/pyscheduler`.
