@@ -375,6 +375,9 @@ class PodStatus(KubeStruct, frozen=True):
     container_statuses: tuple[ContainerStatus, ...] = ()
     init_container_statuses: tuple[ContainerStatus, ...] = ()
     resource_claim_statuses: tuple[PodResourceClaimStatus, ...] = ()
+    #: Pod-level: what the kubelet actuated and allocated.
+    resources: ResourceRequirements | None = None
+    allocated_resources: StringMap = EMPTY
     start_time: str | None = None
     reason: str = ""
     observed_generation: int = 0

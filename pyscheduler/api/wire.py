@@ -124,6 +124,8 @@ class PodStatusWire(_Wire):
     container_statuses: tuple[ContainerStatus, ...] = ()
     init_container_statuses: tuple[ContainerStatus, ...] = ()
     resource_claim_statuses: tuple[PodResourceClaimStatus, ...] = ()
+    resources: msgspec.Raw = NO_RAW
+    allocated_resources: msgspec.Raw = NO_RAW
     start_time: str | None = None
     reason: str = ""
     observed_generation: int = 0
@@ -296,6 +298,8 @@ class PodBuilder:
             self._statuses.share(wire.container_statuses),
             self._statuses.share(wire.init_container_statuses),
             wire.resource_claim_statuses,
+            self._resources(wire.resources),
+            self._map(wire.allocated_resources),
             _opt(wire.start_time),
             wire.reason,
             wire.observed_generation,
