@@ -115,14 +115,33 @@ class PodSpecWire(_Wire):
     active_deadline_seconds: int | None = None
 
 
+class PodConditionWire(_Wire):
+    """A pod's condition; its own struct because its texts repeat and are shared."""
+
+    type: str
+    status: str
+    reason: str = ""
+    message: str = ""
+    last_transition_time: str | None = None
+    observed_generation: int = 0
+
+
+class ContainerStatusWire(_Wire):
+    """A container's status with its resources left as bytes."""
+
+    name: str
+    resources: msgspec.Raw = NO_RAW
+    allocated_resources: msgspec.Raw = NO_RAW
+
+
 class PodStatusWire(_Wire):
     """`status` of a pod."""
 
     phase: str = ""
     nominated_node_name: str = ""
-    conditions: tuple[PodCondition, ...] = ()
-    container_statuses: tuple[ContainerStatus, ...] = ()
-    init_container_statuses: tuple[ContainerStatus, ...] = ()
+    conditions: tuple[PodConditionWire, ...] = ()
+    container_statuses: tuple[ContainerStatusWire, ...] = ()
+    init_container_statuses: tuple[ContainerStatusWire, ...] = ()
     resource_claim_statuses: tuple[PodResourceClaimStatus, ...] = ()
     resources: msgspec.Raw = NO_RAW
     allocated_resources: msgspec.Raw = NO_RAW
@@ -236,8 +255,6 @@ class PodBuilder:
         self._spread = _Field(interner, "spread", tuple[TopologySpreadConstraint, ...], spread)
         resources: ResourceRequirements | None = None
         self._resources = _Field(interner, "resources", ResourceRequirements | None, resources)
-        condition: PodCondition | None = None
-        self._condition = _Field(interner, "pod conditions", PodCondition, condition)
         statuses: tuple[ContainerStatus, ...] = ()
         self._statuses = _Field(interner, "statuses", tuple[ContainerStatus, ...], statuses)
 
@@ -290,13 +307,24 @@ class PodBuilder:
         )
 
     def _build_status(self, wire: PodStatusWire) -> PodStatus:
-        share = self._condition.share
         return PodStatus(
             intern(wire.phase),
             intern(wire.nominated_node_name),
-            tuple([share(c) for c in wire.conditions]),  # type: ignore[misc]  # None is the default only
-            self._statuses.share(wire.container_statuses),
-            self._statuses.share(wire.init_container_statuses),
+            tuple(
+                [
+                    PodCondition(
+                        intern(c.type),
+                        intern(c.status),
+                        intern(c.reason),
+                        c.message,
+                        _opt(c.last_transition_time),
+                        c.observed_generation,
+                    )
+                    for c in wire.conditions
+                ]
+            ),
+            self._build_statuses(wire.container_statuses),
+            self._build_statuses(wire.init_container_statuses),
             wire.resource_claim_statuses,
             self._resources(wire.resources),
             self._map(wire.allocated_resources),
@@ -304,6 +332,21 @@ class PodBuilder:
             wire.reason,
             wire.observed_generation,
         )
+
+    def _build_statuses(
+        self, wires: tuple[ContainerStatusWire, ...]
+    ) -> tuple[ContainerStatus, ...]:
+        if not wires:
+            return ()
+        statuses = tuple(
+            [
+                ContainerStatus(
+                    intern(w.name), self._resources(w.resources), self._map(w.allocated_resources)
+                )
+                for w in wires
+            ]
+        )
+        return self._statuses.share(statuses)
 
 
 class NodeBuilder:
