@@ -71,7 +71,9 @@ class ApiClient:
             client_configuration=configuration,
         )
         headers = {}
-        if authorization := configuration.get_api_key_with_prefix("authorization"):
+        if authorization := configuration.get_api_key_with_prefix(
+            "BearerToken", alias="authorization"
+        ):
             headers["Authorization"] = authorization
         connector = aiohttp.TCPConnector(limit=0, ssl=_ssl_context(configuration))
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=120)
