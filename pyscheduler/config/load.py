@@ -1,0 +1,175 @@
+"""A configuration file read, checked and resolved, or refused with everything that is wrong in it.
+
+The flow: strict YAML, the models of the file, rules between fields, then each profile's plugins
+against the catalogue. A finding in one stage does not hide those of the next: what the models
+refuse is taken out and the rest is checked all the same.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path as FilePath
+from typing import Final
+
+from pydantic import JsonValue, ValidationError
+
+from pyscheduler.config.configuration import Configuration, PluginCatalogue
+from pyscheduler.config.models import API_VERSION, KIND, KubeSchedulerConfiguration
+from pyscheduler.config.problems import Problems
+from pyscheduler.config.profiles import (
+    UNNAMED,
+    KnownPlugins,
+    check_queue_sort_agreement,
+    resolve_profile,
+)
+from pyscheduler.config.validation import check_fields, warnings_for
+from pyscheduler.config.yaml_tree import Path, YamlProblems, read_yaml
+from pyscheduler.errors import ConfigError
+
+#: What stands in for a required field that is missing, so that the rest can be checked.
+_STAND_INS: Final[dict[str, str]] = {"apiVersion": API_VERSION, "kind": KIND, "name": UNNAMED}
+#: Each round takes out one level of what is wrong; the models are five levels deep.
+_MAX_REPAIR_ROUNDS: Final = 8
+
+
+def load_config(path: FilePath, registry: PluginCatalogue) -> Configuration:
+    """Return the configuration in a file.
+
+    Raises:
+        ConfigError: it cannot be read or used; lists every problem with its field path.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise ConfigError(
+            str(path), [f"cannot be read: {reason[:1].lower()}{reason[1:]}"]
+        ) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(str(path), ["is not UTF-8 text"]) from error
+    return parse_config(text, registry, source=str(path))
+
+
+def parse_config(text: str, registry: PluginCatalogue, *, source: str) -> Configuration:
+    """Return the configuration in a text; `source` is its name in messages.
+
+    Raises:
+        ConfigError: it cannot be used; lists every problem with its field path.
+    """
+    try:
+        tree = read_yaml(text)
+    except YamlProblems as error:
+        raise ConfigError(source, error.problems) from error
+    problems = Problems(tree.line)
+    if not isinstance(tree.value, dict):
+        raise ConfigError(source, [f"expected a {KIND}, got no map of fields"])
+    parsed = _read_models(_without_nulls(tree.value), problems)
+    if parsed is not None:
+        resolved = _resolve(parsed, registry, problems)
+    if problems:
+        raise ConfigError(source, problems.texts)
+    assert parsed is not None
+    return resolved
+
+
+def default_config(
+    registry: PluginCatalogue, *, scheduler_name: str | None = None
+) -> Configuration:
+    """Return the configuration used without a file: one profile with the default plugins.
+
+    Raises:
+        ConfigError: the defaults do not fit the plugins there are.
+    """
+    parsed = KubeSchedulerConfiguration.model_validate(
+        {
+            "apiVersion": API_VERSION,
+            "kind": KIND,
+            "profiles": ({} if scheduler_name is None else {"schedulerName": scheduler_name},),
+        }
+    )
+    problems = Problems()
+    resolved = _resolve(parsed, registry, problems)
+    if problems:
+        raise ConfigError("default configuration", problems.texts)
+    return resolved
+
+
+def _resolve(
+    config: KubeSchedulerConfiguration, registry: PluginCatalogue, problems: Problems
+) -> Configuration:
+    check_fields(config, problems)
+    known = KnownPlugins(registry)
+    profiles = tuple(
+        resolve_profile(
+            profile,
+            known,
+            at=("profiles", index),
+            problems=problems,
+            percentage_of_nodes_to_score=config.percentage_of_nodes_to_score,
+        )
+        for index, profile in enumerate(config.profiles)
+    )
+    if not problems:
+        check_queue_sort_agreement(profiles, problems)
+    return Configuration(
+        profiles=profiles,
+        leader_election=config.leader_election,
+        client_connection=config.client_connection,
+        pod_initial_backoff_s=float(config.pod_initial_backoff_seconds),
+        pod_max_backoff_s=float(config.pod_max_backoff_seconds),
+        source=config,
+        warnings=tuple(warnings_for(config)),
+    )
+
+
+def _read_models(
+    data: dict[str, JsonValue], problems: Problems
+) -> KubeSchedulerConfiguration | None:
+    """Return the models of a file, without what is wrong in it; None when nothing is left.
+
+    The findings of the first round are what the user made; those of later rounds would only be
+    echoes of what was taken out.
+    """
+    for round_number in range(_MAX_REPAIR_ROUNDS):
+        try:
+            # As JSON: there strict models take lists for tuples.
+            return KubeSchedulerConfiguration.model_validate_json(json.dumps(data))
+        except ValidationError as error:
+            if round_number == 0:
+                problems.add_all(error, KubeSchedulerConfiguration)
+            for details in error.errors(include_url=False):
+                _take_out(data, details["loc"], is_missing=details["type"] == "missing")
+    return None
+
+
+def _take_out(data: JsonValue, path: Path, *, is_missing: bool) -> None:
+    """Remove the value at `path`, or put a stand-in where one is required.
+
+    An element of a list is emptied, not removed: the paths of those behind it must stay true.
+    """
+    *parents, last = path
+    for part in parents:
+        if isinstance(data, dict) and isinstance(part, str):
+            data = data.get(part)
+        elif isinstance(data, list) and isinstance(part, int):
+            data = data[part]
+    if isinstance(data, list) and isinstance(last, int):
+        data[last] = {}
+    elif isinstance(data, dict) and isinstance(last, str):
+        if is_missing:
+            data[last] = _STAND_INS.get(last)
+        else:
+            data.pop(last, None)
+
+
+def _without_nulls(value: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    """Return a copy without the fields that are null: those count as not given."""
+    return {key: _cleaned(item) for key, item in value.items() if item is not None}
+
+
+def _cleaned(value: JsonValue) -> JsonValue:
+    if isinstance(value, dict):
+        return _without_nulls(value)
+    if isinstance(value, list):
+        return [_cleaned(item) for item in value]
+    return value

@@ -1,0 +1,174 @@
+"""KubeSchedulerConfiguration v1 as it is written in a file: fields, types, defaults, ranges.
+
+Models are frozen and strict: unknown fields and values of another type are refused. What spans
+several fields is checked in `pyscheduler.config.validation`, so that every problem is found in one
+go; what plugins make of their sets is worked out in `pyscheduler.config.expand`.
+
+Defaults are those of kube-scheduler 1.37, except where ours differ knowingly: the name of the
+Lease and of the default profile (``pyscheduler``), and no client-side rate limit unless one is
+given (API Priority and Fairness is the limiter).
+"""
+
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, PlainSerializer
+from pydantic.alias_generators import to_camel
+
+from pyscheduler.config.durations import format_duration, parse_duration
+
+API_VERSION: Final = "kubescheduler.config.k8s.io/v1"
+KIND: Final = "KubeSchedulerConfiguration"
+DEFAULT_SCHEDULER_NAME: Final = "pyscheduler"
+#: The profile name of the stock kube-scheduler, which normally runs beside us.
+STOCK_SCHEDULER_NAME: Final = "default-scheduler"
+
+#: Extension points as a configuration spells them, in the order in which a pod meets them.
+EXTENSION_POINTS: Final = (
+    "preEnqueue",
+    "queueSort",
+    "preFilter",
+    "filter",
+    "postFilter",
+    "preScore",
+    "score",
+    "reserve",
+    "permit",
+    "preBind",
+    "bind",
+    "postBind",
+)
+#: Points that kube-scheduler has for pod groups and that this scheduler does not run yet.
+UNSUPPORTED_POINTS: Final = ("placementGenerate", "placementScore", "podGroupPostFilter")
+
+
+def _duration(value: Any) -> float:
+    if not isinstance(value, str):
+        raise ValueError('expected a duration such as "15s"')  # noqa: TRY004  # pydantic wants it
+    return parse_duration(value)
+
+
+#: Seconds, written as Go writes a duration.
+Duration = Annotated[
+    float, BeforeValidator(_duration, json_schema_input_type=str), PlainSerializer(format_duration)
+]
+
+
+class ConfigModel(BaseModel):
+    """Base of all models of a configuration file."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        validate_by_alias=True,
+        validate_by_name=False,
+        extra="forbid",
+        frozen=True,
+        strict=True,
+    )
+
+
+class PluginRef(ConfigModel):
+    """A plugin named in a set; the weight counts for scoring alone."""
+
+    name: str = Field(min_length=1)
+    weight: int = Field(default=0, ge=0, le=2**31 - 1)
+
+
+class DisabledPlugin(ConfigModel):
+    """A plugin taken out of a set; ``*`` stands for all defaults."""
+
+    name: str = Field(min_length=1)
+    # Upstream shares one type between both lists, so files carry weights here too; unused.
+    weight: int = Field(default=0, ge=0, le=2**31 - 1)
+
+
+class PluginSet(ConfigModel):
+    """What is added to and taken from the plugins of one extension point."""
+
+    enabled: tuple[PluginRef, ...] = ()
+    disabled: tuple[DisabledPlugin, ...] = ()
+
+
+class Plugins(ConfigModel):
+    """The sets of a profile, by extension point; ``multiPoint`` applies to all points."""
+
+    pre_enqueue: PluginSet = PluginSet()
+    queue_sort: PluginSet = PluginSet()
+    pre_filter: PluginSet = PluginSet()
+    filter: PluginSet = PluginSet()
+    post_filter: PluginSet = PluginSet()
+    pre_score: PluginSet = PluginSet()
+    score: PluginSet = PluginSet()
+    reserve: PluginSet = PluginSet()
+    permit: PluginSet = PluginSet()
+    pre_bind: PluginSet = PluginSet()
+    bind: PluginSet = PluginSet()
+    post_bind: PluginSet = PluginSet()
+    multi_point: PluginSet = PluginSet()
+    placement_generate: PluginSet = PluginSet()
+    placement_score: PluginSet = PluginSet()
+    pod_group_post_filter: PluginSet = PluginSet()
+
+    def at(self, point: str) -> PluginSet:
+        """Return the set of one extension point, named as in the file."""
+        found = getattr(self, _ATTRIBUTES[point])
+        assert isinstance(found, PluginSet)
+        return found
+
+
+_ATTRIBUTES: Final = {to_camel(name): name for name in Plugins.model_fields}
+
+
+class PluginConfig(ConfigModel):
+    """The arguments of one plugin; read with the plugin's own model."""
+
+    name: str = Field(min_length=1)
+    args: dict[str, JsonValue] | None = None
+
+
+class Profile(ConfigModel):
+    """The pods of one scheduler name, and the plugins that decide about them."""
+
+    scheduler_name: str | None = Field(default=None, min_length=1)
+    percentage_of_nodes_to_score: int | None = Field(default=None, ge=0, le=100)
+    plugins: Plugins = Plugins()
+    plugin_config: tuple[PluginConfig, ...] = ()
+
+
+class LeaderElection(ConfigModel):
+    """Which replica schedules: the one that holds this Lease."""
+
+    leader_elect: bool = True
+    lease_duration: Duration = Field(default=15.0, gt=0)
+    renew_deadline: Duration = Field(default=10.0, gt=0)
+    retry_period: Duration = Field(default=2.0, gt=0)
+    resource_lock: Literal["leases"] = "leases"
+    resource_name: str = Field(default="pyscheduler", min_length=1)
+    resource_namespace: str = Field(default="kube-system", min_length=1)
+
+
+class ClientConnection(ConfigModel):
+    """How the API server is reached; no ``qps``, or none above 0, means no limit on our side."""
+
+    kubeconfig: str = ""
+    accept_content_types: str = ""
+    content_type: str = ""
+    qps: float | None = Field(default=None, allow_inf_nan=False)
+    burst: int | None = Field(default=None, ge=0)
+
+
+class KubeSchedulerConfiguration(ConfigModel):
+    """The whole file."""
+
+    api_version: Literal["kubescheduler.config.k8s.io/v1"]
+    kind: Literal["KubeSchedulerConfiguration"]
+    parallelism: int = Field(default=16, gt=0)
+    leader_election: LeaderElection = LeaderElection()
+    client_connection: ClientConnection = ClientConnection()
+    enable_profiling: bool = True
+    enable_contention_profiling: bool = True
+    percentage_of_nodes_to_score: int = Field(default=0, ge=0, le=100)
+    pod_initial_backoff_seconds: int = Field(default=1, gt=0)
+    pod_max_backoff_seconds: int = Field(default=10, gt=0)
+    profiles: tuple[Profile, ...] = (Profile(),)
+    extenders: tuple[JsonValue, ...] = ()
+    delay_cache_until_active: bool = False

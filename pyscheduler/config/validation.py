@@ -1,0 +1,86 @@
+"""What must hold between the fields of a configuration, plugins apart.
+
+Single fields are checked by their models, plugin sets and arguments by
+`pyscheduler.config.profiles`. Nothing here stops at the first problem.
+"""
+
+from __future__ import annotations
+
+from pyscheduler.config.models import (
+    STOCK_SCHEDULER_NAME,
+    KubeSchedulerConfiguration,
+    LeaderElection,
+)
+from pyscheduler.config.problems import Problems
+
+#: Fields that are accepted for the sake of files written for kube-scheduler, and why they do
+#: nothing here.
+_WITHOUT_EFFECT = {
+    "parallelism": "all nodes are judged at once on one core",
+    "delay_cache_until_active": "a standby always keeps its caches warm",
+    "enable_profiling": "there are no profiling endpoints",
+    "enable_contention_profiling": "there are no profiling endpoints",
+}
+
+
+def check_fields(config: KubeSchedulerConfiguration, problems: Problems) -> None:
+    """Note every rule between plain fields that the configuration breaks."""
+    if config.leader_election.leader_elect:
+        _check_leader_election(config.leader_election, problems)
+    if config.pod_max_backoff_seconds < config.pod_initial_backoff_seconds:
+        problems.add(
+            ("podMaxBackoffSeconds",),
+            f"must be at least podInitialBackoffSeconds ({config.pod_initial_backoff_seconds}), "
+            f"got {config.pod_max_backoff_seconds}",
+        )
+    if config.extenders:
+        problems.add(("extenders",), "extenders are not supported yet")
+    _check_scheduler_names(config, problems)
+
+
+def warnings_for(config: KubeSchedulerConfiguration) -> list[str]:
+    """Return what the user should know about a configuration that is valid."""
+    texts = [
+        f"profiles[{index}].schedulerName: {STOCK_SCHEDULER_NAME} is the stock scheduler's name; "
+        "make sure that no other scheduler uses it in this cluster"
+        for index, profile in enumerate(config.profiles)
+        if profile.scheduler_name == STOCK_SCHEDULER_NAME
+    ]
+    fields = type(config).model_fields
+    texts += [
+        f"{fields[name].alias}: has no effect here: {reason}"
+        for name, reason in _WITHOUT_EFFECT.items()
+        if name in config.model_fields_set and getattr(config, name) != fields[name].default
+    ]
+    return texts
+
+
+def _check_leader_election(election: LeaderElection, problems: Problems) -> None:
+    if election.lease_duration <= election.renew_deadline:
+        problems.add(
+            ("leaderElection", "leaseDuration"),
+            f"must be more than renewDeadline ({election.renew_deadline:g}s), "
+            f"got {election.lease_duration:g}s",
+        )
+    if election.renew_deadline <= election.retry_period:
+        problems.add(
+            ("leaderElection", "renewDeadline"),
+            f"must be more than retryPeriod ({election.retry_period:g}s), "
+            f"got {election.renew_deadline:g}s",
+        )
+
+
+def _check_scheduler_names(config: KubeSchedulerConfiguration, problems: Problems) -> None:
+    if not config.profiles:
+        problems.add(("profiles",), "at least one profile is required")
+    first: dict[str, int] = {}
+    for index, profile in enumerate(config.profiles):
+        path = ("profiles", index, "schedulerName")
+        name = profile.scheduler_name
+        if name is None:
+            if len(config.profiles) > 1:
+                problems.add(path, "required when there are several profiles")
+        elif name in first:
+            problems.add(path, f'"{name}" is already the name of profiles[{first[name]}]')
+        else:
+            first[name] = index

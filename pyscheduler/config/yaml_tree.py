@@ -1,0 +1,141 @@
+"""YAML read strictly: one document, no key twice, and the line of every value remembered.
+
+The usual loaders keep the last of two equal keys without a word and turn ``2024-01-01`` into a
+date; a configuration wants neither. Values come out as JSON knows them (dict with text keys, list,
+text, number, bool, None).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import yaml
+from pydantic import JsonValue
+
+#: From the root to a value: keys and list positions.
+Path = tuple[str | int, ...]
+
+_NULL: Final = "tag:yaml.org,2002:null"
+_NUMBERS_AND_BOOLS: Final = frozenset(
+    f"tag:yaml.org,2002:{name}" for name in ("bool", "int", "float")
+)
+_TEXTS: Final = frozenset(f"tag:yaml.org,2002:{name}" for name in ("str", "timestamp", "value"))
+
+
+class YamlProblems(Exception):  # noqa: N818  # says what it carries
+    """The text is not the YAML we accept; `problems` says why, with line numbers."""
+
+    def __init__(self, problems: list[str]) -> None:
+        self.problems = problems
+        super().__init__("; ".join(problems))
+
+
+@dataclass(frozen=True, slots=True)
+class YamlTree:
+    """A document and where its parts stand."""
+
+    value: JsonValue
+    lines: dict[Path, int]
+
+    def line(self, path: Path) -> int | None:
+        """Return the line of the value at `path`, or of the nearest part around it."""
+        while path not in self.lines:
+            if not path:
+                return None
+            path = path[:-1]
+        return self.lines[path]
+
+
+def read_yaml(text: str) -> YamlTree:
+    """Return the one document in `text`.
+
+    Raises:
+        YamlProblems: it is no YAML, not exactly one document, or uses what we refuse.
+    """
+    try:
+        root = yaml.compose(text, Loader=yaml.CSafeLoader)
+    except yaml.MarkedYAMLError as error:
+        raise YamlProblems([_syntax_problem(error)]) from error
+    except yaml.YAMLError as error:
+        raise YamlProblems([f"not valid YAML: {' '.join(str(error).split())}"]) from error
+    if root is None:
+        raise YamlProblems(["the file is empty"])
+    reader = _Reader()
+    value = reader.convert(root, ())
+    if reader.problems:
+        raise YamlProblems(reader.problems)
+    return YamlTree(value, reader.lines)
+
+
+def _syntax_problem(error: yaml.MarkedYAMLError) -> str:
+    mark = error.problem_mark or error.context_mark
+    where = "" if mark is None else f" (line {mark.line + 1})"
+    return f"not valid YAML: {error.problem or error.context}{where}"
+
+
+class _Reader:
+    """Turns nodes into values, gathering lines and problems on the way."""
+
+    def __init__(self) -> None:
+        self.lines: dict[Path, int] = {}
+        self.problems: list[str] = []
+        self._scalars = yaml.constructor.SafeConstructor()
+        self._open: set[int] = set()
+
+    def convert(self, node: yaml.Node, path: Path) -> JsonValue:
+        self.lines.setdefault(path, node.start_mark.line + 1)
+        if isinstance(node, yaml.ScalarNode):
+            return self._scalar(node)
+        if id(node) in self._open:
+            self._refuse("an alias refers to what contains it", node)
+            return None
+        self._open.add(id(node))
+        try:
+            if isinstance(node, yaml.MappingNode):
+                return self._mapping(node, path)
+            assert isinstance(node, yaml.SequenceNode)
+            return [self.convert(item, (*path, index)) for index, item in enumerate(node.value)]
+        finally:
+            self._open.discard(id(node))
+
+    def _mapping(self, node: yaml.MappingNode, path: Path) -> dict[str, JsonValue]:
+        values: dict[str, JsonValue] = {}
+        for key_node, value_node in node.value:
+            key = self._key(key_node)
+            if key is None:
+                continue
+            if key in values:
+                first = self.lines[(*path, key)]
+                self._refuse(f'"{key}" is given twice, first in line {first}', key_node)
+                continue
+            self.lines[(*path, key)] = key_node.start_mark.line + 1
+            values[key] = self.convert(value_node, (*path, key))
+        return values
+
+    def _key(self, node: yaml.Node) -> str | None:
+        if isinstance(node, yaml.ScalarNode) and node.tag in _TEXTS:
+            return str(node.value)
+        if node.tag == "tag:yaml.org,2002:merge":
+            self._refuse('merge keys ("<<") are not supported', node)
+        else:
+            self._refuse("keys must be text", node)
+        return None
+
+    def _scalar(self, node: yaml.ScalarNode) -> JsonValue:
+        if node.tag == _NULL:
+            return None
+        if node.tag in _TEXTS:
+            return str(node.value)
+        if node.tag in _NUMBERS_AND_BOOLS:
+            try:
+                value: JsonValue = self._scalars.construct_object(node)
+            except (ValueError, yaml.YAMLError):
+                self._refuse(f'"{node.value}" is not a {node.tag.rpartition(":")[2]}', node)
+                return None
+            return value
+        self._refuse(f"values of type {node.tag} are not supported", node)
+        return None
+
+    def _refuse(self, problem: str, node: yaml.Node) -> None:
+        self.problems.append(f"{problem} (line {node.start_mark.line + 1})")

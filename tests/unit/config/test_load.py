@@ -1,0 +1,406 @@
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Final
+
+import pytest
+from pydantic import BaseModel, Field
+
+from pyscheduler.config.configuration import Configuration
+from pyscheduler.config.load import default_config, load_config, parse_config
+from pyscheduler.config.models import EXTENSION_POINTS
+from pyscheduler.errors import ConfigError, PySchedulerError
+from pyscheduler.framework.args import Args
+
+HEADER: Final = """\
+apiVersion: kubescheduler.config.k8s.io/v1
+kind: KubeSchedulerConfiguration
+"""
+
+
+class Shape(Args):
+    utilization: int = Field(ge=0, le=100)
+
+
+class FitArgs(Args):
+    ignored_resources: tuple[str, ...] = ()
+    shape: tuple[Shape, ...] = ()
+
+
+class NeedyArgs(Args):
+    url: str
+
+
+class Catalogue:
+    """Five in-tree plugins and some of others."""
+
+    _PLUGINS: Final[dict[str, set[str]]] = {
+        "SchedulingGates": {"preEnqueue"},
+        "PrioritySort": {"queueSort"},
+        "TaintToleration": {"filter", "preScore", "score"},
+        "NodeResourcesFit": {"preFilter", "filter", "score"},
+        "DefaultBinder": {"bind"},
+        "NodeHeat": {"filter", "score"},
+        "Needy": {"filter"},
+        "OtherSort": {"queueSort"},
+    }
+
+    def names(self) -> Sequence[str]:
+        return list(self._PLUGINS)
+
+    def default_plugins(self) -> Sequence[tuple[str, int]]:
+        return [
+            ("SchedulingGates", 0),
+            ("PrioritySort", 0),
+            ("TaintToleration", 3),
+            ("NodeResourcesFit", 1),
+            ("DefaultBinder", 0),
+        ]
+
+    def args_model(self, name: str) -> type[BaseModel] | None:
+        models: dict[str, type[BaseModel]] = {"NodeResourcesFit": FitArgs, "Needy": NeedyArgs}
+        return models.get(name)
+
+    def points(self, name: str) -> Collection[str] | None:
+        if name.startswith("broken:"):
+            raise PySchedulerError(f'plugin "{name}" cannot be imported: no module named broken')
+        return self._PLUGINS.get(name)
+
+
+def load(text: str) -> Configuration:
+    return parse_config(HEADER + text, Catalogue(), source="scheduler.yaml")
+
+
+def problems(text: str) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        load(text)
+    return list(caught.value.problems)
+
+
+def names(config: Configuration, point: str) -> list[str]:
+    return [entry.name for entry in config.profiles[0].at(point)]
+
+
+def test_defaults_without_a_file() -> None:
+    config = default_config(Catalogue())
+    profile = config.profiles[0]
+
+    assert profile.scheduler_name == "pyscheduler"
+    assert [(e.name, e.weight) for e in profile.at("score")] == [
+        ("TaintToleration", 3),
+        ("NodeResourcesFit", 1),
+    ]
+    assert profile.args["NodeResourcesFit"] == FitArgs()
+    assert set(profile.plugins) == set(EXTENSION_POINTS)
+    assert config.leader_election.leader_elect
+    assert config.leader_election.resource_name == "pyscheduler"
+    assert config.client_connection.qps is None
+    assert config.warnings == ()
+
+
+def test_default_config_takes_the_scheduler_name() -> None:
+    assert default_config(Catalogue(), scheduler_name="mine").profiles[0].scheduler_name == "mine"
+
+
+def test_header_alone_is_the_default() -> None:
+    assert load("").profiles == default_config(Catalogue()).profiles
+
+
+def test_plain_fields_are_read() -> None:
+    config = load(
+        "leaderElection: {leaderElect: false, leaseDuration: 1m30s}\n"
+        "clientConnection: {qps: 50, burst: 100, kubeconfig: /k}\n"
+        "percentageOfNodesToScore: 30\npodInitialBackoffSeconds: 2\npodMaxBackoffSeconds: 20\n"
+        "extenders:\n"
+    )
+
+    assert not config.leader_election.leader_elect
+    assert config.leader_election.lease_duration == 90.0
+    assert (config.client_connection.qps, config.client_connection.burst) == (50.0, 100)
+    assert config.profiles[0].percentage_of_nodes_to_score == 30
+    assert (config.pod_initial_backoff_s, config.pod_max_backoff_s) == (2.0, 20.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "warned"),
+    [
+        pytest.param("default-scheduler", True, id="the stock name"),
+        pytest.param("mine", False, id="a name of our own"),
+    ],
+)
+def test_stock_scheduler_name_draws_a_warning(name: str, warned: bool) -> None:
+    config = load(f"profiles: [{{schedulerName: {name}}}]")
+
+    assert any("profiles[0].schedulerName" in text for text in config.warnings) is warned
+
+
+def test_fields_without_effect_draw_a_warning() -> None:
+    assert load("parallelism: 4").warnings == (
+        "parallelism: has no effect here: all nodes are judged at once on one core",
+    )
+    assert load("parallelism: 16").warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param(
+            "paralelism: 3", "paralelism: unknown field; did you mean", id="unknown at the root"
+        ),
+        pytest.param(
+            "leaderElection: {leaderelect: true}",
+            'leaderElection.leaderelect: unknown field; did you mean "leaderElect"? (line 3)',
+            id="unknown by case",
+        ),
+        pytest.param(
+            "leader_election: {}",
+            'leader_election: unknown field; did you mean "leaderElection"? (line 3)',
+            id="python spelling",
+        ),
+        pytest.param(
+            "parallelism: ten", 'parallelism: expected an integer, got "ten" (line 3)', id="type"
+        ),
+        pytest.param("parallelism: 0", "parallelism: expected more than 0, got 0", id="range"),
+        pytest.param('parallelism: "3"', 'got "3"', id="no coercion from text"),
+        pytest.param(
+            "leaderElection: {leaseDuration: 15}",
+            'leaderElection.leaseDuration: expected a duration such as "15s"',
+            id="duration as a number",
+        ),
+        pytest.param(
+            "leaderElection: {leaseDuration: 15 s}",
+            'leaderElection.leaseDuration: "15 s" is not a duration',
+            id="duration misspelt",
+        ),
+        pytest.param(
+            "leaderElection: {leaseDuration: 5s}",
+            "leaderElection.leaseDuration: must be more than renewDeadline (10s), got 5s",
+            id="lease shorter than renewal",
+        ),
+        pytest.param(
+            "podMaxBackoffSeconds: 1\npodInitialBackoffSeconds: 5",
+            "podMaxBackoffSeconds: must be at least podInitialBackoffSeconds (5), got 1",
+            id="backoff upside down",
+        ),
+        pytest.param("profiles: []", "profiles: at least one profile is required", id="no profile"),
+        pytest.param(
+            "profiles: [{schedulerName: a}, {schedulerName: a}]",
+            'profiles[1].schedulerName: "a" is already the name of profiles[0] (line 3)',
+            id="same name twice",
+        ),
+        pytest.param(
+            "profiles: [{schedulerName: a}, {}]",
+            "profiles[1].schedulerName: required",
+            id="name missing",
+        ),
+        pytest.param(
+            "extenders: [{urlPrefix: x}]", "extenders: extenders are not supported yet", id="ext"
+        ),
+        pytest.param(
+            "profiles: [{plugins: {placementScore: {enabled: [{name: NodeHeat}]}}}]",
+            "profiles[0].plugins.placementScore.enabled: placementScore plugins are not",
+            id="placement points",
+        ),
+        pytest.param(
+            "profiles: [{plugins: {filter: {enabled: [{name: NodeHeta}]}}}]",
+            'profiles[0].plugins.filter.enabled[0].name: nobody provides a plugin "NodeHeta"; '
+            'did you mean "NodeHeat"? (line 3)',
+            id="unknown plugin",
+        ),
+        pytest.param(
+            "profiles: [{plugins: {score: {disabled: [{name: TaintTolerations}]}}}]",
+            'profiles[0].plugins.score.disabled[0].name: nobody provides a plugin "TaintToler',
+            id="unknown plugin disabled",
+        ),
+        pytest.param(
+            "profiles: [{plugins: {score: {enabled: [{name: VolumeBinding}]}}}]",
+            'plugin "VolumeBinding" is not available yet',
+            id="not there yet",
+        ),
+        pytest.param(
+            "profiles: [{plugins: {multiPoint: {enabled: [{name: broken:Thing}]}}}]",
+            "cannot be imported",
+            id="plugin that cannot be imported",
+        ),
+        pytest.param(
+            "profiles: [{plugins: {permit: {enabled: [{name: NodeHeat}]}}}]",
+            'plugin "NodeHeat" does not implement permit',
+            id="point not implemented",
+        ),
+        pytest.param(
+            "profiles: [{plugins: {filter: {enabled: [{name: NodeHeat}, {name: NodeHeat}]}}}]",
+            "profiles[0].plugins.filter.enabled[1].name: plugin",
+            id="enabled twice",
+        ),
+        pytest.param(
+            "profiles: [{plugins: {queueSort: {enabled: [{name: OtherSort}]}}}]",
+            "exactly one plugin must sort the queue, got PrioritySort, OtherSort",
+            id="two queue sorts",
+        ),
+        pytest.param(
+            "profiles: [{plugins: {bind: {disabled: [{name: '*'}]}}}]",
+            "profiles[0].plugins.bind: at least one plugin must bind",
+            id="nobody binds",
+        ),
+        pytest.param(
+            "profiles: [{pluginConfig: "
+            "[{name: NodeResourcesFit, args: {shape: [{utilization: 101}]}}]}]",
+            "profiles[0].pluginConfig[0].args.shape[0].utilization: expected at most 100, got 101",
+            id="args out of range",
+        ),
+        pytest.param(
+            "profiles: [{pluginConfig: [{name: NodeResourcesFit, args: {ignoredResource: []}}]}]",
+            'args.ignoredResource: unknown field; did you mean "ignoredResources"?',
+            id="args unknown",
+        ),
+        pytest.param(
+            "profiles: [{pluginConfig: [{name: NodeResourcesFit, args: {kind: FitArgs}}]}]",
+            'args.kind: expected "NodeResourcesFitArgs", got "FitArgs"',
+            id="args of another kind",
+        ),
+        pytest.param(
+            "profiles: [{pluginConfig: [{name: NodeHeat, args: {max: 1}}]}]",
+            'plugin "NodeHeat" takes no arguments',
+            id="args for none",
+        ),
+        pytest.param(
+            "profiles: [{pluginConfig: [{name: NodeHeat}, {name: NodeHeat}]}]",
+            'profiles[0].pluginConfig[1].name: plugin "NodeHeat" is configured twice',
+            id="configured twice",
+        ),
+        pytest.param(
+            "profiles: [{plugins: {filter: {enabled: [{name: Needy}]}}}]",
+            'profiles[0].pluginConfig: plugin "Needy" needs arguments: url',
+            id="args required",
+        ),
+        pytest.param("a: 1\na: 2", '"a" is given twice, first in line 3 (line 4)', id="twice"),
+        pytest.param("a: [1", "not valid YAML:", id="syntax"),
+        pytest.param("a: &x [*x]", "an alias refers to what contains it", id="cyclic alias"),
+        pytest.param("1: 2", "keys must be text (line 3)", id="number as key"),
+        pytest.param("---\na: 1", "not valid YAML", id="two documents"),
+    ],
+)
+def test_one_problem_is_one_line_with_its_path(text: str, expected: str) -> None:
+    found = problems(text)
+
+    assert len(found) == 1
+    assert expected in found[0]
+
+
+def test_every_problem_is_reported_at_once() -> None:
+    found = problems(
+        "parallelism: ten\n"
+        "leaderElection: {leaderElekt: true, retryPeriod: 20s}\n"
+        "profiles:\n"
+        "- schedulerName: a\n"
+        "  plugins:\n"
+        "    score:\n"
+        "      enabled:\n"
+        "      - nme: NodeHeat\n"
+        "      - TaintToleration\n"
+        "      - {name: NodeHeat, weight: high}\n"
+        "      - {name: NodeHeit}\n"
+        "  pluginConfig:\n"
+        "  - {name: NodeResourcesFit, args: {ignoredResources: [1]}}\n"
+    )
+
+    assert found == [
+        'parallelism: expected an integer, got "ten" (line 3)',
+        'leaderElection.leaderElekt: unknown field; did you mean "leaderElect"? (line 4)',
+        "profiles[0].plugins.score.enabled[0].name: required (line 10)",
+        'profiles[0].plugins.score.enabled[0].nme: unknown field; did you mean "name"? (line 10)',
+        (
+            "profiles[0].plugins.score.enabled[1]: expected a map of fields, "
+            'got "TaintToleration" (line 11)'
+        ),
+        'profiles[0].plugins.score.enabled[2].weight: expected an integer, got "high" (line 12)',
+        "leaderElection.renewDeadline: must be more than retryPeriod (20s), got 10s (line 4)",
+        (
+            "profiles[0].plugins.score.enabled[3].name: nobody provides a plugin "
+            '"NodeHeit"; did you mean "NodeHeat"? (line 13)'
+        ),
+        "profiles[0].pluginConfig[0].args.ignoredResources[0]: expected text, got 1 (line 15)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param("", "the file is empty", id="empty"),
+        pytest.param("- a", "expected a KubeSchedulerConfiguration", id="a list"),
+        pytest.param("kind: Pod", "apiVersion: required", id="no version"),
+        pytest.param(
+            "apiVersion: kubescheduler.config.k8s.io/v1beta3\nkind: KubeSchedulerConfiguration",
+            'apiVersion: expected "kubescheduler.config.k8s.io/v1", '
+            'got "kubescheduler.config.k8s.io/v1beta3"',
+            id="an old version",
+        ),
+    ],
+)
+def test_what_is_no_configuration_is_refused(text: str, expected: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_config(text, Catalogue(), source="x.yaml")
+
+    assert str(caught.value).startswith(f"x.yaml: {expected}")
+
+
+def test_profiles_must_agree_on_the_queue_sort() -> None:
+    found = problems(
+        "profiles:\n- schedulerName: a\n- schedulerName: b\n"
+        "  plugins: {queueSort: {enabled: [{name: OtherSort}], disabled: [{name: '*'}]}}\n"
+    )
+
+    assert found == [
+        (
+            "profiles[1].plugins.queueSort: all profiles share one queue and must use the same "
+            "queueSort plugin with the same arguments (line 6)"
+        )
+    ]
+
+
+def test_args_are_read_with_the_model_of_the_plugin() -> None:
+    config = load(
+        "profiles:\n- pluginConfig:\n  - name: NodeResourcesFit\n    args:\n"
+        "      apiVersion: kubescheduler.config.k8s.io/v1\n      kind: NodeResourcesFitArgs\n"
+        "      ignoredResources: [example.com/gpu]\n"
+    )
+
+    assert config.profiles[0].args["NodeResourcesFit"] == FitArgs(
+        ignored_resources=("example.com/gpu",)
+    )
+
+
+def test_disabling_a_plugin_that_only_upstream_has_is_no_mistake() -> None:
+    load("profiles: [{plugins: {multiPoint: {disabled: [{name: PodTopologySpread}]}}}]")
+
+
+def test_dates_stay_text() -> None:
+    config = load("profiles: [{schedulerName: 2024-01-01}]")
+
+    assert config.profiles[0].scheduler_name == "2024-01-01"
+
+
+def test_unreadable_file_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_config(tmp_path / "none.yaml", Catalogue())
+
+    assert (
+        str(caught.value) == f"{tmp_path / 'none.yaml'}: cannot be read: no such file or directory"
+    )
+
+
+def test_file_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "scheduler.yaml"
+    path.write_text(HEADER + "profiles: [{schedulerName: from-file}]")
+
+    assert load_config(path, Catalogue()).profiles[0].scheduler_name == "from-file"
+
+
+def test_own_percentage_of_a_profile_wins() -> None:
+    config = load(
+        "percentageOfNodesToScore: 30\n"
+        "profiles: [{schedulerName: a, percentageOfNodesToScore: 0}, {schedulerName: b}]"
+    )
+
+    assert [p.percentage_of_nodes_to_score for p in config.profiles] == [0, 30]
