@@ -1,0 +1,509 @@
+"""The scheduling queue: which entity is next, and what brings a waiting one back.
+
+Every entity that waits stands in exactly one tier:
+
+- active: ready, in the order of the QueueSort plugin;
+- backoff: tried before, not to be tried again just yet;
+- unschedulable: rejected, until an event's hint (or a long timeout) says that it may fit now;
+- gated: held back by a PreEnqueue plugin, before its first attempt or any later one.
+
+`pop` takes one out of the tiers and puts it in flight; `done` or `add_unschedulable` ends that.
+Entities are keyed by pod uid: a pod made again under the same name is another entity.
+
+Plain calls on the loop's thread, nothing blocks; `wait` is the one coroutine.
+
+Called by: ``cycle.loop`` (pop, wait), ``cycle.failure`` and ``cycle.binding`` (how it ended),
+``cycle.event_handlers`` (what the watch says).
+
+Source: kube-scheduler 1.37, ``backend/queue/scheduling_queue.go``; knowing differences: an attempt
+on a pod that was deleted meanwhile ends without requeue, and a flush happens when it is due instead
+of every 1 s and 30 s (see `SchedulingQueue.next_flush`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection, Iterable
+from itertools import chain
+
+from pyscheduler.api.core_v1 import Pod
+from pyscheduler.clock import Clock
+from pyscheduler.framework.cluster_events import (
+    FORCE_ACTIVATE,
+    UNSCHEDULABLE_TIMEOUT,
+    WILDCARD,
+    ClusterEvent,
+    EventResource,
+)
+from pyscheduler.framework.entities import QueuedEntity
+from pyscheduler.framework.status import Status
+from pyscheduler.queueing.active_queue import ActiveQueue
+from pyscheduler.queueing.backoff_queue import BackoffQueue, leaves_at
+from pyscheduler.queueing.hints import Audience, HintIndex, QueueingHintMap, Requeue
+from pyscheduler.queueing.in_flight import MAX_EVENTS, Flight, InFlight, MissedEvent
+from pyscheduler.queueing.nominator import Nominator
+from pyscheduler.queueing.observing import (
+    ACTIVE,
+    BACKOFF,
+    GATED,
+    UNSCHEDULABLE,
+    QueueCounts,
+    QueueMetrics,
+)
+from pyscheduler.queueing.pod_changes import pod_change_events
+from pyscheduler.queueing.unschedulable_pool import UnschedulablePool
+
+# Event labels that are no cluster events, as upstream names them.
+_POD_ADDED = "UnscheduledPodAdd"
+_ATTEMPT_FAILED = "ScheduleAttemptFailure"
+_BACKOFF_COMPLETE = "BackoffComplete"
+_POPPED_FROM_BACKOFF = "PopFromBackoffQ"
+
+#: stands for a gating plugin whose name the status lacks; no event concerns it, only the timeout
+_UNNAMED_GATE = "unnamed"
+
+
+class SchedulingQueue:
+    """All pods of ours that have no node yet, and those being given one."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        sort_key: Callable[[QueuedEntity], tuple[object, ...]],
+        pre_enqueue: Callable[[Pod], Status | None],
+        hints: QueueingHintMap,
+        initial_backoff_s: float = 1.0,
+        max_backoff_s: float = 10.0,
+        max_in_unschedulable_s: float = 300.0,
+        max_in_flight_events: int = MAX_EVENTS,
+        metrics: QueueMetrics | None = None,
+    ) -> None:
+        """Starts empty.
+
+        Args:
+            clock: wall time for timestamps and backoff.
+            sort_key: the QueueSort key; entities with lower keys go first. Like the other two it
+                comes wrapped by the runtime and does not raise.
+            pre_enqueue: runs the PreEnqueue plugins of the pod's profile; None lets the pod in.
+            hints: what the plugins of each profile registered for.
+            initial_backoff_s: backoff after the first failure; doubles with each one more.
+            max_backoff_s: its limit; 0 means no backoff.
+            max_in_unschedulable_s: after so long an entity is let go without an event.
+            max_in_flight_events: kept for entities in flight before they collapse into one.
+            metrics: told what happens; None costs nothing.
+        """
+        self._clock = clock
+        self._sort_key = sort_key
+        self._pre_enqueue = pre_enqueue
+        self._metrics = metrics
+        self._hints = HintIndex(hints, clock=clock, metrics=metrics)
+        self._active = ActiveQueue()
+        self._backoff = BackoffQueue(initial_s=initial_backoff_s, max_s=max_backoff_s)
+        self._pool = UnschedulablePool(timeout_s=max_in_unschedulable_s)
+        self._in_flight = InFlight(
+            wildcard=self._hints.audience(WILDCARD), max_events=max_in_flight_events
+        )
+        #: ns/name to uid, of all entities in a tier or in flight: finds who was made again
+        self._uids: dict[str, str] = {}
+        #: set when `pop` may give something; only `wait` clears it
+        self._ready = asyncio.Event()
+        #: what `next_flush` answered last
+        self._armed_at: float | None = None
+        #: set when a flush is due sooner than `next_flush` said; cleared by `next_flush`
+        self.flush_sooner = asyncio.Event()
+        self.nominator = Nominator()
+
+    # What the watch says
+
+    def add(self, pod: Pod) -> None:
+        """Lets a pod without a node wait for its turn; one that is already here is updated."""
+        uid, key = pod.uid, pod.key
+        namesake = self._uids.get(key)
+        self._uids[key] = uid
+        flight = self._in_flight.get(uid)
+        if flight is not None:
+            self.nominator.update(flight.newest, pod)
+            flight.newest = pod
+            flight.is_deleted = False
+            return
+        if namesake is not None:
+            known = self._get_waiting(uid)
+            if known is not None:
+                self._update_waiting(known, known.pod, pod)
+                return
+            self._remove(namesake, key)
+            self._uids[key] = uid
+        if pod.status.nominated_node_name:
+            self.nominator.add(pod)
+        self._admit(QueuedEntity(pod, timestamp=self._clock.now()), label=_POD_ADDED)
+
+    def update(self, old: Pod, new: Pod) -> None:
+        """Takes over the pod's new object, which may bring it back; one not yet here is added.
+
+        The caller keeps away updates of pods that are assumed: those are on their way out.
+        """
+        if old.uid != new.uid:
+            self.delete(old)
+            self.add(new)
+            return
+        flight = self._in_flight.get(new.uid)
+        if flight is not None:
+            flight.newest = new
+            self.nominator.update(old, new)
+            return
+        entity = self._get_waiting(new.uid)
+        if entity is None:
+            self.add(new)
+        else:
+            self._update_waiting(entity, old, new)
+
+    def delete(self, pod: Pod) -> None:
+        """Forgets a pod that is gone, bound or no longer ours; an attempt under way is its last."""
+        self._remove(pod.uid, pod.key)
+
+    # The cycle
+
+    def pop(self) -> QueuedEntity | None:
+        """Takes out the next entity and puts it in flight; None when nothing is ready."""
+        entity = self._active.pop()
+        if entity is None:
+            entity = self._backoff.pop_early()
+            if entity is None:
+                return None
+            self._count_incoming(ACTIVE, _POPPED_FROM_BACKOFF)
+        self._count_held(entity, -1)
+        entity.attempts += 1
+        entity.unschedulable_plugins = entity.pending_plugins = frozenset()
+        self._in_flight.start(entity)
+        return entity
+
+    async def wait(self) -> None:
+        """Returns when `pop` gives something."""
+        while not (self._active or self._backoff.has_early):
+            self._ready.clear()
+            await self._ready.wait()
+
+    def done(self, uid: str) -> None:
+        """Ends the flight of that uid for good; may be called twice."""
+        flight = self._in_flight.end(uid)
+        if flight is not None:
+            self._forget_key(flight.entity.pod.key, uid)
+
+    def add_unschedulable(
+        self,
+        entity: QueuedEntity,
+        *,
+        unschedulable_plugins: Collection[str],
+        pending_plugins: Collection[str],
+        is_error: bool,
+    ) -> None:
+        """Ends the flight of an entity whose attempt failed, and lets it wait for another.
+
+        The events that it missed are judged now, so it may be ready at once. Nothing comes back
+        that was deleted, or made again under its name, or already waits. After `done` deletions
+        are not noticed any more: then the caller looks first whether the pod still exists.
+
+        Args:
+            entity: what `pop` gave.
+            unschedulable_plugins: who rejected it.
+            pending_plugins: who answered Pending.
+            is_error: the attempt broke down; who rejected it until then does not matter.
+        """
+        uid = entity.uid
+        flight = self._in_flight.get(uid)
+        missed = self._in_flight.missed_events(uid)
+        self._in_flight.end(uid)
+        if flight is not None:
+            if flight.is_deleted:
+                return
+            _replace_pod(entity, flight.newest)
+        namesake = self._uids.setdefault(entity.pod.key, uid)
+        if namesake != uid or self._get_waiting(uid) is not None:
+            return
+        if not is_error:
+            entity.unschedulable_plugins = frozenset(unschedulable_plugins)
+            entity.pending_plugins = frozenset(pending_plugins)
+        self._note_failure(entity)
+        verdict = self._replay(entity, flight, missed)
+        if verdict is Requeue.SKIP:
+            self._pool.add_rejected(entity)
+            self._count_incoming(UNSCHEDULABLE, _ATTEMPT_FAILED)
+            self._arm(self._pool.times_out_at(entity.timestamp))
+        else:
+            self._admit(entity, label=_ATTEMPT_FAILED, verdict=verdict)
+
+    # What brings entities back
+
+    def move(
+        self,
+        event: ClusterEvent,
+        old: object,
+        new: object,
+        *,
+        pre_check: Callable[[Pod], bool] | None = None,
+    ) -> int:
+        """Lets go the waiting entities that the event may help; those in flight hear of it later.
+
+        Args:
+            event: what happened.
+            old: the object before; None when it is new.
+            new: the object now; None when it is gone.
+            pre_check: False keeps a pod where it is without asking the hints.
+
+        Returns:
+            How many went to the active or backoff tier.
+        """
+        audience = self._hints.audience(event)
+        if audience.is_empty:
+            return 0
+        self._in_flight.record(audience, old, new)
+        moved = 0
+        for entity in self._candidates(audience):
+            # A hook that ran for an earlier candidate may have moved this one.
+            if entity.uid not in self._pool or (pre_check and not pre_check(entity.pod)):
+                continue
+            verdict = self._hints.judge(entity, audience, old, new)
+            if verdict is not Requeue.SKIP:
+                self._pool.remove(entity.uid)
+                moved += self._admit(entity, label=audience.label, verdict=verdict)
+        return moved
+
+    def activate(self, pods: Iterable[Pod]) -> None:
+        """Makes these pods ready without backoff; one in flight is tried again if it fails."""
+        for pod in pods:
+            flight = self._in_flight.get(pod.uid)
+            if flight is not None:
+                flight.is_activated = True
+                continue
+            entity = self._pool.remove(pod.uid) or self._backoff.remove(pod.uid)
+            if entity is not None:
+                self._admit(entity, label=FORCE_ACTIVATE.label, verdict=Requeue.IMMEDIATELY)
+
+    def flush_backoff(self) -> None:
+        """Makes ready whose backoff is over."""
+        now = self._clock.now()
+        for entity in self._backoff.pop_expired(now=now):
+            self._active.push(entity, now=now)
+            self._count_incoming(ACTIVE, _BACKOFF_COMPLETE)
+            self._ready.set()
+
+    def flush_unschedulable(self) -> None:
+        """Lets go who has waited so long that a hint must have missed something.
+
+        Gated entities are only judged again by PreEnqueue, and wait as long once more.
+        """
+        for entity in self._pool.timed_out(now=self._clock.now()):
+            self._pool.remove(entity.uid)
+            if self._admit(entity, label=UNSCHEDULABLE_TIMEOUT.label):
+                entity.was_flushed = True
+
+    def next_flush(self) -> float | None:
+        """Unix seconds (`Clock.now`) at which one of the flushes has something to do.
+
+        None while nobody waits for time to pass. `flush_sooner` is set as soon as the answer
+        becomes an earlier one. `flushing.keep_flushing` is the loop around it.
+        """
+        self.flush_sooner.clear()
+        times = (self._backoff.next_expiry(), self._pool.next_timeout())
+        self._armed_at = min((time for time in times if time is not None), default=None)
+        return self._armed_at
+
+    # Looking in
+
+    def contains(self, uid: str) -> bool:
+        """True when that entity stands in a tier (in flight does not count)."""
+        return self._get_waiting(uid) is not None
+
+    def in_flight(self, uid: str) -> bool:
+        """True from `pop` until `done` or `add_unschedulable`."""
+        return uid in self._in_flight
+
+    def get(self, uid: str) -> QueuedEntity | None:
+        """Returns that entity, from a tier or in flight; None when it is not here."""
+        flight = self._in_flight.get(uid)
+        return self._get_waiting(uid) if flight is None else flight.entity
+
+    def counts(self) -> QueueCounts:
+        """How many entities are where."""
+        return QueueCounts(
+            active=len(self._active),
+            backoff=len(self._backoff),
+            unschedulable=len(self._pool.rejected),
+            gated=len(self._pool.gated),
+            in_flight=len(self._in_flight),
+            in_flight_events=self._in_flight.event_count,
+        )
+
+    def pending(self) -> list[tuple[str, QueuedEntity]]:
+        """All entities with their tier, each tier in its order; not those in flight."""
+        return [
+            *((ACTIVE, entity) for entity in self._active.in_order()),
+            *((BACKOFF, entity) for entity in self._backoff.in_order()),
+            *((UNSCHEDULABLE, entity) for entity in self._pool.rejected),
+            *((GATED, entity) for entity in self._pool.gated),
+        ]
+
+    def validate(self) -> None:
+        """Asserts every invariant of the queue; for tests."""
+        for part in (self._active, self._backoff, self._pool, self._in_flight, self.nominator):
+            part.validate()
+        here = [entity for _, entity in self.pending()] + self._in_flight.entities()
+        uids = [entity.uid for entity in here]
+        assert len(uids) == len(set(uids)), "an entity is in two places"
+        assert set(self._uids.values()) <= set(uids), "a key is kept for an entity that left"
+        for _, entity in self.pending():
+            assert self._uids[entity.pod.key] == entity.uid
+        flush_at = min(
+            (t for t in (self._backoff.next_expiry(), self._pool.next_timeout()) if t is not None),
+            default=None,
+        )
+        if flush_at is not None and not self.flush_sooner.is_set():
+            assert self._armed_at is not None
+            assert self._armed_at <= flush_at, "a flush is due before its owner knows"
+        if not self._ready.is_set():
+            assert not self._active, "nobody would wake the loop"
+            assert not self._backoff.has_early, "nobody would wake the loop"
+
+    # Inside
+
+    def _get_waiting(self, uid: str) -> QueuedEntity | None:
+        return self._active.get(uid) or self._backoff.get(uid) or self._pool.get(uid)
+
+    def _candidates(self, audience: Audience) -> list[QueuedEntity]:
+        """The entities that stand under a plugin of the audience; all of them for a wildcard."""
+        if audience.is_wildcard:
+            return [*self._pool.rejected, *self._pool.gated]
+        found: dict[str, QueuedEntity] = {}
+        for scheduler, plugins in audience.listeners.items():
+            for plugin in plugins:
+                found.update(self._pool.rejected.under(scheduler, plugin))
+                found.update(self._pool.gated.under(scheduler, plugin))
+        return list(found.values())
+
+    def _admit(
+        self, entity: QueuedEntity, *, label: str, verdict: Requeue = Requeue.AFTER_BACKOFF
+    ) -> bool:
+        """Puts an entity that is in no tier into the gated, backoff or active one.
+
+        Returns:
+            False when it is gated.
+        """
+        now = self._clock.now()
+        status = self._pre_enqueue(entity.pod)
+        if status is not None and not status.is_success:
+            was_gated = entity.is_gated
+            self._set_gate(entity, status.plugin or _UNNAMED_GATE)
+            self._pool.add_gated(entity, now=now)
+            self._arm(self._pool.times_out_at(now))
+            if not was_gated:
+                self._count_incoming(GATED, label)
+            return False
+        if entity.gating_plugin:
+            self._set_gate(entity, "")
+        entity.sort_key = self._sort_key(entity)
+        if verdict is Requeue.AFTER_BACKOFF and self._backoff.is_backing_off(entity, now=now):
+            self._backoff.push(entity)
+            self._arm(leaves_at(entity))
+            self._count_incoming(BACKOFF, label)
+        else:
+            self._active.push(entity, now=now)
+            self._count_incoming(ACTIVE, label)
+        self._ready.set()
+        return True
+
+    def _update_waiting(self, entity: QueuedEntity, old: Pod, new: Pod) -> None:
+        self.nominator.update(old, new)
+        _replace_pod(entity, new)
+        if entity.uid not in self._pool:
+            entity.sort_key = self._sort_key(entity)
+            if entity.uid in self._active:
+                self._active.push(entity, now=self._clock.now())
+            else:
+                self._backoff.push(entity)
+            return
+        for event in pod_change_events(old, new, resource=EventResource.TARGET_POD):
+            audience = self._hints.audience(event)
+            verdict = self._hints.judge(entity, audience, old, new)
+            if verdict is not Requeue.SKIP:
+                self._pool.remove(entity.uid)
+                self._admit(entity, label=audience.label, verdict=verdict)
+                return
+
+    def _remove(self, uid: str, key: str) -> None:
+        self.nominator.delete(uid)
+        self._forget_key(key, uid)
+        flight = self._in_flight.get(uid)
+        if flight is not None:
+            flight.is_deleted = True
+            return
+        entity = self._active.remove(uid) or self._backoff.remove(uid) or self._pool.remove(uid)
+        if entity is not None:
+            self._count_held(entity, -1)
+
+    def _forget_key(self, key: str, uid: str) -> None:
+        if self._uids.get(key) == uid:
+            del self._uids[key]
+
+    def _note_failure(self, entity: QueuedEntity) -> None:
+        """Counts the failed attempt; backoff runs from now."""
+        if entity.unschedulable_plugins or entity.pending_plugins:
+            entity.unschedulable_count += 1
+            entity.consecutive_errors = 0
+        else:
+            entity.consecutive_errors += 1
+        entity.timestamp = self._clock.now()
+        entity.backoff_expiration = self._backoff.expiration(entity)
+        entity.was_flushed = False
+        self._count_held(entity, 1)
+
+    def _replay(
+        self, entity: QueuedEntity, flight: Flight | None, missed: Iterable[MissedEvent]
+    ) -> Requeue:
+        """What the events that `entity` missed decide; without a record of them, the worst case."""
+        if flight is None or not (entity.unschedulable_plugins or entity.pending_plugins):
+            return Requeue.AFTER_BACKOFF
+        verdict = Requeue.AFTER_BACKOFF if flight.is_activated else Requeue.SKIP
+        best = Requeue.IMMEDIATELY if entity.pending_plugins else Requeue.AFTER_BACKOFF
+        popped, newest = flight.popped, flight.newest
+        own: list[MissedEvent] = []
+        if newest is not popped:
+            events = pod_change_events(popped, newest, resource=EventResource.TARGET_POD)
+            own = [(self._hints.audience(event), popped, newest) for event in events]
+        for audience, old, new in chain(own, missed):
+            if verdict >= best:
+                break
+            verdict = max(verdict, self._hints.judge(entity, audience, old, new))
+        return verdict
+
+    def _arm(self, flush_at: float) -> None:
+        if self._armed_at is None or flush_at < self._armed_at:
+            self._armed_at = flush_at
+            self.flush_sooner.set()
+
+    def _set_gate(self, entity: QueuedEntity, plugin: str) -> None:
+        if plugin != entity.gating_plugin:
+            self._count_held(entity, -1)
+            entity.gating_plugin = plugin
+            self._count_held(entity, 1)
+
+    def _count_incoming(self, queue: str, label: str) -> None:
+        if self._metrics is not None:
+            self._metrics.incoming(queue, label)
+
+    def _count_held(self, entity: QueuedEntity, delta: int) -> None:
+        """Counts the entity for each plugin that holds it, until it is popped or deleted."""
+        if self._metrics is None:
+            return
+        plugins = entity.unschedulable_plugins | entity.pending_plugins
+        if entity.gating_plugin:
+            plugins |= {entity.gating_plugin}
+        for plugin in plugins:
+            self._metrics.unschedulable(plugin, entity.pod.scheduler_name, delta)
+
+
+def _replace_pod(entity: QueuedEntity, pod: Pod) -> None:
+    """Takes over the newer object; what was computed from the older one is void."""
+    if pod is not entity.pod:
+        entity.pod = pod
+        entity.signature = None
