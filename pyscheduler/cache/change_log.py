@@ -1,0 +1,53 @@
+"""Which rows changed since position n, and in which aspects.
+
+Cached answers remember the position they are true for and ask for what came after. The log is
+bounded: who has fallen behind its beginning must judge all rows again.
+
+Called by: ``column_store`` (appends), ``runtime.class_cache`` (reads).
+"""
+
+from __future__ import annotations
+
+from pyscheduler.framework.columns import Aspect
+
+
+class ChangeLog:
+    """Row changes in order, the oldest forgotten first."""
+
+    def __init__(self, limit: int = 4096) -> None:
+        self._limit = limit
+        self._rows: list[int] = []
+        self._aspects: list[int] = []
+        #: position of the first entry that is still here
+        self._base = 0
+
+    @property
+    def position(self) -> int:
+        """The position after the newest change."""
+        return self._base + len(self._rows)
+
+    def append(self, row: int, aspects: Aspect | int) -> None:
+        """Notes that ``row`` changed in ``aspects``."""
+        self._rows.append(row)
+        self._aspects.append(int(aspects))
+        if len(self._rows) > 2 * self._limit:
+            dropped = len(self._rows) - self._limit
+            del self._rows[:dropped]
+            del self._aspects[:dropped]
+            self._base += dropped
+
+    def since(self, position: int) -> dict[int, int] | None:
+        """Row -> changed aspects since ``position``; None when that is no longer known."""
+        if position < self._base:
+            return None
+        start = position - self._base
+        changed: dict[int, int] = {}
+        for row, aspects in zip(self._rows[start:], self._aspects[start:], strict=True):
+            changed[row] = changed.get(row, 0) | aspects
+        return changed
+
+    def forget_all(self) -> None:
+        """Makes every earlier position unknown, for example after the rows were renumbered."""
+        self._base = self.position + 1
+        self._rows.clear()
+        self._aspects.clear()

@@ -1,0 +1,322 @@
+"""The arrays: one contiguous column per resource and property, one row per node.
+
+Rows are dense: 0..n-1 are the nodes of the snapshot, and a node that leaves is replaced by the
+last one. `apply` writes the rows of changed nodes and notes them in the change log; between two
+calls of it every array refuses to be written.
+
+Called by: ``snapshot`` (apply), ``framework.nodes.NodeTable`` (reads, as its `ColumnSource`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from cachetools import LRUCache
+
+from pyscheduler.api.core_v1 import Taint
+from pyscheduler.api.images import normalized_image_name
+from pyscheduler.api.resources import CPU, EPHEMERAL_STORAGE, MEMORY, PODS
+from pyscheduler.cache.change_log import ChangeLog
+from pyscheduler.cache.node_state import NodeState
+from pyscheduler.cache.vocabulary import CodedColumn
+from pyscheduler.framework.columns import (
+    ALL_ASPECTS,
+    Aspect,
+    Column,
+    NodeColumn,
+    PodColumn,
+    StateColumn,
+)
+from pyscheduler.framework.nodes import ImageState
+from pyscheduler.framework.status import BoolArray, Int64Array
+
+_FIRST_CAPACITY = 64
+#: Label keys with a column at a time: the keys that selectors of waiting pods name.
+_LABEL_KEYS = 256
+#: Resources that have a column from the start.
+_COMMON_RESOURCES = (CPU, MEMORY, EPHEMERAL_STORAGE)
+
+
+class ColumnStore:
+    """All columns of all nodes."""
+
+    def __init__(self) -> None:
+        self.n = 0
+        self.change_log = ChangeLog()
+        #: grows when arrays were replaced, so that tables made before are not used any more
+        self.generation = 0
+        self._capacity = _FIRST_CAPACITY
+        #: the node of each row
+        self.states: list[NodeState] = []
+        self._rows: dict[str, int] = {}
+        self._allocatable = {r: self._int64() for r in _COMMON_RESOURCES}
+        self._requested = {r: self._int64() for r in _COMMON_RESOURCES}
+        self._builtin: dict[str, npt.NDArray[Any]] = {
+            "non_zero_cpu": self._int64(),
+            "non_zero_memory": self._int64(),
+            "pod_count": self._int64(),
+            "max_pods": self._int64(),
+            "unschedulable": np.zeros(self._capacity, dtype=np.bool_),
+        }
+        self._taints: CodedColumn[tuple[Taint, ...]] = CodedColumn(self._capacity, first=())
+        self._labels: LRUCache[str, CodedColumn[str]] = LRUCache(_LABEL_KEYS)
+        self._custom: dict[str, npt.NDArray[Any]] = {}
+        self._unreadable: dict[str, BoolArray] = {}
+        self._columns: dict[str, Column] = {}
+        #: values of StateColumns by column and node, kept when a node's row moves
+        self._state_values: dict[str, dict[str, Any]] = {}
+        #: image name -> names of the nodes that have it, with the size each reports
+        self._images: dict[str, dict[str, int]] = {}
+        self._images_of: dict[str, tuple[str, ...]] = {}
+        self._freeze()
+
+    @property
+    def capacity(self) -> int:
+        """Rows that the arrays have room for."""
+        return self._capacity
+
+    # --- what tables read (framework.nodes.ColumnSource) ---
+
+    def resource(self, kind: str, resource: str) -> Int64Array:
+        """Column ``kind`` (allocatable or requested) of ``resource``; zeros if unheard of."""
+        columns = self._allocatable if kind == "allocatable" else self._requested
+        found = columns.get(resource)
+        return self._zeros() if found is None else found
+
+    def builtin(self, name: str) -> npt.NDArray[Any]:
+        """A column every store has."""
+        return self._taints.codes if name == "taint_set" else self._builtin[name]
+
+    def taint_sets(self) -> Sequence[tuple[Taint, ...]]:
+        """The distinct taint sets by number; 0 is the empty set."""
+        return self._taints.values
+
+    def label_codes(self, key: str) -> tuple[npt.NDArray[np.int32], Sequence[str]]:
+        """Codes of one label key, made on first use and kept up to date from then on."""
+        column = self._labels.get(key)
+        if column is None:
+            column = CodedColumn(self._capacity)
+            for row, state in enumerate(self.states):
+                column.set(row, state.labels.get(key))
+            column.codes.flags.writeable = False
+            self._labels[key] = column
+        return column.codes, column.values
+
+    def custom(self, column: Column) -> npt.NDArray[Any]:
+        """An author's column, made on first use."""
+        self.register(column)
+        return self._custom[column.name]
+
+    def unreadable(self, column: Column) -> BoolArray:
+        """(capacity,) bool: rows whose value could not be extracted."""
+        self.register(column)
+        return self._unreadable[column.name]
+
+    def node_info(self, row: int) -> NodeState:
+        """The node of one row."""
+        return self.states[row]
+
+    def row_of(self, name: str) -> int | None:
+        """The row of a node."""
+        return self._rows.get(name)
+
+    def image(self, name: str) -> tuple[ImageState, npt.NDArray[np.intp]] | None:
+        """An image's state, and the sorted rows of the nodes that have it."""
+        owners = self._images.get(name)
+        if not owners:
+            return None
+        rows = np.sort(np.fromiter((self._rows[o] for o in owners), dtype=np.intp))
+        return ImageState(max(owners.values()), len(owners)), rows
+
+    # --- what the snapshot and plugins' state write ---
+
+    def register(self, column: Column) -> None:
+        """Gives ``column`` an array, filled from what is known."""
+        known = self._columns.get(column.name)
+        if known is column:
+            return
+        if known is not None:
+            raise ValueError(f"two different columns are named {column.name!r}")
+        self._columns[column.name] = column
+        self._custom[column.name] = np.full(self._capacity, column.default, dtype=column.dtype)
+        self._unreadable[column.name] = np.zeros(self._capacity, dtype=np.bool_)
+        for state in self.states:
+            self._write_custom(column, state)
+        self._custom[column.name].flags.writeable = False
+        self._unreadable[column.name].flags.writeable = False
+
+    def set_state(self, column: StateColumn, node_name: str, value: Any) -> None:
+        """Remembers a StateColumn's value; written to its row by the next `apply`."""
+        self._state_values.setdefault(column.name, {})[node_name] = value
+
+    def apply(self, changed: Iterable[NodeState], removed: Iterable[str]) -> None:
+        """Brings the rows of ``changed`` nodes up to date and gives up those of ``removed``."""
+        with self._thawed():
+            for name in removed:
+                self._remove(name)
+            for state in changed:
+                self._write(state)
+
+    # --- rows ---
+
+    def _remove(self, name: str) -> None:
+        row = self._rows.pop(name, None)
+        if row is None:
+            return
+        self._write_images(name, ())
+        for values in self._state_values.values():
+            values.pop(name, None)
+        last = self.states.pop()
+        self.n -= 1
+        if last.name != name:
+            self.states[row] = last
+            self._rows[last.name] = row
+            last.row = row
+            self._write_row(last, ALL_ASPECTS)
+        self.change_log.append(row, ALL_ASPECTS)
+        for column in (self._taints, *self._labels.values()):
+            column.compact(self.n)
+
+    def _write(self, state: NodeState) -> None:
+        row = self._rows.get(state.name)
+        if row is None:
+            row = self.n
+            if row == self._capacity:
+                self._grow()
+            self.n += 1
+            self._rows[state.name] = row
+            self.states.append(state)
+            state.dirty = ALL_ASPECTS
+        else:
+            self.states[row] = state
+        state.row = row
+        self._write_row(state, state.dirty)
+        self.change_log.append(row, state.dirty)
+        state.dirty = Aspect(0)
+
+    def _write_row(self, state: NodeState, aspects: Aspect) -> None:
+        row = state.row
+        if aspects & Aspect.REQUESTED:
+            self._write_resources(self._requested, row, state.requested)
+            builtin = self._builtin
+            builtin["non_zero_cpu"][row] = state.non_zero_cpu
+            builtin["non_zero_memory"][row] = state.non_zero_memory
+            builtin["pod_count"][row] = len(state.pods)
+        if aspects & Aspect.ALLOCATABLE:
+            self._write_resources(self._allocatable, row, state.allocatable)
+            self._builtin["max_pods"][row] = state.allocatable.get(PODS, 0)
+        if aspects & Aspect.UNSCHEDULABLE:
+            self._builtin["unschedulable"][row] = state.node.spec.unschedulable
+        if aspects & Aspect.TAINTS:
+            self._taints.set(row, tuple(state.node.spec.taints))
+        if aspects & Aspect.LABELS:
+            labels = state.labels
+            for key, column in self._labels.items():
+                column.set(row, labels.get(key))
+        if aspects & Aspect.IMAGES:
+            self._write_images(
+                state.name,
+                tuple(
+                    (normalized_image_name(name), image.size_bytes)
+                    for image in state.node.status.images
+                    for name in image.names
+                ),
+            )
+        for custom in self._columns.values():
+            if aspects & custom.aspect or aspects & Aspect.IDENTITY:
+                self._write_custom(custom, state)
+
+    def _write_resources(self, columns: dict[str, Int64Array], row: int, amounts: Any) -> None:
+        for resource, amount in amounts.items():
+            column = columns.get(resource)
+            if column is None:
+                if resource == PODS:
+                    continue
+                column = columns[resource] = self._int64()
+                self.generation += 1
+            column[row] = amount
+        if len(columns) > len(amounts) - (PODS in amounts):
+            for resource, column in columns.items():
+                if resource not in amounts:
+                    column[row] = 0
+
+    def _write_custom(self, column: Column, state: NodeState) -> None:
+        row, values = state.row, self._custom[column.name]
+        unreadable = self._unreadable[column.name]
+        unreadable[row] = False
+        try:
+            if isinstance(column, NodeColumn):
+                values[row] = column.extract(state.node)
+            elif isinstance(column, PodColumn):
+                values[row] = sum(column.extract(pod) for pod in state.pods.values())
+            else:
+                known = self._state_values.get(column.name, {})
+                values[row] = known.get(state.name, column.default)
+        except Exception:  # noqa: BLE001  # an author's extractor; a bad value marks its row alone
+            values[row] = column.default
+            unreadable[row] = True
+
+    def _write_images(self, node: str, images: tuple[tuple[str, int], ...]) -> None:
+        for name in self._images_of.pop(node, ()):
+            owners = self._images[name]
+            del owners[node]
+            if not owners:
+                del self._images[name]
+        if images:
+            self._images_of[node] = tuple(dict(images))
+            for name, size in dict(images).items():
+                self._images.setdefault(name, {})[node] = size
+
+    # --- arrays ---
+
+    def _int64(self) -> Int64Array:
+        return np.zeros(self._capacity, dtype=np.int64)
+
+    def _zeros(self) -> Int64Array:
+        zeros = self._int64()
+        zeros.flags.writeable = False
+        return zeros
+
+    def _arrays(self) -> Iterator[npt.NDArray[Any]]:
+        yield from self._allocatable.values()
+        yield from self._requested.values()
+        yield from self._builtin.values()
+        yield self._taints.codes
+        for column in self._labels.values():
+            yield column.codes
+        yield from self._custom.values()
+        yield from self._unreadable.values()
+
+    def _freeze(self) -> None:
+        for array in self._arrays():
+            array.flags.writeable = False
+
+    @contextlib.contextmanager
+    def _thawed(self) -> Iterator[None]:
+        for array in self._arrays():
+            array.flags.writeable = True
+        try:
+            yield
+        finally:
+            self._freeze()
+
+    def _grow(self) -> None:
+        self._capacity *= 2
+        self.generation += 1
+
+        def grown(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+            larger = np.zeros(self._capacity, dtype=array.dtype)
+            larger[: len(array)] = array
+            return larger
+
+        self._allocatable = {k: grown(a) for k, a in self._allocatable.items()}
+        self._requested = {k: grown(a) for k, a in self._requested.items()}
+        self._builtin = {k: grown(a) for k, a in self._builtin.items()}
+        self._custom = {k: grown(a) for k, a in self._custom.items()}
+        self._unreadable = {k: grown(a) for k, a in self._unreadable.items()}
+        for column in (self._taints, *self._labels.values()):
+            column.resize(self._capacity)

@@ -1,0 +1,130 @@
+"""One node and the pods on it, with the sums kept as pods come and go.
+
+This is the `NodeInfo` that per-node hooks read. The cache changes it; while a cycle is under way it
+changes a copy instead (`clone`), so that the cycle's picture stands still.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pyscheduler.api.core_v1 import Node, Pod
+from pyscheduler.api.host_ports import HostPort
+from pyscheduler.api.meta import ObjectMeta
+from pyscheduler.framework.columns import Aspect
+
+
+class PodUsage:
+    """What one pod takes from its node; computed once when the pod arrives."""
+
+    __slots__ = ("non_zero_cpu", "non_zero_memory", "ports", "requests")
+
+    def __init__(
+        self,
+        requests: Mapping[str, int],
+        *,
+        non_zero_cpu: int,
+        non_zero_memory: int,
+        ports: tuple[HostPort, ...],
+    ) -> None:
+        #: resource -> milli-CPU, bytes or counts
+        self.requests = requests
+        self.non_zero_cpu = non_zero_cpu
+        self.non_zero_memory = non_zero_memory
+        self.ports = ports
+
+    def same_as(self, other: PodUsage) -> bool:
+        """True when replacing one by the other changes no sum."""
+        return (
+            (self.requests is other.requests or self.requests == other.requests)
+            and self.non_zero_cpu == other.non_zero_cpu
+            and self.non_zero_memory == other.non_zero_memory
+            and self.ports == other.ports
+        )
+
+
+class NodeState:
+    """A node's object, its pods, and the sums over them."""
+
+    __slots__ = (
+        "allocatable",
+        "dirty",
+        "exists",
+        "host_ports",
+        "name",
+        "node",
+        "non_zero_cpu",
+        "non_zero_memory",
+        "pods",
+        "requested",
+        "row",
+    )
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        #: the Node object; an empty one for a ghost (pods known before their node, or after it)
+        self.node = Node(metadata=ObjectMeta(name=name))
+        #: False for a ghost, which is in no snapshot
+        self.exists = False
+        self.allocatable: Mapping[str, int] = {}
+        self.requested: dict[str, int] = {}
+        self.non_zero_cpu = 0
+        self.non_zero_memory = 0
+        #: by uid
+        self.pods: dict[str, Pod] = {}
+        #: taken host ports and by how many pods
+        self.host_ports: dict[HostPort, int] = {}
+        #: row in the column store; -1 while in none. The store alone changes it.
+        self.row = -1
+        #: what changed since the store last wrote the row
+        self.dirty = Aspect(0)
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """The node's labels."""
+        return self.node.metadata.labels
+
+    @property
+    def annotations(self) -> Mapping[str, str]:
+        """The node's annotations."""
+        return self.node.metadata.annotations
+
+    def clone(self) -> NodeState:
+        """A copy with the same row whose sums can change without touching this one."""
+        copy = NodeState(self.name)
+        copy.node = self.node
+        copy.exists = self.exists
+        copy.allocatable = self.allocatable
+        copy.requested = dict(self.requested)
+        copy.non_zero_cpu = self.non_zero_cpu
+        copy.non_zero_memory = self.non_zero_memory
+        copy.pods = dict(self.pods)
+        copy.host_ports = dict(self.host_ports)
+        copy.row = self.row
+        copy.dirty = self.dirty
+        return copy
+
+    def add(self, pod: Pod, usage: PodUsage) -> None:
+        """Counts ``pod`` in."""
+        self.pods[pod.metadata.uid] = pod
+        self._count(usage, 1)
+
+    def remove(self, uid: str, usage: PodUsage) -> None:
+        """Counts the pod out again."""
+        del self.pods[uid]
+        self._count(usage, -1)
+
+    def _count(self, usage: PodUsage, sign: int) -> None:
+        requested = self.requested
+        for resource, amount in usage.requests.items():
+            requested[resource] = requested.get(resource, 0) + sign * amount
+        self.non_zero_cpu += sign * usage.non_zero_cpu
+        self.non_zero_memory += sign * usage.non_zero_memory
+        self.dirty |= Aspect.REQUESTED | Aspect.PODS
+        for port in usage.ports:
+            left = self.host_ports.get(port, 0) + sign
+            if left:
+                self.host_ports[port] = left
+            else:
+                del self.host_ports[port]
+            self.dirty |= Aspect.HOST_PORTS

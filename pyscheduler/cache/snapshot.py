@@ -1,0 +1,45 @@
+"""One epoch of the cluster for one scheduling cycle.
+
+`refresh` brings the columns up to the cache and is called at the start of a cycle; until the next
+call nothing that a plugin reads through `nodes` changes. Costs as much as there are changed nodes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pyscheduler.cache.cache import SchedulerCache
+from pyscheduler.cache.column_store import ColumnStore
+from pyscheduler.framework.columns import StateColumn
+from pyscheduler.framework.nodes import NodeTable
+
+
+class Snapshot:
+    """The columns of the current epoch, and the table plugins read them through."""
+
+    def __init__(self, cache: SchedulerCache) -> None:
+        self._cache = cache
+        self.store = ColumnStore()
+        self._table = NodeTable(self.store, 0)
+        self._generation = -1
+
+    @property
+    def nodes(self) -> NodeTable:
+        """All nodes of this epoch."""
+        return self._table
+
+    def refresh(self) -> None:
+        """Takes over what the cache has gathered since the last call."""
+        changed, removed = self._cache.take_changes()
+        if not changed and not removed:
+            return
+        store = self.store
+        store.apply(changed, removed)
+        if store.n != self._table.n or store.generation != self._generation:
+            self._table = NodeTable(store, store.n)
+            self._generation = store.generation
+
+    def set(self, column: StateColumn, node_name: str, value: Any) -> None:
+        """Sets a plugin's own value of a node; seen from the next refresh on."""
+        self.store.set_state(column, node_name, value)
+        self._cache.mark_state(node_name)

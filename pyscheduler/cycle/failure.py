@@ -1,0 +1,86 @@
+"""What happens when a pod cannot be scheduled: back to the queue first, then an event and the
+PodScheduled condition, worded as kube-scheduler words them.
+
+The pod is read again before anything is written: gone, bound meanwhile, or recreated under its name
+means that there is nothing to say about it any more.
+
+Called by: ``loop`` and ``binding``. Source of order and words: kube-scheduler 1.37,
+``schedule_one.go`` handleSchedulingFailure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pyscheduler.api.core_v1 import Pod
+from pyscheduler.framework.entities import QueuedEntity
+from pyscheduler.framework.handle import EventRecorder, Writes
+from pyscheduler.queueing.scheduling_queue import SchedulingQueue
+
+#: Reasons of the PodScheduled condition.
+UNSCHEDULABLE = "Unschedulable"
+SCHEDULER_ERROR = "SchedulerError"
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why an attempt failed."""
+
+    message: str
+    #: True: nobody rejected the pod, something went wrong; retried with error backoff
+    is_error: bool = False
+    #: reason of the condition
+    reason: str = UNSCHEDULABLE
+    unschedulable_plugins: frozenset[str] = frozenset()
+    pending_plugins: frozenset[str] = frozenset()
+
+    @classmethod
+    def fault(cls, message: str) -> Failure:
+        """Something went wrong."""
+        return cls(message, is_error=True, reason=SCHEDULER_ERROR)
+
+
+class FailureHandler:
+    """Requeues and reports failed attempts."""
+
+    def __init__(
+        self,
+        queue: SchedulingQueue,
+        writes: Writes,
+        recorder: EventRecorder,
+        *,
+        current_pod: Callable[[str], Pod | None],
+    ) -> None:
+        self._queue = queue
+        self._writes = writes
+        self._recorder = recorder
+        #: ``namespace/name`` -> the newest pod that the watch delivered
+        self._current_pod = current_pod
+
+    def handle(self, entity: QueuedEntity, failure: Failure) -> None:
+        """Puts the entity where it waits for its next attempt, and tells its pod why."""
+        pod = self._current_pod(entity.pod.key)
+        if pod is None or pod.uid != entity.uid or pod.node_name:
+            self._queue.done(entity.uid)
+            return
+        entity.pod = pod
+        self._queue.add_unschedulable(
+            entity,
+            unschedulable_plugins=set(failure.unschedulable_plugins),
+            pending_plugins=set(failure.pending_plugins),
+            is_error=failure.is_error,
+        )
+        self._recorder.event(pod, "Warning", "FailedScheduling", "Scheduling", failure.message)
+        if not _says_so_already(pod, failure):
+            self._writes.patch_pod_status(pod, reason=failure.reason, message=failure.message)
+
+
+def _says_so_already(pod: Pod, failure: Failure) -> bool:
+    return any(
+        condition.type == "PodScheduled"
+        and condition.status == "False"
+        and condition.reason == failure.reason
+        and condition.message == failure.message
+        for condition in pod.status.conditions
+    )

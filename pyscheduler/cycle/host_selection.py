@@ -1,0 +1,28 @@
+"""The best node among the feasible; ties are broken evenly by a seeded generator."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+
+from pyscheduler.runtime.class_cache import ClassEntry
+
+
+class Rng(Protocol):
+    """What is asked of a random generator; ``random.Random`` has it."""
+
+    def randrange(self, stop: int, /) -> int:
+        """An integer in 0..stop-1."""
+
+
+def select_host(entry: ClassEntry, rng: Rng) -> int:
+    """The row with the highest total, any of them with equal chance."""
+    totals = entry.totals[: entry.n]
+    best = np.flatnonzero(totals == totals.max())
+    return int(best[rng.randrange(len(best))] if len(best) > 1 else best[0])
+
+
+def only_host(entry: ClassEntry) -> int:
+    """The one feasible row; nothing to score then."""
+    return int(entry.feasible[: entry.n].argmax())

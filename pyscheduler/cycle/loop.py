@@ -1,0 +1,238 @@
+"""The scheduling loop: pop, refresh, schedule, assume, start binding. One pod at a time.
+
+    queue --pop--> snapshot.refresh --> scheduling --> assume, reserve, permit --> binding task
+                                          |                    |
+                                          +-- failure <--------+
+
+A pod is popped only while there is room for its write (`WriteRoom`), so decisions stay fresh and a
+high-priority pod never stands behind thousands decided before it.
+
+Called by: ``app.server``, while this process leads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+import structlog
+
+from pyscheduler.cache.cache import SchedulerCache
+from pyscheduler.cache.snapshot import Snapshot
+from pyscheduler.clock import Clock
+from pyscheduler.cycle.binding import Assumed, BindingCycle, failure_of
+from pyscheduler.cycle.failure import Failure, FailureHandler
+from pyscheduler.cycle.scheduling import NoNodes, Placement, SchedulingAlgorithm
+from pyscheduler.framework.entities import QueuedEntity
+from pyscheduler.framework.handle import EventRecorder
+from pyscheduler.framework.status import Diagnosis
+from pyscheduler.queueing.scheduling_queue import SchedulingQueue
+from pyscheduler.runtime.budget import Budget
+from pyscheduler.runtime.instrument import Instrument, PluginFault
+from pyscheduler.runtime.reserving import run_permit, run_reserve
+
+_log = structlog.get_logger(__name__)
+
+
+class WriteRoom(Protocol):
+    """Whether more binds may be decided now."""
+
+    @property
+    def has_room(self) -> bool:
+        """True while fewer than two windows of binds wait to be sent."""
+
+    async def wait_for_room(self) -> None:
+        """Returns once there is room."""
+
+
+class AttemptObserver(Protocol):
+    """Takes the figures of each attempt; ``telemetry`` in the real process."""
+
+    def attempted(self, profile: str, result: str, seconds: float) -> None:
+        """An attempt ended: scheduled, unschedulable or error; from pop to its end."""
+
+    def algorithm_took(self, seconds: float) -> None:
+        """Filtering and scoring one pod took so long."""
+
+    def bound(self, entity: QueuedEntity, sli_seconds: float) -> None:
+        """A pod was bound, so long after it could first have been tried."""
+
+
+class Scheduler:
+    """The loop and the tasks it started."""
+
+    def __init__(
+        self,
+        *,
+        cache: SchedulerCache,
+        snapshot: Snapshot,
+        queue: SchedulingQueue,
+        algorithms: Mapping[str, SchedulingAlgorithm],
+        binding: BindingCycle,
+        failures: FailureHandler,
+        recorder: EventRecorder,
+        room: WriteRoom,
+        instrument: Instrument,
+        budget: Budget,
+        observer: AttemptObserver,
+        clock: Clock,
+        observed_version: Callable[[], str],
+    ) -> None:
+        self._cache = cache
+        self._snapshot = snapshot
+        self._queue = queue
+        self._algorithms = algorithms
+        self._binding = binding
+        self._failures = failures
+        self._recorder = recorder
+        self._room = room
+        self._instrument = instrument
+        self._budget = budget
+        self._observer = observer
+        self._clock = clock
+        #: the resourceVersion of the newest pod event that the cache knows of
+        self._observed_version = observed_version
+        self._binding_tasks: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> None:
+        """Schedules until cancelled."""
+        while True:
+            if not self._room.has_room:
+                await self._room.wait_for_room()
+                self._budget.restart()
+            entity = self._queue.pop()
+            if entity is None:
+                await self._queue.wait()
+                self._budget.restart()
+                continue
+            await self.schedule_one(entity)
+            await self._budget.checkpoint()
+
+    async def drain(self) -> None:
+        """Returns once every binding cycle that was started has ended."""
+        while self._binding_tasks:
+            await asyncio.gather(*self._binding_tasks, return_exceptions=True)
+
+    @property
+    def binding_count(self) -> int:
+        """Binding cycles under way."""
+        return len(self._binding_tasks)
+
+    async def schedule_one(self, entity: QueuedEntity) -> None:
+        """One attempt for one popped entity, up to the start of its binding cycle."""
+        started = self._clock.monotonic()
+        pod = entity.pod
+        algorithm = self._algorithms.get(pod.scheduler_name)
+        if algorithm is None or self._cache.node_of(pod.uid) is not None:
+            self._queue.done(pod.uid)
+            return
+        if pod.is_terminating:
+            self._recorder.event(
+                pod,
+                "Warning",
+                "FailedScheduling",
+                "Scheduling",
+                f"skip schedule deleting pod: {pod.key}",
+            )
+            self._queue.done(pod.uid)
+            return
+        version = self._observed_version()
+        self._snapshot.refresh()
+        self._cache.begin_cycle()
+        self._instrument.start_cycle(pod)
+        try:
+            result = await self._place(algorithm, entity)
+        finally:
+            self._instrument.end_cycle()
+            self._cache.end_cycle()
+        self._observer.algorithm_took(self._clock.monotonic() - started)
+        if isinstance(result, Placement):
+            self._assume(algorithm, entity, result, version=version, started=started)
+        else:
+            self._fail(entity, result, version=version, started=started)
+
+    async def _place(
+        self, algorithm: SchedulingAlgorithm, entity: QueuedEntity
+    ) -> Placement | Failure:
+        try:
+            found = await algorithm.schedule(entity)
+        except NoNodes as error:
+            return Failure(str(error), is_error=True)
+        except PluginFault as fault:
+            return Failure.fault(str(fault))
+        if isinstance(found, Diagnosis):
+            return Failure(
+                found.message,
+                unschedulable_plugins=frozenset(found.unschedulable_plugins),
+                pending_plugins=frozenset(found.pending_plugins),
+            )
+        return found
+
+    def _assume(
+        self,
+        algorithm: SchedulingAlgorithm,
+        entity: QueuedEntity,
+        placement: Placement,
+        *,
+        version: str,
+        started: float,
+    ) -> None:
+        pod, profile = entity.pod, algorithm.profile
+        self._cache.assume(pod, placement.node_name)
+        self._queue.nominator.delete(pod)
+        assumed = Assumed(entity, profile, placement.state, placement.node_name)
+        status = run_reserve(profile, placement.state, pod, placement.node_name) or run_permit(
+            profile, placement.state, pod, placement.node_name
+        )
+        if status is not None:
+            failure = failure_of(status)
+            self._binding.undo(assumed, failure)
+            self._report(entity, failure, version=version, started=started)
+            return
+        _log.info(
+            "pod assigned",
+            pod=pod.key,
+            node=placement.node_name,
+            uid=pod.uid,
+            resource_version=version,
+            feasible_nodes=placement.feasible_nodes,
+        )
+        task = asyncio.get_running_loop().create_task(
+            self._bind(assumed, version=version, started=started)
+        )
+        self._binding_tasks.add(task)
+        task.add_done_callback(self._binding_tasks.discard)
+
+    async def _bind(self, assumed: Assumed, *, version: str, started: float) -> None:
+        entity = assumed.entity
+        failure = await self._binding.run(assumed)
+        if failure is not None:
+            self._report(entity, failure, version=version, started=started)
+            return
+        now = self._clock.monotonic()
+        self._observer.attempted(assumed.profile.scheduler_name, "scheduled", now - started)
+        first = entity.initial_attempt_timestamp
+        self._observer.bound(entity, self._clock.now() - first if first else now - started)
+
+    def _fail(
+        self, entity: QueuedEntity, failure: Failure, *, version: str, started: float
+    ) -> None:
+        self._failures.handle(entity, failure)
+        self._report(entity, failure, version=version, started=started)
+
+    def _report(
+        self, entity: QueuedEntity, failure: Failure, *, version: str, started: float
+    ) -> None:
+        result = "error" if failure.reason == "SchedulerError" else "unschedulable"
+        _log.info(
+            "pod not scheduled",
+            pod=entity.pod.key,
+            result=result,
+            message=failure.message,
+            resource_version=version,
+            attempts=entity.attempts,
+        )
+        self._observer.attempted(
+            entity.pod.scheduler_name, result, self._clock.monotonic() - started
+        )

@@ -1,0 +1,107 @@
+"""The scheduling algorithm: a pod and a snapshot in, a node or a diagnosis out. No effects.
+
+Called by: ``loop``, once per attempt.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import structlog
+
+from pyscheduler.cache.snapshot import Snapshot
+from pyscheduler.cycle.host_selection import Rng, only_host, select_host
+from pyscheduler.framework.cycle_state import CycleState
+from pyscheduler.framework.entities import QueuedEntity
+from pyscheduler.framework.status import Diagnosis
+from pyscheduler.runtime.budget import Checkpoint
+from pyscheduler.runtime.class_cache import ClassEntry
+from pyscheduler.runtime.filtering import Filtering
+from pyscheduler.runtime.profile import Profile
+from pyscheduler.runtime.scoring import Scoring
+
+_log = structlog.get_logger(__name__)
+
+#: One kept answer in so many is judged cold again and compared.
+_COLD_CHECK_ONE_IN = 1000
+
+NO_NODES = "no nodes available to schedule pods"
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """A node was found."""
+
+    node_name: str
+    #: the pod's own copy of what PreFilter and PreScore wrote
+    state: CycleState
+    feasible_nodes: int
+
+
+class NoNodes(Exception):  # noqa: N818  # the field's name: ErrNoNodesAvailable
+    """The cluster has no nodes at all."""
+
+    def __init__(self) -> None:
+        super().__init__(NO_NODES)
+
+
+class SchedulingAlgorithm:
+    """Filter, score and pick for one profile."""
+
+    def __init__(
+        self, profile: Profile, snapshot: Snapshot, *, rng: Rng, budget: Checkpoint
+    ) -> None:
+        self.profile = profile
+        self._snapshot = snapshot
+        self._rng = rng
+        self._filtering = Filtering(profile, snapshot, budget)
+        self._scoring = Scoring(profile, snapshot, budget)
+        self._kept_answers = 0
+
+    @property
+    def class_count(self) -> int:
+        """Classes of pods with kept answers."""
+        return len(self._filtering.classes)
+
+    async def schedule(self, entity: QueuedEntity) -> Placement | Diagnosis:
+        """The best node for the entity's pod on the current snapshot, or why there is none.
+
+        Raises:
+            NoNodes: the snapshot is empty.
+            PluginFault: a plugin raised.
+        """
+        nodes = self._snapshot.nodes
+        if nodes.n == 0:
+            raise NoNodes
+        if entity.signature is None:
+            entity.signature = self.profile.sign(entity.pod)
+        entry = await self._filtering.evaluate(entity.pod, entity.signature)
+        if entry.feasible_count == 0:
+            return self._filtering.diagnose(entry)
+        if entry.feasible_count == 1:
+            row = only_host(entry)
+        else:
+            await self._scoring.score(entry, entity.pod)
+            if entry.pods > 1:
+                await self._check_now_and_then(entry, entity)
+            row = select_host(entry, self._rng)
+        return Placement(nodes.node(row).name, entry.state.clone(), entry.feasible_count)
+
+    async def _check_now_and_then(self, entry: ClassEntry, entity: QueuedEntity) -> None:
+        """Holds a kept answer against a cold one; a plugin that is wrong loses its cache."""
+        self._kept_answers += 1
+        if self._kept_answers % _COLD_CHECK_ONE_IN:
+            return
+        cold = await self._filtering.judge_all(entity.pod)
+        await self._scoring.score(cold, entity.pod)
+        wrong = self._filtering.differing_plugins(entry, cold)
+        for plugin in wrong:
+            _log.error(
+                "kept answer differs from a fresh one: the plugin's depends_on or sign_pod is"
+                " incomplete; asking it every time from now on",
+                plugin=plugin,
+                pod=entity.pod.key,
+            )
+            self.profile.distrust(plugin)
+        if wrong:
+            self._filtering.classes.clear()

@@ -1,0 +1,57 @@
+"""What plugins remember between the hooks of one scheduling cycle, typed by its key.
+
+A plugin declares ``FIT = StateKey[PodRequests]("NodeResourcesFit.pre_filter")`` and writes and
+reads through it; mypy then knows the type. One `CycleState` lives from PreFilter to PostBind.
+"""
+
+from __future__ import annotations
+
+from typing import Generic, TypeVar, cast
+
+T = TypeVar("T")
+
+
+class StateKey(Generic[T]):
+    """Names one piece of cycle state and its type."""
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __repr__(self) -> str:
+        return f"StateKey({self.name!r})"
+
+
+class CycleState:
+    """The state of one pod's cycle; never shared between pods."""
+
+    __slots__ = ("_values",)
+
+    def __init__(self) -> None:
+        self._values: dict[StateKey[object], object] = {}
+
+    def write(self, key: StateKey[T], value: T) -> None:
+        """Stores ``value`` under ``key``."""
+        self._values[cast("StateKey[object]", key)] = value
+
+    def read(self, key: StateKey[T]) -> T:
+        """The value under ``key``.
+
+        Raises:
+            KeyError: nothing was written, for example because PreFilter did not run.
+        """
+        # the only writer of a key is write(), which takes the key's own type
+        return cast("T", self._values[cast("StateKey[object]", key)])
+
+    def get(self, key: StateKey[T]) -> T | None:
+        """The value under ``key``, or None."""
+        return cast("T | None", self._values.get(cast("StateKey[object]", key)))
+
+    def clone(self) -> CycleState:
+        """A shallow copy: values that know how to ``clone()`` are cloned, others shared."""
+        copy = CycleState()
+        for key, value in self._values.items():
+            cloner = getattr(value, "clone", None)
+            copy._values[key] = cloner() if callable(cloner) else value
+        return copy

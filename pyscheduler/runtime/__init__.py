@@ -1,0 +1,1 @@
+"""Runs plugins: knows profiles and extension points, and no plugin by name."""

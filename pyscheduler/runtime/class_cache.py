@@ -1,0 +1,142 @@
+"""What is known about a class of pods: verdicts and raw scores per node, kept between cycles.
+
+Pods that all plugins of a profile would judge alike are one class. An entry holds, per plugin, the
+codes, reasons and raw scores of all rows, and the position of the change log up to which they are
+true; ``filtering`` and ``scoring`` bring an entry up to date by judging the changed rows again.
+
+Bounded by memory, least recently used first.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from cachetools import LRUCache
+
+from pyscheduler.framework.cycle_state import CycleState
+from pyscheduler.framework.status import BoolArray, Int64Array, ReasonTable, Status
+
+#: Bytes of answers kept; about 1,000 classes at 1,000 nodes. A guess.
+_MAX_BYTES = 64 << 20
+
+Signature = tuple[Any, ...]
+
+
+class FilterAnswer:
+    """One filter's answer for all rows; no arrays while nobody was rejected."""
+
+    __slots__ = ("codes", "plugin", "reasons")
+
+    def __init__(self, plugin: str) -> None:
+        self.plugin = plugin
+        #: (capacity,) int8: 0 or a rejecting code
+        self.codes: npt.NDArray[np.int8] | None = None
+        #: (capacity,) int32: index into the reason table
+        self.reasons: npt.NDArray[np.int32] | None = None
+
+
+class ScoreAnswer:
+    """One scorer's raw and normalised scores for all rows."""
+
+    __slots__ = ("fresh", "normalized", "raw", "stale")
+
+    def __init__(self, capacity: int) -> None:
+        #: (capacity,) int64
+        self.raw: Int64Array = np.zeros(capacity, dtype=np.int64)
+        #: (capacity,) int64; `raw` itself for plugins that do not normalise
+        self.normalized: Int64Array = self.raw
+        #: False until every row has a raw score
+        self.fresh = False
+        #: True when raw scores changed since they were normalised or summed
+        self.stale = True
+
+
+class ClassEntry:
+    """All answers for one class."""
+
+    __slots__ = (
+        "capacity",
+        "changed_rows",
+        "feasible",
+        "feasible_count",
+        "feasible_version",
+        "filters",
+        "n",
+        "pods",
+        "position",
+        "pre_filter_status",
+        "rejecting_plugins",
+        "scored_version",
+        "scores",
+        "skip_filters",
+        "skip_scores",
+        "state",
+        "totals",
+    )
+
+    def __init__(self, capacity: int) -> None:
+        self.capacity = capacity
+        #: rows judged, and the change-log position the answers are true for
+        self.n = 0
+        self.position = -1
+        #: what PreFilter and PreScore wrote; shared by the pods of the class
+        self.state = CycleState()
+        #: set when PreFilter turned the whole class away
+        self.pre_filter_status: Status | None = None
+        #: plugins that PreFilter results narrowed the nodes for
+        self.rejecting_plugins: frozenset[str] = frozenset()
+        self.skip_filters: frozenset[str] = frozenset()
+        self.skip_scores: frozenset[str] | None = None
+        self.filters: list[FilterAnswer] = []
+        self.scores: dict[str, ScoreAnswer] = {}
+        #: row -> changed aspects since the totals were last brought up to date
+        self.changed_rows: dict[int, int] = {}
+        #: (capacity,) bool
+        self.feasible: BoolArray = np.zeros(capacity, dtype=np.bool_)
+        self.feasible_count = 0
+        #: grows when a row becomes feasible or stops being so
+        self.feasible_version = 0
+        self.scored_version = -1
+        #: (capacity,) int64: weighted sums; -1 where not feasible
+        self.totals: Int64Array = np.full(capacity, -1, dtype=np.int64)
+        #: pods judged with this entry, for the cold check
+        self.pods = 0
+
+    @property
+    def nbytes(self) -> int:
+        """Memory held by the arrays, counted as if every filter had rejected somebody."""
+        rows = self.capacity
+        return rows * (9 + 5 * len(self.filters) + 16 * max(len(self.scores), 5)) + 2048
+
+
+class ClassCache:
+    """Entries by signature."""
+
+    def __init__(self, max_bytes: int = _MAX_BYTES) -> None:
+        self.reasons = ReasonTable()
+        self._entries: LRUCache[Signature, ClassEntry] = LRUCache(
+            max_bytes, getsizeof=lambda entry: entry.nbytes
+        )
+
+    def get(self, signature: Signature) -> ClassEntry | None:
+        """The entry of a class."""
+        return self._entries.get(signature)
+
+    def put(self, signature: Signature, entry: ClassEntry) -> None:
+        """Keeps ``entry``, unless it alone is larger than the bound."""
+        if entry.nbytes <= self._entries.maxsize:
+            self._entries[signature] = entry
+
+    def drop(self, signature: Signature) -> None:
+        """Forgets one class."""
+        self._entries.pop(signature, None)
+
+    def clear(self) -> None:
+        """Forgets all classes, and the reasons only they refer to."""
+        self._entries.clear()
+        self.reasons = ReasonTable()
+
+    def __len__(self) -> int:
+        return len(self._entries)

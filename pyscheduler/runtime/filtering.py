@@ -1,0 +1,282 @@
+"""Which nodes can run a pod: PreFilter, then Filter over all rows or over what changed.
+
+`evaluate` gives the entry of the pod's class, true for the current snapshot. A class seen for the
+first time is judged on all rows; after that only the rows that the change log names, and of these
+only by the plugins that depend on what changed. In profile order the first plugin to reject a row
+owns its reason (`diagnose`).
+
+Called by: ``cycle.scheduling``.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from pyscheduler.api.core_v1 import Pod
+from pyscheduler.cache.snapshot import Snapshot
+from pyscheduler.framework.nodes import NodeTable
+from pyscheduler.framework.status import Code, Diagnosis, PreFilterResult, Status
+from pyscheduler.runtime.adapters import FilterHook, Verdict
+from pyscheduler.runtime.budget import Checkpoint
+from pyscheduler.runtime.class_cache import ClassCache, ClassEntry, FilterAnswer, Signature
+from pyscheduler.runtime.instrument import PluginFault
+from pyscheduler.runtime.profile import Profile
+
+#: The pseudo-plugin in front of all filters: rows that a PreFilterResult leaves out.
+_NARROWED = ""
+#: From this share of the rows on, judging all of them again is cheaper.
+_MANY = 4
+
+
+class Filtering:
+    """PreFilter and Filter of one profile over one snapshot."""
+
+    def __init__(self, profile: Profile, snapshot: Snapshot, budget: Checkpoint) -> None:
+        self._profile = profile
+        self._snapshot = snapshot
+        self._budget = budget
+        self.classes = ClassCache()
+
+    async def evaluate(self, pod: Pod, signature: Signature | None) -> ClassEntry:
+        """The entry of the pod's class with `feasible` true for the current snapshot.
+
+        Raises:
+            PluginFault: a hook raised or answered an error.
+        """
+        entry = None if signature is None else self.classes.get(signature)
+        if entry is None or not self._bring_up_to_date(entry, pod):
+            entry = await self.judge_all(pod)
+            if signature is not None:
+                self.classes.put(signature, entry)
+        entry.pods += 1
+        return entry
+
+    async def judge_all(self, pod: Pod) -> ClassEntry:
+        """A fresh entry: every plugin asked about every row."""
+        nodes = self._snapshot.nodes
+        store = self._snapshot.store
+        entry = ClassEntry(store.capacity)
+        entry.n, entry.position = nodes.n, store.change_log.position
+        self._run_pre_filters(entry, pod, nodes)
+        if entry.pre_filter_status is not None:
+            return entry
+        feasible = entry.feasible[: nodes.n]
+        feasible[:] = True
+        for answer in entry.filters:
+            _narrow(feasible, answer, nodes.n)
+        for hook in self._profile.filters:
+            if hook.name in entry.skip_filters:
+                continue
+            answer = FilterAnswer(hook.name)
+            verdict = self._judge(hook, entry, pod, nodes)
+            _store(answer, entry.capacity, slice(0, nodes.n), verdict)
+            entry.filters.append(answer)
+            _narrow(feasible, answer, nodes.n)
+            await self._budget.checkpoint()
+        entry.feasible_count = int(np.count_nonzero(feasible))
+        entry.feasible_version += 1
+        return entry
+
+    def diagnose(self, entry: ClassEntry) -> Diagnosis:
+        """Why no node of ``entry`` fits; every rejected row counts for its first rejecter."""
+        diagnosis = Diagnosis(entry.n, unschedulable_plugins=set(entry.rejecting_plugins))
+        status = entry.pre_filter_status
+        if status is not None:
+            diagnosis.pre_filter_message = status.message
+            plugins = (
+                diagnosis.pending_plugins
+                if status.code is Code.PENDING
+                else diagnosis.unschedulable_plugins
+            )
+            if status.plugin:
+                plugins.add(status.plugin)
+            return diagnosis
+        unowned = np.ones(entry.n, dtype=np.bool_)
+        for answer in entry.filters:
+            if answer.codes is None or answer.reasons is None:
+                continue
+            codes = answer.codes[: entry.n]
+            owned = unowned & (codes != 0)
+            if not owned.any():
+                continue
+            if answer.plugin:
+                pending = bool((codes[owned] == Code.PENDING).any())
+                (diagnosis.pending_plugins if pending else diagnosis.unschedulable_plugins).add(
+                    answer.plugin
+                )
+            for index, count in enumerate(np.bincount(answer.reasons[: entry.n][owned]).tolist()):
+                if count:
+                    diagnosis.count(self.classes.reasons[index], count)
+            unowned &= ~owned
+        return diagnosis
+
+    def differing_plugins(self, kept: ClassEntry, cold: ClassEntry) -> list[str]:
+        """Plugins whose kept verdicts or raw scores are not what a fresh judgement gives."""
+        n, wrong = cold.n, []
+        for ours, fresh in zip(kept.filters, cold.filters, strict=True):
+            if not np.array_equal(_codes(ours, n), _codes(fresh, n)):
+                wrong.append(ours.plugin)
+        wrong += [
+            name
+            for name, fresh_scores in cold.scores.items()
+            if not np.array_equal(kept.scores[name].raw[:n], fresh_scores.raw[:n])
+        ]
+        return wrong
+
+    # --- PreFilter ---
+
+    def _run_pre_filters(self, entry: ClassEntry, pod: Pod, nodes: NodeTable) -> None:
+        skipped: set[str] = set()
+        narrowed: frozenset[str] | None = None
+        narrowing: set[str] = set()
+        rejection: Status | None = None
+        for name, pre_filter in self._profile.pre_filters:
+            answer = pre_filter(entry.state, pod, nodes)
+            if isinstance(answer, PreFilterResult):
+                if answer.node_names is not None:
+                    narrowing.add(name)
+                    narrowed = (
+                        answer.node_names if narrowed is None else narrowed & answer.node_names
+                    )
+            elif answer is None or answer.is_success:
+                continue
+            elif answer.code is Code.SKIP:
+                skipped.add(name)
+            elif answer.is_rejected:
+                rejection = rejection or answer.by(name)
+                if answer.code is Code.UNSCHEDULABLE_AND_UNRESOLVABLE:
+                    rejection = answer.by(name)
+                    break
+            else:
+                raise PluginFault(name, "PreFilter", answer.message or answer.code.label)
+        entry.skip_filters = frozenset(skipped)
+        entry.pre_filter_status = rejection
+        if narrowed is not None and rejection is None:
+            self._narrow_to(entry, nodes, narrowed, sorted(narrowing))
+
+    def _narrow_to(
+        self, entry: ClassEntry, nodes: NodeTable, names: frozenset[str], plugins: list[str]
+    ) -> None:
+        entry.rejecting_plugins = frozenset(plugins)
+        listed = f"[{' '.join(plugins)}]"
+        if not names:
+            entry.pre_filter_status = Status(
+                Code.UNSCHEDULABLE_AND_UNRESOLVABLE,
+                (f"node(s) didn't satisfy plugin(s) {listed} simultaneously",),
+            )
+            return
+        answer = FilterAnswer(_NARROWED)
+        outside = np.ones(nodes.n, dtype=np.bool_)
+        for name in names:
+            row = nodes.row_of(name)
+            if row is not None:
+                outside[row] = False
+        verdict = nodes.verdict().reject(
+            outside, f"node(s) didn't satisfy plugin(s) {listed}", unresolvable=True
+        )
+        _store(answer, entry.capacity, slice(0, nodes.n), verdict.resolve(self.classes.reasons))
+        entry.filters.append(answer)
+
+    # --- Filter ---
+
+    def _bring_up_to_date(self, entry: ClassEntry, pod: Pod) -> bool:
+        """Judges again what changed since the entry was last used; False: start afresh."""
+        nodes, store = self._snapshot.nodes, self._snapshot.store
+        changed = store.change_log.since(entry.position)
+        if (
+            changed is None
+            or entry.capacity != store.capacity
+            or entry.pre_filter_status is not None
+            or entry.rejecting_plugins
+            or len(changed) * _MANY > nodes.n + 2 * _MANY
+        ):
+            return False
+        rows = np.array([row for row in changed if row < nodes.n], dtype=np.intp)
+        aspects = 0
+        for mask in changed.values():
+            aspects |= mask
+        entry.position = store.change_log.position
+        shrunk, entry.n = nodes.n < entry.n, nodes.n
+        touched = False
+        hooks = {hook.name: hook for hook in self._profile.filters}
+        for answer in entry.filters:
+            cacheable = self._profile.cacheable.get(answer.plugin)
+            hook = hooks[answer.plugin]
+            if cacheable is None:
+                _store(answer, entry.capacity, slice(0, nodes.n), None)
+                verdict = self._judge(hook, entry, pod, nodes)
+                _store(answer, entry.capacity, slice(0, nodes.n), verdict)
+                touched = True
+            elif rows.size and aspects & cacheable:
+                some = nodes.select(rows)
+                verdict = hook.judge(entry.state, pod, some, self.classes.reasons)
+                _store(answer, entry.capacity, rows, verdict)
+                touched = True
+        if touched or shrunk:
+            self._recount(entry, rows, all_rows=shrunk or self._asks_every_time(entry))
+        for row, mask in changed.items():
+            entry.changed_rows[row] = entry.changed_rows.get(row, 0) | mask
+        return True
+
+    def _asks_every_time(self, entry: ClassEntry) -> bool:
+        return any(a.plugin not in self._profile.cacheable for a in entry.filters)
+
+    def _judge(
+        self, hook: FilterHook, entry: ClassEntry, pod: Pod, nodes: NodeTable
+    ) -> Verdict | None:
+        """All rows; of a plugin that is asked every time, only those that are still feasible."""
+        if not hook.is_per_node_only or self._profile.is_cacheable(hook.name):
+            return hook.judge(entry.state, pod, nodes, self.classes.reasons)
+        feasible = np.ones(nodes.n, dtype=np.bool_)
+        for earlier in entry.filters:
+            if earlier.plugin == hook.name:
+                break
+            _narrow(feasible, earlier, nodes.n)
+        return hook.judge_where(entry.state, pod, nodes, self.classes.reasons, feasible)
+
+    def _recount(self, entry: ClassEntry, rows: npt.NDArray[np.intp], *, all_rows: bool) -> None:
+        n = entry.n
+        if all_rows:
+            feasible = np.ones(n, dtype=np.bool_)
+            for answer in entry.filters:
+                _narrow(feasible, answer, n)
+            entry.feasible[:n] = feasible
+            entry.feasible[n:] = False
+            entry.feasible_count = int(np.count_nonzero(feasible))
+            entry.feasible_version += 1
+            return
+        before = entry.feasible[rows]
+        now = np.ones(rows.size, dtype=np.bool_)
+        for answer in entry.filters:
+            if answer.codes is not None:
+                now &= answer.codes[rows] == 0
+        if not np.array_equal(before, now):
+            entry.feasible[rows] = now
+            entry.feasible_count += int(np.count_nonzero(now)) - int(np.count_nonzero(before))
+            entry.feasible_version += 1
+
+
+def _store(
+    answer: FilterAnswer,
+    capacity: int,
+    rows: slice | npt.NDArray[np.intp],
+    verdict: Verdict | None,
+) -> None:
+    if verdict is None:
+        if answer.codes is not None:
+            answer.codes[rows] = 0
+        return
+    if answer.codes is None or answer.reasons is None:
+        answer.codes = np.zeros(capacity, dtype=np.int8)
+        answer.reasons = np.zeros(capacity, dtype=np.int32)
+    answer.codes[rows], answer.reasons[rows] = verdict
+
+
+def _narrow(feasible: npt.NDArray[np.bool_], answer: FilterAnswer, n: int) -> None:
+    if answer.codes is not None:
+        feasible &= answer.codes[:n] == 0
+
+
+def _codes(answer: FilterAnswer, n: int) -> npt.NDArray[np.int8]:
+    return np.zeros(n, dtype=np.int8) if answer.codes is None else answer.codes[:n]

@@ -1,0 +1,212 @@
+"""Profile: one profile's plugins, by extension point, with their hooks wrapped and ready to call.
+
+Made once at start from the completed configuration; `Evaluator`-like work over nodes is done by
+``filtering`` and ``scoring``, which read the hooks from here.
+
+Called by: ``app.assembly`` (makes it), ``cycle`` (runs its points).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+from pyscheduler.api.core_v1 import Pod
+from pyscheduler.framework.cluster_events import EVERYTHING
+from pyscheduler.framework.columns import Aspect, Column, aspects_of
+from pyscheduler.framework.cycle_state import CycleState
+from pyscheduler.framework.entities import QueuedEntity
+from pyscheduler.framework.interface import (
+    BindPlugin,
+    EnqueueExtensions,
+    FilterPlugin,
+    PermitPlugin,
+    Plugin,
+    PostBindPlugin,
+    PreBindPlugin,
+    PreEnqueuePlugin,
+    PreFilterPlugin,
+    PreScorePlugin,
+    QueueSortPlugin,
+    ReservePlugin,
+    ScorePlugin,
+    SignPlugin,
+)
+from pyscheduler.framework.nodes import NodeTable
+from pyscheduler.framework.status import PreFilterResult, Status
+from pyscheduler.queueing.hints import HintRegistration
+from pyscheduler.runtime.adapters import FilterHook, ScoreHook
+from pyscheduler.runtime.class_cache import Signature
+from pyscheduler.runtime.instrument import Instrument, PluginFault
+
+#: extension point as configuration spells it -> plugins with their weights, in order
+PluginSets = Mapping[str, Sequence[tuple[str, int]]]
+
+PreFilterFn = Callable[[CycleState, Pod, NodeTable], PreFilterResult | Status | None]
+PreScoreFn = Callable[[CycleState, Pod, NodeTable], Status | None]
+NodeFn = Callable[[CycleState, Pod, str], Status | None]
+AsyncNodeFn = Callable[[CycleState, Pod, str], Awaitable[Status | None]]
+PermitFn = Callable[[CycleState, Pod, str], tuple[Status | None, float]]
+
+
+class ProfileError(PluginFault):
+    """A profile that cannot work: the message names profile, plugin and point."""
+
+
+class Profile:
+    """The plugins of one scheduler name."""
+
+    def __init__(
+        self,
+        scheduler_name: str,
+        plugins: Mapping[str, Plugin[Any]],
+        points: PluginSets,
+        *,
+        instrument: Instrument,
+    ) -> None:
+        self.scheduler_name = scheduler_name
+        self.plugins = plugins
+        self._instrument = instrument
+        self._points = points
+        self.pre_enqueue = [
+            (name, instrument.hook(name, "PreEnqueue", plugin.pre_enqueue))
+            for name, plugin in self._at("preEnqueue", PreEnqueuePlugin)
+        ]
+        self.sort_key = self._sort_key()
+        self.pre_filters: list[tuple[str, PreFilterFn]] = [
+            (name, instrument.hook(name, "PreFilter", plugin.pre_filter))
+            for name, plugin in self._at("preFilter", PreFilterPlugin)
+        ]
+        self.filters = [
+            FilterHook(plugin, name, instrument)
+            for name, plugin in self._at("filter", FilterPlugin)
+        ]
+        self.pre_scores: list[tuple[str, PreScoreFn]] = [
+            (name, instrument.hook(name, "PreScore", plugin.pre_score))
+            for name, plugin in self._at("preScore", PreScorePlugin)
+        ]
+        weights = dict(points.get("score", ()))
+        self.scores = [
+            ScoreHook(plugin, name, weights[name] or 1, instrument)
+            for name, plugin in self._at("score", ScorePlugin)
+        ]
+        reserves = self._at("reserve", ReservePlugin)
+        self.reserves: list[tuple[str, NodeFn]] = [
+            (name, instrument.hook(name, "Reserve", plugin.reserve)) for name, plugin in reserves
+        ]
+        self.unreserves = [
+            (name, instrument.hook(name, "Unreserve", plugin.unreserve))
+            for name, plugin in reversed(reserves)
+        ]
+        self.permits: list[tuple[str, PermitFn]] = [
+            (name, instrument.hook(name, "Permit", plugin.permit))
+            for name, plugin in self._at("permit", PermitPlugin)
+        ]
+        self.pre_binds: list[tuple[str, AsyncNodeFn]] = [
+            (name, instrument.async_hook(name, "PreBind", plugin.pre_bind))
+            for name, plugin in self._at("preBind", PreBindPlugin)
+        ]
+        self.binds: list[tuple[str, AsyncNodeFn]] = [
+            (name, instrument.async_hook(name, "Bind", plugin.bind))
+            for name, plugin in self._at("bind", BindPlugin)
+        ]
+        if not self.binds:
+            raise ProfileError(scheduler_name, "bind", "no Bind plugin is enabled")
+        self.post_binds = [
+            (name, instrument.async_hook(name, "PostBind", plugin.post_bind))
+            for name, plugin in self._at("postBind", PostBindPlugin)
+        ]
+        self._judges = {name: plugins[name] for name in self._judging_names()}
+        #: plugin -> what its cached answers depend on; plugins not in here are asked every time
+        self.cacheable: dict[str, Aspect] = {
+            name: aspects_of(plugin.depends_on)
+            for name, plugin in self._judges.items()
+            if plugin.depends_on is not None and isinstance(plugin, SignPlugin)
+        }
+        #: plugin -> aspects of *other* nodes that its answer for a node depends on
+        self.cross_node: dict[str, Aspect] = {
+            name: plugin.cross_node for name, plugin in self._judges.items() if plugin.cross_node
+        }
+        self._signs = [
+            (name, instrument.hook(name, "Sign", plugin.sign_pod))
+            for name, plugin in self._judges.items()
+            if name in self.cacheable and isinstance(plugin, SignPlugin)
+        ]
+
+    def columns(self) -> list[Column]:
+        """The columns that the profile's plugins declared."""
+        return [
+            dependency
+            for plugin in self.plugins.values()
+            for dependency in plugin.depends_on or ()
+            if isinstance(dependency, Column)
+        ]
+
+    def sign(self, pod: Pod) -> Signature | None:
+        """The class of ``pod``; None when a plugin says that the pod is like no other."""
+        parts: list[Any] = []
+        for _, sign in self._signs:
+            part = sign(pod)
+            if part is None:
+                return None
+            parts.append(part)
+        return tuple(parts)
+
+    def is_cacheable(self, plugin: str) -> bool:
+        """True when the plugin's answers may be kept."""
+        return plugin in self.cacheable
+
+    def distrust(self, plugin: str) -> None:
+        """Asks ``plugin`` every time from now on: a kept answer of its turned out wrong."""
+        self.cacheable.pop(plugin, None)
+
+    def run_pre_enqueue(self, pod: Pod) -> Status | None:
+        """None when every PreEnqueue lets the pod in, else the first objection."""
+        for name, hook in self.pre_enqueue:
+            try:
+                status = hook(pod)
+            except PluginFault as fault:
+                return fault.status()
+            if status is not None and not status.is_success:
+                return status.by(name)
+        return None
+
+    def hint_registrations(self) -> list[HintRegistration]:
+        """What the queue must know: which event concerns which plugin's rejections."""
+        registrations = []
+        for name, plugin in self.plugins.items():
+            registered = (
+                plugin.events_to_register() if isinstance(plugin, EnqueueExtensions) else EVERYTHING
+            )
+            registrations += [
+                HintRegistration(name, r.event, self._instrument.hint(name, r.hint))
+                for r in registered
+            ]
+        return registrations
+
+    def _at(self, point: str, role: type[Any]) -> list[tuple[str, Any]]:
+        found = []
+        for name, _ in self._points.get(point, ()):
+            plugin = self.plugins[name]
+            if not isinstance(plugin, role):
+                raise ProfileError(
+                    name, point, f"profile {self.scheduler_name}: {name} does not implement {point}"
+                )
+            found.append((name, plugin))
+        return found
+
+    def _sort_key(self) -> Callable[[QueuedEntity], tuple[Any, ...]]:
+        found = self._at("queueSort", QueueSortPlugin)
+        if len(found) != 1:
+            names = ", ".join(name for name, _ in found) or "none"
+            raise ProfileError(
+                self.scheduler_name, "queueSort", f"needs exactly one plugin, has {names}"
+            )
+        name, plugin = found[0]
+        return self._instrument.hook(name, "QueueSort", plugin.sort_key)
+
+    def _judging_names(self) -> list[str]:
+        names: dict[str, None] = {}
+        for point in ("preFilter", "filter", "preScore", "score"):
+            names.update(dict.fromkeys(name for name, _ in self._points.get(point, ())))
+        return list(names)

@@ -1,0 +1,146 @@
+"""Which of the feasible nodes is best: PreScore, Score, normalisation, weights.
+
+`score` brings the class entry's totals up to date: raw scores of changed rows are computed again,
+normalisation runs again only if the feasible nodes or a plugin's raw scores changed.
+
+Called by: ``cycle.scheduling``, after filtering left at least two nodes.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from pyscheduler.api.core_v1 import Pod
+from pyscheduler.cache.snapshot import Snapshot
+from pyscheduler.framework.nodes import NodeTable
+from pyscheduler.framework.status import Code
+from pyscheduler.runtime.adapters import ScoreHook
+from pyscheduler.runtime.budget import Checkpoint
+from pyscheduler.runtime.class_cache import ClassEntry, ScoreAnswer
+from pyscheduler.runtime.instrument import PluginFault
+from pyscheduler.runtime.profile import Profile
+
+
+class Scoring:
+    """PreScore and Score of one profile over one snapshot."""
+
+    def __init__(self, profile: Profile, snapshot: Snapshot, budget: Checkpoint) -> None:
+        self._profile = profile
+        self._snapshot = snapshot
+        self._budget = budget
+
+    async def score(self, entry: ClassEntry, pod: Pod) -> None:
+        """Brings ``entry.totals`` up to date with ``entry.feasible``.
+
+        Raises:
+            PluginFault: a hook raised, or a score is out of range.
+        """
+        nodes = self._snapshot.nodes
+        if entry.skip_scores is None:
+            self._run_pre_scores(entry, pod, nodes)
+        changed, entry.changed_rows = entry.changed_rows, {}
+        rows = np.array([row for row in changed if row < entry.n], dtype=np.intp)
+        aspects = 0
+        for mask in changed.values():
+            aspects |= mask
+        same_feasible = entry.scored_version == entry.feasible_version
+        renormalised = False
+        for hook in self._profile.scores:
+            if hook.name in (entry.skip_scores or ()):
+                continue
+            answer = entry.scores.get(hook.name)
+            if answer is None:
+                answer = entry.scores[hook.name] = ScoreAnswer(entry.capacity)
+            self._refresh_raw(hook, answer, entry, pod, rows, aspects)
+            if hook.normalizes and (answer.stale or not same_feasible):
+                self._normalize(hook, answer, entry, pod)
+                renormalised = True
+            elif answer.stale:
+                renormalised = True
+                answer.stale = False
+            if renormalised:
+                await self._budget.checkpoint()
+        if renormalised or not same_feasible:
+            self._sum(entry)
+        elif rows.size:
+            self._sum_rows(entry, rows)
+        entry.scored_version = entry.feasible_version
+
+    def _run_pre_scores(self, entry: ClassEntry, pod: Pod, nodes: NodeTable) -> None:
+        skipped = set()
+        feasible = nodes.select(np.flatnonzero(entry.feasible[: nodes.n]))
+        for name, pre_score in self._profile.pre_scores:
+            status = pre_score(entry.state, pod, feasible)
+            if status is None or status.is_success:
+                continue
+            if status.code is not Code.SKIP:
+                raise PluginFault(name, "PreScore", status.message or status.code.label)
+            skipped.add(name)
+        entry.skip_scores = frozenset(skipped)
+
+    def _refresh_raw(
+        self,
+        hook: ScoreHook,
+        answer: ScoreAnswer,
+        entry: ClassEntry,
+        pod: Pod,
+        rows: npt.NDArray[np.intp],
+        aspects: int,
+    ) -> None:
+        nodes = self._snapshot.nodes
+        cacheable = self._profile.cacheable.get(hook.name)
+        others = self._profile.cross_node.get(hook.name, 0)
+        if answer.fresh and cacheable is not None and not aspects & others:
+            if rows.size and aspects & cacheable:
+                scores = hook.raw(entry.state, pod, nodes.select(rows))
+                if hook.normalizes and not np.array_equal(answer.raw[rows], scores):
+                    answer.stale = True
+                answer.raw[rows] = scores
+            return
+        raw = hook.raw(entry.state, pod, nodes)
+        if raw.shape != (nodes.n,):
+            shape = f"answered scores of shape {raw.shape} for {nodes.n} nodes"
+            raise PluginFault(hook.name, "Score", shape)
+        answer.raw[: nodes.n] = raw
+        answer.fresh = answer.stale = True
+
+    def _normalize(self, hook: ScoreHook, answer: ScoreAnswer, entry: ClassEntry, pod: Pod) -> None:
+        rows = np.flatnonzero(entry.feasible[: entry.n])
+        if answer.normalized is answer.raw:
+            answer.normalized = np.zeros(entry.capacity, dtype=np.int64)
+        answer.normalized[rows] = hook.normalized(entry.state, pod, answer.raw[rows])
+        answer.stale = False
+
+    def _sum(self, entry: ClassEntry) -> None:
+        n = entry.n
+        totals = np.zeros(n, dtype=np.int64)
+        for hook in self._profile.scores:
+            answer = entry.scores.get(hook.name)
+            if answer is not None:
+                totals += self._checked(hook, answer, entry, slice(0, n)) * hook.weight
+        entry.totals[:n] = np.where(entry.feasible[:n], totals, -1)
+        entry.totals[n:] = -1
+
+    def _sum_rows(self, entry: ClassEntry, rows: npt.NDArray[np.intp]) -> None:
+        totals = np.zeros(rows.size, dtype=np.int64)
+        for hook in self._profile.scores:
+            answer = entry.scores.get(hook.name)
+            if answer is not None:
+                totals += self._checked(hook, answer, entry, rows) * hook.weight
+        entry.totals[rows] = np.where(entry.feasible[rows], totals, -1)
+
+    def _checked(
+        self,
+        hook: ScoreHook,
+        answer: ScoreAnswer,
+        entry: ClassEntry,
+        rows: slice | npt.NDArray[np.intp],
+    ) -> npt.NDArray[np.int64]:
+        scores = answer.normalized[rows]
+        if not hook.normalizes and scores.size:
+            ours = scores[entry.feasible[rows]]
+            if ours.size and (int(ours.min()) < 0 or int(ours.max()) > 100):
+                low, high = int(ours.min()), int(ours.max())
+                raise PluginFault(hook.name, "Score", f"scores {low}..{high} are not in 0..100")
+        return scores
