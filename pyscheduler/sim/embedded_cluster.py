@@ -1,0 +1,191 @@
+"""The embedded cluster as a whole: API server, kubelets, and ways in.
+
+    async with EmbeddedCluster() as cluster:
+        cluster.create_nodes(mixed_nodes(10))
+        cluster.create_pods(mixed_pods(100))
+        ... a scheduler on cluster.transport(), or on cluster.kubeconfig(path) ...
+
+`make demo`, component tests and benchmarks start here.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import msgspec
+
+from pyscheduler.clock import Clock, SystemClock
+from pyscheduler.errors import PySchedulerError
+from pyscheduler.sim.api_server import ApiServer, Request, Response
+from pyscheduler.sim.http_server import HttpServer
+from pyscheduler.sim.in_process import InProcessTransport
+from pyscheduler.sim.json_objects import JsonObject
+from pyscheduler.sim.kubelet import Kubelets
+from pyscheduler.sim.object_store import DEFAULT_WINDOW, ObjectStore
+from pyscheduler.sim.served_kinds import NODES, PODS, ServedKind
+
+_encode = msgspec.json.Encoder().encode
+
+_KUBECONFIG = """\
+apiVersion: v1
+kind: Config
+current-context: embedded
+clusters:
+- name: embedded
+  cluster:
+    server: {url}
+contexts:
+- name: embedded
+  context:
+    cluster: embedded
+    user: embedded
+    namespace: default
+users:
+- name: embedded
+  user: {user}
+"""
+
+
+class RequestRefused(PySchedulerError):  # noqa: N818  # what happened, as the server says it
+    """The embedded API server refused what the facade was asked to create."""
+
+
+class EmbeddedCluster:
+    """An API server with live nodes and pods; use as an async context manager."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock | None = None,
+        seed: int = 0,
+        http: bool = False,
+        port: int = 0,
+        token: str | None = None,
+        live: bool = True,
+        start_delay_s: float = 0.05,
+        stop_delay_s: float = 0.05,
+        heartbeat_s: float | None = None,
+        watch_list: bool = True,
+        window: int = DEFAULT_WINDOW,
+    ) -> None:
+        """A cluster not yet started.
+
+        Args:
+            clock: the system's unless given; a `VirtualClock` replays hours at once.
+            seed: of uids and generated names.
+            http: whether to listen on loopback, for kubectl and other processes.
+            port: to listen on; 0 for any free one.
+            token: bearer token that HTTP requests must carry; None lets everybody in.
+            live: whether nodes become Ready, and pods Running and gone.
+            start_delay_s: from binding to Running.
+            stop_delay_s: from deletion to gone.
+            heartbeat_s: how often node Leases are renewed; None for never.
+            watch_list: whether watches may ask for their initial state.
+            window: events kept per resource.
+        """
+        self.clock: Clock = clock if clock is not None else SystemClock()
+        self.store = ObjectStore(window=window)
+        self.server = ApiServer(
+            self.store, clock=self.clock, rng=random.Random(seed), watch_list=watch_list
+        )
+        self.kubelets = Kubelets(
+            self.server,
+            clock=self.clock,
+            start_delay_s=start_delay_s,
+            stop_delay_s=stop_delay_s,
+            heartbeat_s=heartbeat_s,
+        )
+        self._live = live
+        self._token = token
+        self._port = port
+        self._http = HttpServer(self.server, token=token) if http else None
+
+    async def __aenter__(self) -> Self:
+        if self._live:
+            self.kubelets.start()
+        if self._http is not None:
+            await self._http.start(self._port)
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._http is not None:
+            await self._http.close()
+        self.server.disconnect_watches()
+        await self.kubelets.close()
+
+    @property
+    def url(self) -> str:
+        """Where the API server listens.
+
+        Raises:
+            ValueError: the cluster was made without ``http=True``.
+        """
+        if self._http is None:
+            raise ValueError("the embedded cluster does not listen: make it with http=True")
+        return self._http.url
+
+    def kubeconfig(self, path: Path) -> Path:
+        """The file is a kubeconfig for this cluster, readable by its owner only."""
+        user = f"{{token: {self._token}}}" if self._token else "{}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch(mode=0o600)
+        path.write_text(_KUBECONFIG.format(url=self.url, user=user))
+        return path
+
+    def transport(self) -> InProcessTransport:
+        """A client's transport that calls the server directly."""
+        return InProcessTransport(self.server, clock=self.clock)
+
+    def create(self, body: JsonObject, *, kind: ServedKind) -> JsonObject:
+        """The object exists; returns it as stored.
+
+        Raises:
+            RequestRefused: the server's message.
+        """
+        namespace = (body.get("metadata") or {}).get("namespace") or "default"
+        root = f"/apis/{kind.api_version}" if kind.group else f"/api/{kind.api_version}"
+        scope = f"/namespaces/{namespace}" if kind.namespaced else ""
+        answer = self.server.handle(
+            Request("POST", f"{root}{scope}/{kind.plural}", body=_encode(body))
+        )
+        stored: JsonObject = (
+            msgspec.json.decode(answer.body) if isinstance(answer, Response) else {}
+        )
+        if not isinstance(answer, Response) or answer.status >= 400:
+            raise RequestRefused(stored.get("message", "no answer"))
+        return stored
+
+    def create_node(self, node: JsonObject) -> JsonObject:
+        """The node exists; see `workload.make_node`."""
+        return self.create(node, kind=NODES)
+
+    def create_nodes(self, nodes: Iterable[JsonObject]) -> None:
+        """All the nodes exist."""
+        for node in nodes:
+            self.create(node, kind=NODES)
+
+    def create_pods(self, pods: Iterable[JsonObject]) -> None:
+        """All the pods exist; see `workload.make_pod`."""
+        for pod in pods:
+            self.create(pod, kind=PODS)
+
+    def nodes(self) -> list[JsonObject]:
+        """Every node as stored; not to be written into."""
+        return self._objects(NODES)
+
+    def pods(self) -> list[JsonObject]:
+        """Every pod as stored; not to be written into."""
+        return self._objects(PODS)
+
+    def _objects(self, kind: ServedKind) -> list[JsonObject]:
+        objects = self.store.collection(kind.collection).objects
+        return [stored.data for stored in objects.values()]
