@@ -208,10 +208,18 @@ class Decoder(Generic[T]):
     def _again_without_nulls(self, data: bytes | msgspec.Raw) -> T:
         found: Any = None
         try:
-            found = msgspec.json.decode(data)
-            return self._finish(self._decode(msgspec.json.encode(_without_nulls(found))))
+            found = _without_nulls(msgspec.json.decode(data))
+            return self._finish(self._decode(msgspec.json.encode(found)))
         except msgspec.MsgspecError as error:
-            raise self._malformed(found, str(error)) from error
+            raise self._malformed(found, self._explain(found, error)) from error
+
+    def _explain(self, found: Any, error: msgspec.MsgspecError) -> str:
+        """Returns the error with the path from the object's root, which sub-objects do not know."""
+        try:
+            msgspec.convert(found, self.resource.struct, dec_hook=dec_hook)
+        except msgspec.ValidationError as better:
+            return str(better)
+        return str(error)
 
     def _malformed(self, found: Any, reason: str) -> MalformedObject:
         meta = found.get("metadata") if isinstance(found, dict) else None

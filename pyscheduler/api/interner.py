@@ -16,8 +16,11 @@ K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
 #: Entries of one generation of one table. A guess: hundreds of templates per thousand pods are
-#: rare, and at 3 kB of key bytes each two generations stay under 24 MB.
+#: rare, and at 3 kB of key bytes each two generations stay around 24 MB.
 DEFAULT_LIMIT = 4096
+
+#: Longer bytes are not kept as keys (annotations may have 256 KiB); equal values are still shared.
+MAX_KEY_BYTES = 16 * 1024
 
 
 class Generations(Generic[K, V]):
@@ -68,7 +71,8 @@ class Table(Generic[V]):
         found = self._by_bytes.get(raw)
         if found is None:
             found = self.share(self._decode(raw))
-            self._by_bytes.put(raw, found)
+            if len(raw) <= MAX_KEY_BYTES:
+                self._by_bytes.put(raw, found)
         return found
 
     def share(self, value: V) -> V:
