@@ -1,0 +1,86 @@
+"""The arguments of NodeAffinity: a node affinity that is added to every pod of the profile.
+
+The shapes of ``core/v1`` once more, because configuration is strict where objects from the API
+are lenient: an unknown field or operator is an error with its path.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from pyscheduler import framework as fwk
+from pyscheduler.api import core_v1
+from pyscheduler.api.selectors import InvalidSelector, node_term
+
+
+class Requirement(fwk.Args):
+    """A condition on one label, or on ``metadata.name`` in ``matchFields``."""
+
+    key: str = Field(min_length=1)
+    operator: Literal["In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt"]
+    values: Annotated[tuple[str, ...], Field(strict=False)] = ()
+
+
+class Term(fwk.Args):
+    """All conditions must hold."""
+
+    match_expressions: Annotated[tuple[Requirement, ...], Field(strict=False)] = ()
+    match_fields: Annotated[tuple[Requirement, ...], Field(strict=False)] = ()
+
+    def model_post_init(self, _context: object) -> None:
+        """Refuses conditions whose values do not fit the operator.
+
+        Raises:
+            ValueError: with the key and the operator.
+        """
+        try:
+            node_term(self.as_struct())
+        except InvalidSelector as error:
+            raise ValueError(str(error)) from error
+
+    def as_struct(self) -> core_v1.NodeSelectorTerm:
+        """The same as an API object."""
+        return core_v1.NodeSelectorTerm(
+            match_expressions=_requirements(self.match_expressions),
+            match_fields=_requirements(self.match_fields),
+        )
+
+
+class PreferredTerm(fwk.Args):
+    """A node that matches gains the weight."""
+
+    weight: int = Field(ge=1, le=100)
+    preference: Term
+
+
+class Selector(fwk.Args):
+    """One of the terms must match."""
+
+    node_selector_terms: Annotated[tuple[Term, ...], Field(strict=False, min_length=1)]
+
+
+class AddedAffinity(fwk.Args):
+    """A node affinity."""
+
+    required: Selector | None = Field(
+        default=None, alias="requiredDuringSchedulingIgnoredDuringExecution"
+    )
+    preferred: Annotated[tuple[PreferredTerm, ...], Field(strict=False)] = Field(
+        default=(), alias="preferredDuringSchedulingIgnoredDuringExecution"
+    )
+
+
+class NodeAffinityArgs(fwk.Args):
+    """Arguments of NodeAffinity."""
+
+    #: what every pod of the profile requires and prefers besides its own
+    added_affinity: AddedAffinity | None = None
+
+
+def _requirements(
+    requirements: tuple[Requirement, ...],
+) -> tuple[core_v1.NodeSelectorRequirement, ...]:
+    return tuple(
+        core_v1.NodeSelectorRequirement(key=r.key, operator=r.operator, values=r.values)
+        for r in requirements
+    )

@@ -1,0 +1,59 @@
+"""NodePorts: a host port serves one pod per address and protocol.
+
+Only the per-node form exists: few pods take host ports, and their conflicts are sets, not numbers.
+
+Source: kube-scheduler 1.37, ``plugins/nodeports/node_ports.go``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pyscheduler import framework as fwk
+from pyscheduler.api.core_v1 import Pod
+from pyscheduler.api.host_ports import any_conflict, host_ports
+
+_REASON = "node(s) didn't have free ports for the requested pod ports"
+
+
+class NodePorts(
+    fwk.PreFilterPlugin,
+    fwk.FilterPlugin,
+    fwk.SignPlugin,
+    fwk.EnqueueExtensions,
+    fwk.Plugin[fwk.NoArgs],
+):
+    """Rejects nodes where a wanted host port is taken."""
+
+    depends_on = (fwk.Aspect.HOST_PORTS,)
+
+    def sign_pod(self, pod: Pod) -> tuple[object]:
+        """The host ports."""
+        return (host_ports(pod),)
+
+    def pre_filter(
+        self, state: fwk.CycleState, pod: Pod, nodes: fwk.NodeTable
+    ) -> fwk.Status | None:
+        """Skips pods without host ports."""
+        return None if host_ports(pod) else fwk.SKIP
+
+    def filter(self, state: fwk.CycleState, pod: Pod, node: fwk.NodeInfo) -> fwk.Status | None:
+        """Rejects the node if a port is taken."""
+        if any_conflict(host_ports(pod), node.host_ports):
+            return fwk.unschedulable(_REASON)
+        return None
+
+    def events_to_register(self) -> Sequence[fwk.ClusterEventWithHint]:
+        """A pod that gives up its ports, or a node that joins."""
+        return [
+            fwk.ClusterEventWithHint(fwk.ASSIGNED_POD_DELETED, self.after_pod_deleted),
+            fwk.ClusterEventWithHint(fwk.NODE_ADDED),
+        ]
+
+    def after_pod_deleted(self, pod: Pod, old: object, new: object) -> fwk.QueueingHint:
+        """QUEUE when the pod that left held a port, or was promised one, that this one wants."""
+        if not isinstance(old, Pod) or not (old.node_name or old.status.nominated_node_name):
+            return fwk.QueueingHint.SKIP
+        if any_conflict(host_ports(pod), host_ports(old)):
+            return fwk.QueueingHint.QUEUE
+        return fwk.QueueingHint.SKIP

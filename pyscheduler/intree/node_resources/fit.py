@@ -1,0 +1,197 @@
+"""NodeResourcesFit: what the pod asks for must be free, and how much stays free is the score.
+
+Source: kube-scheduler 1.37, ``plugins/noderesources/fit.go``. Knowing differences: extended
+resources that a DeviceClass provides are not delegated to DynamicResources, and deferred resizes
+(alpha) are not handled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from pyscheduler import framework as fwk
+from pyscheduler.api.core_v1 import Node, Pod
+from pyscheduler.api.resources import (
+    CPU,
+    EPHEMERAL_STORAGE,
+    MEMORY,
+    PODS,
+    node_allocatable,
+    pod_requests,
+)
+from pyscheduler.framework.status import Int64Array
+from pyscheduler.intree.node_resources.args import NodeResourcesFitArgs
+from pyscheduler.intree.node_resources.strategies import Share, Shares, strategy_of
+
+_TOO_MANY_PODS = "Too many pods"
+
+#: the order in which shortages are told
+_FIRST = {CPU: 0, MEMORY: 1, EPHEMERAL_STORAGE: 2}
+
+#: resource, how much of it the pod asks for, and what to say where it is short
+Needs = tuple[tuple[str, int, str], ...]
+
+NEEDS = fwk.StateKey[Needs]("NodeResourcesFit.needs")
+
+
+class NodeResourcesFit(
+    fwk.PreFilterPlugin,
+    fwk.FilterPlugin,
+    fwk.ScorePlugin,
+    fwk.SignPlugin,
+    fwk.EnqueueExtensions,
+    fwk.Plugin[NodeResourcesFitArgs],
+):
+    """Rejects nodes without room; ranks the others by the scoring strategy."""
+
+    depends_on = (fwk.Aspect.ALLOCATABLE, fwk.Aspect.REQUESTED)
+
+    def __init__(self, args: NodeResourcesFitArgs, handle: fwk.Handle) -> None:
+        super().__init__(args, handle)
+        self._strategy = strategy_of(args.scoring_strategy)
+        self._ignored = frozenset(args.ignored_resources)
+        self._ignored_groups = frozenset(args.ignored_resource_groups)
+
+    def sign_pod(self, pod: Pod) -> tuple[object, ...]:
+        """All that the pod's requests follow from."""
+        spec = pod.spec
+        return (spec.containers, spec.init_containers, spec.overhead, spec.resources)
+
+    def pre_filter(
+        self, state: fwk.CycleState, pod: Pod, nodes: fwk.NodeTable
+    ) -> fwk.Status | None:
+        """Adds up what the pod asks for."""
+        state.write(NEEDS, self._needs(pod))
+        return None
+
+    def filter(self, state: fwk.CycleState, pod: Pod, node: fwk.NodeInfo) -> fwk.Status | None:
+        """Names every shortage; unresolvable if the node is too small even when empty."""
+        reasons = []
+        is_hopeless = False
+        if len(node.pods) >= node.allocatable.get(PODS, 0):
+            reasons.append(_TOO_MANY_PODS)
+        for resource, request, reason in state.read(NEEDS):
+            allocatable = node.allocatable.get(resource, 0)
+            if request > allocatable - node.requested.get(resource, 0):
+                reasons.append(reason)
+                is_hopeless |= request > allocatable
+        if not reasons:
+            return None
+        return fwk.unresolvable(*reasons) if is_hopeless else fwk.unschedulable(*reasons)
+
+    def filter_nodes(
+        self, state: fwk.CycleState, pod: Pod, nodes: fwk.NodeTable
+    ) -> fwk.NodeVerdict:
+        """The same for all nodes."""
+        verdict = nodes.verdict().reject(nodes.pod_count >= nodes.max_pods, _TOO_MANY_PODS)
+        for resource, request, reason in state.read(NEEDS):
+            allocatable = nodes.allocatable(resource)
+            is_short = nodes.requested(resource) > allocatable - request
+            if is_short.any():
+                is_hopeless = is_short & (allocatable < request)
+                verdict.reject(is_hopeless, reason, unresolvable=True)
+                verdict.reject(is_short & ~is_hopeless, reason)
+        return verdict
+
+    def score(self, state: fwk.CycleState, pod: Pod, node: fwk.NodeInfo) -> int:
+        """What the strategy says of the node with the pod on it."""
+        pod_request = pod_requests(pod)
+        shares: list[Share] = []
+        for resource in self.args.scoring_strategy.resources:
+            allocatable = node.allocatable.get(resource.name, 0)
+            if resource.name == CPU:
+                requested = node.non_zero_cpu + pod_request.non_zero_cpu
+            elif resource.name == MEMORY:
+                requested = node.non_zero_memory + pod_request.non_zero_memory
+            else:
+                request = pod_request.requests.get(resource.name, 0)
+                if request == 0 and resource.name != EPHEMERAL_STORAGE:
+                    continue
+                requested = node.requested.get(resource.name, 0) + request
+            shares.append((resource.weight, requested, allocatable))
+        return self._strategy.score(shares)
+
+    def score_nodes(self, state: fwk.CycleState, pod: Pod, nodes: fwk.NodeTable) -> Int64Array:
+        """The same for all nodes."""
+        pod_request = pod_requests(pod)
+        shares: list[Shares] = []
+        for resource in self.args.scoring_strategy.resources:
+            allocatable = nodes.allocatable(resource.name)
+            if resource.name == CPU:
+                requested = nodes.non_zero_cpu + pod_request.non_zero_cpu
+            elif resource.name == MEMORY:
+                requested = nodes.non_zero_memory + pod_request.non_zero_memory
+            else:
+                request = pod_request.requests.get(resource.name, 0)
+                if request == 0 and resource.name != EPHEMERAL_STORAGE:
+                    continue
+                requested = nodes.requested(resource.name) + request
+            shares.append((resource.weight, requested, allocatable))
+        return self._strategy.score_nodes(shares, len(nodes))
+
+    def events_to_register(self) -> Sequence[fwk.ClusterEventWithHint]:
+        """Pods that leave or shrink, nodes that join or grow."""
+        scale_down = fwk.ClusterEvent(fwk.EventResource.POD, fwk.ActionType.UPDATE_POD_SCALE_DOWN)
+        node_change = fwk.NODE_ADDED | fwk.NODE_ALLOCATABLE_CHANGED
+        return [
+            fwk.ClusterEventWithHint(fwk.ASSIGNED_POD_DELETED, self.after_pod_deleted),
+            fwk.ClusterEventWithHint(scale_down, self.after_pod_shrunk),
+            fwk.ClusterEventWithHint(node_change, self.after_node_change),
+        ]
+
+    def after_pod_deleted(self, pod: Pod, old: object, new: object) -> fwk.QueueingHint:
+        """QUEUE when the pod that left held room, or was promised some."""
+        if isinstance(old, Pod) and (old.node_name or old.status.nominated_node_name):
+            return fwk.QueueingHint.QUEUE
+        return fwk.QueueingHint.SKIP
+
+    def after_pod_shrunk(self, pod: Pod, old: object, new: object) -> fwk.QueueingHint:
+        """QUEUE when the pod itself asks for less, or another gave back what it needs."""
+        if not isinstance(old, Pod) or not isinstance(new, Pod):
+            return fwk.QueueingHint.SKIP
+        if new.uid == pod.uid:
+            return fwk.QueueingHint.QUEUE
+        if not (new.node_name or new.status.nominated_node_name):
+            return fwk.QueueingHint.SKIP
+        before = pod_requests(old, use_status=True).requests
+        after = pod_requests(new, use_status=True).requests
+        gave_back = any(
+            after.get(resource, 0) < before.get(resource, 0) for resource, _, _ in self._needs(pod)
+        )
+        return fwk.QueueingHint.QUEUE if gave_back else fwk.QueueingHint.SKIP
+
+    def after_node_change(self, pod: Pod, old: object, new: object) -> fwk.QueueingHint:
+        """QUEUE when the empty node would do, and it is new or grew in what the pod needs."""
+        if not isinstance(new, Node):
+            return fwk.QueueingHint.SKIP
+        allocatable = node_allocatable(new)
+        needs = self._needs(pod)
+        if allocatable.get(PODS, 0) < 1 or any(
+            request > allocatable.get(resource, 0) for resource, request, _ in needs
+        ):
+            return fwk.QueueingHint.SKIP
+        if isinstance(old, Node) and not _grew(needs, node_allocatable(old), allocatable):
+            return fwk.QueueingHint.SKIP
+        return fwk.QueueingHint.QUEUE
+
+    def _needs(self, pod: Pod) -> Needs:
+        requests = pod_requests(pod).requests
+        return tuple(
+            (resource, requests[resource], f"Insufficient {resource}")
+            for resource in sorted(requests, key=lambda r: (_FIRST.get(r, 3), r))
+            if requests[resource] > 0 and not self._is_ignored(resource)
+        )
+
+    def _is_ignored(self, resource: str) -> bool:
+        """Only extended resources can be: names with a domain that is not Kubernetes' own."""
+        group, slash, _ = resource.partition("/")
+        if not slash or group == "kubernetes.io" or group.endswith(".kubernetes.io"):
+            return False
+        return resource in self._ignored or group in self._ignored_groups
+
+
+def _grew(needs: Needs, before: Mapping[str, int], after: Mapping[str, int]) -> bool:
+    return any(
+        after.get(resource, 0) > before.get(resource, 0)
+        for resource in (PODS, *(resource for resource, _, _ in needs))
+    )

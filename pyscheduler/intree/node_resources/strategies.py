@@ -1,0 +1,156 @@
+"""How NodeResourcesFit turns "requested of allocatable" into a score: three strategies.
+
+Every strategy scores each resource from 0 to 100 and joins them by weight, for one node in plain
+integers and for N nodes in int64 arrays. Amounts are never negative, so that Python's floor
+division and Go's truncation agree; the slopes of `RequestedToCapacityRatio` may be negative and
+go through ``truncated_quotient``.
+
+Source: kube-scheduler 1.37, ``plugins/noderesources/{least_allocated,most_allocated,
+requested_to_capacity_ratio}.go``.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+
+from pyscheduler import framework as fwk
+from pyscheduler.framework.status import Int64Array
+from pyscheduler.intree.node_resources.args import ScoringStrategy, UtilizationShapePoint
+
+#: (weight, requested, allocatable) of one resource
+Share = tuple[int, int, int]
+#: the same for N nodes, both arrays (N,) int64
+Shares = tuple[int, Int64Array, Int64Array]
+
+
+class Strategy(ABC):
+    """Scores nodes by their shares; a resource that a node does not have is left out."""
+
+    def score(self, shares: Sequence[Share]) -> int:
+        """One node: the weighted mean of the resources' scores, 0 if it has none of them."""
+        total = weights = 0
+        for weight, requested, allocatable in shares:
+            if allocatable > 0:
+                total += weight * self.resource_score(requested, allocatable)
+                weights += weight
+        return total // weights if weights else 0
+
+    def score_nodes(self, shares: Sequence[Shares], n: int) -> Int64Array:
+        """N nodes: (N,) int64."""
+        total = np.zeros(n, dtype=np.int64)
+        weights: Int64Array | int = 0
+        for weight, requested, allocatable in shares:
+            has_it = allocatable > 0
+            if has_it.all():
+                total += weight * self.resource_scores(requested, allocatable)
+                weights = weights + weight
+            else:
+                scores = self.resource_scores(requested, np.maximum(allocatable, 1))
+                total += weight * np.where(has_it, scores, 0)
+                weights = weights + weight * has_it
+        return total // np.maximum(weights, 1)
+
+    @abstractmethod
+    def resource_score(self, requested: int, allocatable: int) -> int:
+        """0..100 for one resource of one node; ``allocatable`` is above 0."""
+
+    @abstractmethod
+    def resource_scores(self, requested: Int64Array, allocatable: Int64Array) -> Int64Array:
+        """(N,) int64, 0..100: the same for N nodes."""
+
+
+class LeastAllocated(Strategy):
+    """The more is free the better: spreads."""
+
+    def resource_score(self, requested: int, allocatable: int) -> int:
+        """The free percentage, 0 when over-committed."""
+        return max(allocatable - requested, 0) * fwk.MAX_NODE_SCORE // allocatable
+
+    def resource_scores(self, requested: Int64Array, allocatable: Int64Array) -> Int64Array:
+        """The same for N nodes."""
+        free = allocatable - requested
+        np.maximum(free, 0, out=free)
+        free *= fwk.MAX_NODE_SCORE
+        free //= allocatable
+        return free
+
+
+class MostAllocated(Strategy):
+    """The less is free the better: packs."""
+
+    def resource_score(self, requested: int, allocatable: int) -> int:
+        """The used percentage."""
+        return min(requested, allocatable) * fwk.MAX_NODE_SCORE // allocatable
+
+    def resource_scores(self, requested: Int64Array, allocatable: Int64Array) -> Int64Array:
+        """The same for N nodes."""
+        used = np.minimum(requested, allocatable)
+        used *= fwk.MAX_NODE_SCORE
+        used //= allocatable
+        return used
+
+
+class RequestedToCapacityRatio(Strategy):
+    """The used percentage through a broken line; resources that score 0 do not count."""
+
+    def __init__(self, shape: Sequence[UtilizationShapePoint]) -> None:
+        #: score by utilization, for 0 to 100 percent
+        self._curve = np.array([_on_shape(shape, p) for p in range(101)], dtype=np.int64)
+        self._curve.flags.writeable = False
+
+    def score(self, shares: Sequence[Share]) -> int:
+        """One node: the weighted mean of the scores above 0, rounded."""
+        total = weights = 0
+        for weight, requested, allocatable in shares:
+            score = self.resource_score(requested, allocatable) if allocatable > 0 else 0
+            if score > 0:
+                total += weight * score
+                weights += weight
+        return fwk.round_half_away(total / weights) if weights else 0
+
+    def score_nodes(self, shares: Sequence[Shares], n: int) -> Int64Array:
+        """N nodes: (N,) int64."""
+        total = np.zeros(n, dtype=np.int64)
+        weights = np.zeros(n, dtype=np.int64)
+        for weight, requested, allocatable in shares:
+            scores = self.resource_scores(requested, np.maximum(allocatable, 1))
+            scores[allocatable <= 0] = 0
+            total += weight * scores
+            weights += weight * (scores > 0)
+        weights[weights == 0] = 1
+        # both are >= 0: rounding half up is rounding half away from zero
+        return (2 * total + weights) // (2 * weights)
+
+    def resource_score(self, requested: int, allocatable: int) -> int:
+        """The score of the used percentage, that of 100 when over-committed."""
+        return int(self._curve[min(requested, allocatable) * 100 // allocatable])
+
+    def resource_scores(self, requested: Int64Array, allocatable: Int64Array) -> Int64Array:
+        """The same for N nodes."""
+        return self._curve[np.minimum(requested, allocatable) * 100 // allocatable]
+
+
+def _on_shape(shape: Sequence[UtilizationShapePoint], utilization: int) -> int:
+    """The score at ``utilization``, scaled from 0..10 to 0..100."""
+    scale = fwk.MAX_NODE_SCORE // 10
+    if utilization <= shape[0].utilization:
+        return shape[0].score * scale
+    for left, right in pairwise(shape):
+        if utilization <= right.utilization:
+            rise = (right.score - left.score) * scale * (utilization - left.utilization)
+            run = right.utilization - left.utilization
+            return left.score * scale + fwk.truncated_quotient(rise, run)
+    return shape[-1].score * scale
+
+
+def strategy_of(args: ScoringStrategy) -> Strategy:
+    """The strategy that the arguments name."""
+    if args.type == "MostAllocated":
+        return MostAllocated()
+    if args.requested_to_capacity_ratio is not None and args.type == "RequestedToCapacityRatio":
+        return RequestedToCapacityRatio(args.requested_to_capacity_ratio.shape)
+    return LeastAllocated()

@@ -1,0 +1,206 @@
+"""Default plugins that do not exist yet, so that nothing is bound as if it were unconstrained.
+
+A pod that needs one of them stays Pending with a message that names the plugin; all other pods
+pass. Names and arguments are already known, so that a kube-scheduler configuration loads.
+"""
+
+from collections.abc import Sequence
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from pyscheduler import framework as fwk
+from pyscheduler.api.core_v1 import Pod
+
+
+class DefaultPreemptionArgs(fwk.Args):
+    """Arguments of DefaultPreemption."""
+
+    min_candidate_nodes_percentage: int = Field(default=10, ge=0, le=100)
+    min_candidate_nodes_absolute: int = Field(default=100, ge=0)
+
+    @model_validator(mode="after")
+    def _must_not_both_be_zero(self) -> "DefaultPreemptionArgs":
+        if not self.min_candidate_nodes_percentage and not self.min_candidate_nodes_absolute:
+            raise ValueError(
+                "minCandidateNodesPercentage and minCandidateNodesAbsolute must not both be 0"
+            )
+        return self
+
+
+class InterPodAffinityArgs(fwk.Args):
+    """Arguments of InterPodAffinity."""
+
+    hard_pod_affinity_weight: int = Field(default=1, ge=0, le=100)
+    ignore_preferred_terms_of_existing_pods: bool = False
+
+
+class DefaultConstraint(fwk.Args):
+    """A topology spread constraint for pods that have none; its selector is the workload's."""
+
+    max_skew: int = Field(ge=1)
+    topology_key: str = Field(min_length=1)
+    when_unsatisfiable: Literal["DoNotSchedule", "ScheduleAnyway"]
+    min_domains: int | None = Field(default=None, ge=1)
+    node_affinity_policy: Literal["Honor", "Ignore"] | None = None
+    node_taints_policy: Literal["Honor", "Ignore"] | None = None
+
+
+class PodTopologySpreadArgs(fwk.Args):
+    """Arguments of PodTopologySpread."""
+
+    default_constraints: Annotated[tuple[DefaultConstraint, ...], Field(strict=False)] = ()
+    defaulting_type: Literal["System", "List"] = "System"
+
+    @model_validator(mode="after")
+    def _must_fit_together(self) -> "PodTopologySpreadArgs":
+        if self.default_constraints and self.defaulting_type == "System":
+            raise ValueError("defaultConstraints need defaultingType List")
+        pairs = [(c.topology_key, c.when_unsatisfiable) for c in self.default_constraints]
+        if len(set(pairs)) < len(pairs):
+            raise ValueError("defaultConstraints repeat a topologyKey and whenUnsatisfiable")
+        return self
+
+
+class VolumeBindingArgs(fwk.Args):
+    """Arguments of VolumeBinding."""
+
+    bind_timeout_seconds: int = Field(default=600, ge=0)
+
+
+class DynamicResourcesArgs(fwk.Args):
+    """Arguments of DynamicResources; durations as Go writes them."""
+
+    filter_timeout: str = "10s"
+    binding_timeout: str = "600s"
+
+
+class Placeholder(fwk.PreFilterPlugin, fwk.SignPlugin, fwk.EnqueueExtensions, fwk.Plugin[Any]):
+    """Rejects the pods that would need the plugin, and skips all others."""
+
+    #: True: the name is known and the plugin is still to be written
+    not_yet: ClassVar[bool] = True
+    #: what a pod has that needs the plugin
+    what: ClassVar[str] = ""
+
+    depends_on = ()
+
+    def is_needed(self, pod: Pod) -> bool:
+        """True when the plugin would have a say about ``pod``."""
+        raise NotImplementedError
+
+    def sign_pod(self, pod: Pod) -> tuple[bool]:
+        """Whether the pod needs the plugin."""
+        return (self.is_needed(pod),)
+
+    def pre_filter(
+        self, state: fwk.CycleState, pod: Pod, nodes: fwk.NodeTable
+    ) -> fwk.Status | None:
+        """Names the plugin that is missing."""
+        if not self.is_needed(pod):
+            return fwk.SKIP
+        return fwk.unresolvable(
+            f"the {self.name} plugin is not available yet, and the pod has {self.what}"
+        )
+
+    def events_to_register(self) -> Sequence[fwk.ClusterEventWithHint]:
+        """Only what the pod itself becomes can help."""
+        own_update = fwk.ClusterEvent(fwk.EventResource.TARGET_POD, fwk.ActionType.UPDATE)
+        return [fwk.ClusterEventWithHint(own_update, self.after_pod_change)]
+
+    def after_pod_change(self, pod: Pod, old: object, new: object) -> fwk.QueueingHint:
+        """QUEUE when the pod itself no longer needs the plugin."""
+        if isinstance(new, Pod) and new.uid == pod.uid and not self.is_needed(new):
+            return fwk.QueueingHint.QUEUE
+        return fwk.QueueingHint.SKIP
+
+
+class PodTopologySpread(Placeholder):
+    """Will spread pods over zones, nodes and other domains."""
+
+    args_model = PodTopologySpreadArgs
+    what = "topology spread constraints"
+
+    def is_needed(self, pod: Pod) -> bool:
+        """True for hard and soft constraints."""
+        return bool(pod.spec.topology_spread_constraints)
+
+
+class InterPodAffinity(Placeholder):
+    """Will place pods near or away from others."""
+
+    args_model = InterPodAffinityArgs
+    what = "pod affinity or anti-affinity"
+
+    def is_needed(self, pod: Pod) -> bool:
+        """True for required and preferred terms."""
+        affinity = pod.spec.affinity
+        return affinity is not None and any(
+            part is not None and bool(part.required or part.preferred)
+            for part in (affinity.pod_affinity, affinity.pod_anti_affinity)
+        )
+
+
+class VolumeBinding(Placeholder):
+    """Will find and bind the volumes of claims."""
+
+    args_model = VolumeBindingArgs
+    what = "persistent volume claims"
+
+    def is_needed(self, pod: Pod) -> bool:
+        """True for claims, and for volumes that become claims."""
+        return any(
+            volume.persistent_volume_claim is not None or volume.ephemeral is not None
+            for volume in pod.spec.volumes
+        )
+
+
+class VolumeRestrictions(Placeholder):
+    """Will keep pods apart that cannot share a disk."""
+
+    what = "a disk that two pods may not share"
+
+    def is_needed(self, pod: Pod) -> bool:
+        """True for the disks that are named in the pod itself."""
+        return any(
+            volume.gce_persistent_disk is not None
+            or volume.aws_elastic_block_store is not None
+            or volume.iscsi is not None
+            or volume.rbd is not None
+            for volume in pod.spec.volumes
+        )
+
+
+class DynamicResources(Placeholder):
+    """Will allocate devices for resource claims."""
+
+    args_model = DynamicResourcesArgs
+    what = "resource claims"
+
+    def is_needed(self, pod: Pod) -> bool:
+        """True for claims and claim templates."""
+        return bool(pod.spec.resource_claims)
+
+
+class NameOnly(fwk.Plugin[Any]):
+    """A name that a configuration may mention, without any effect yet."""
+
+    not_yet: ClassVar[bool] = True
+
+
+class NodeVolumeLimits(NameOnly):
+    """Will count volumes per driver; pods with claims are held back by VolumeBinding."""
+
+
+class VolumeZone(NameOnly):
+    """Will compare zones of volumes; pods with claims are held back by VolumeBinding."""
+
+
+class DefaultPreemption(NameOnly):
+    """Will make room for pods of higher priority; until then nobody is evicted."""
+
+    args_model = DefaultPreemptionArgs
+
+
+class NodeDeclaredFeatures(NameOnly):
+    """Will compare the features that a pod needs with those that a node declares."""

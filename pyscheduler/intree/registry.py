@@ -1,0 +1,57 @@
+"""Which plugins come with the scheduler, and which of them run unless a profile says otherwise.
+
+Source: kube-scheduler 1.37, what the binary's ``--write-config-to`` completes ``multiPoint`` to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+from pyscheduler.framework import Plugin
+from pyscheduler.intree import not_yet
+from pyscheduler.intree.default_binder import DefaultBinder
+from pyscheduler.intree.image_locality import ImageLocality
+from pyscheduler.intree.node_affinity import NodeAffinity
+from pyscheduler.intree.node_name import NodeName
+from pyscheduler.intree.node_ports import NodePorts
+from pyscheduler.intree.node_resources import NodeResourcesBalancedAllocation, NodeResourcesFit
+from pyscheduler.intree.node_unschedulable import NodeUnschedulable
+from pyscheduler.intree.priority_sort import PrioritySort
+from pyscheduler.intree.scheduling_gates import SchedulingGates
+from pyscheduler.intree.taint_toleration import TaintToleration
+
+#: plugin class and default weight, in the order in which they run; 0: does not score
+_DEFAULTS: tuple[tuple[type[Plugin[Any]], int], ...] = (
+    (SchedulingGates, 0),
+    (PrioritySort, 0),
+    (NodeName, 0),
+    (NodeUnschedulable, 0),
+    (TaintToleration, 3),
+    (NodeAffinity, 2),
+    (NodePorts, 0),
+    (NodeResourcesFit, 1),
+    (not_yet.VolumeRestrictions, 0),
+    (not_yet.NodeVolumeLimits, 0),
+    (not_yet.VolumeBinding, 0),
+    (not_yet.VolumeZone, 0),
+    (not_yet.PodTopologySpread, 2),
+    (not_yet.InterPodAffinity, 2),
+    (not_yet.DynamicResources, 2),
+    (not_yet.DefaultPreemption, 0),
+    (NodeResourcesBalancedAllocation, 1),
+    (ImageLocality, 1),
+    (DefaultBinder, 0),
+    (not_yet.NodeDeclaredFeatures, 0),
+)
+
+#: every plugin of this package by name
+IN_TREE: Mapping[str, type[Plugin[Any]]] = MappingProxyType(
+    {plugin.name: plugin for plugin, _ in _DEFAULTS}
+)
+
+#: name and weight of the plugins that run by default, in order
+DEFAULT_PLUGINS: Sequence[tuple[str, int]] = tuple(
+    (plugin.name, weight) for plugin, weight in _DEFAULTS
+)
