@@ -71,10 +71,10 @@ class Plugin(Generic[ArgsT]):
         super().__init_subclass__(**kwargs)
         if "name" not in cls.__dict__:
             cls.name = cls.__name__
-        for base in getattr(cls, "__orig_bases__", ()):
-            if get_origin(base) is Plugin:
+        for base in cls.__dict__.get("__orig_bases__", ()):
+            if get_origin(base) is Plugin and "args_model" not in cls.__dict__:
                 (model,) = get_args(base)
-                if isinstance(model, type):
+                if isinstance(model, type) and issubclass(model, Args):
                     cls.args_model = model
         _check_forms(cls)
 
@@ -128,7 +128,7 @@ class PreEnqueuePlugin(Role):
     """Decides whether a pod may enter activeQ at all."""
 
     point = "PreEnqueue"
-    forms = ("pre_enqueue",)
+    forms: ClassVar[tuple[str, ...]] = ("pre_enqueue",)
 
     def pre_enqueue(self, pod: Pod) -> Status | None:
         """None lets the pod in; any other status gates it until one of our events.
@@ -142,7 +142,7 @@ class QueueSortPlugin(Role):
     """Orders activeQ; exactly one, the same in all profiles."""
 
     point = "QueueSort"
-    forms = ("sort_key",)
+    forms: ClassVar[tuple[str, ...]] = ("sort_key",)
 
     def sort_key(self, entity: QueuedEntity) -> tuple[Any, ...]:
         """A key that sorts first what is to be popped first.
@@ -156,7 +156,7 @@ class PreFilterPlugin(Role):
     """Prepares Filter for one pod, and may narrow the nodes or reject outright."""
 
     point = "PreFilter"
-    forms = ("pre_filter",)
+    forms: ClassVar[tuple[str, ...]] = ("pre_filter",)
 
     def pre_filter(
         self, state: CycleState, pod: Pod, nodes: NodeTable
@@ -185,7 +185,7 @@ class FilterPlugin(Role):
     """Says which nodes can run a pod."""
 
     point = "Filter"
-    forms = ("filter", "filter_nodes")
+    forms: ClassVar[tuple[str, ...]] = ("filter", "filter_nodes")
 
     def filter(self, state: CycleState, pod: Pod, node: NodeInfo) -> Status | None:
         """None if ``pod`` can run on ``node``; else unschedulable(...) or unresolvable(...)."""
@@ -200,7 +200,7 @@ class PostFilterPlugin(Role):
     """Called when no node fits, for example to preempt."""
 
     point = "PostFilter"
-    forms = ("post_filter",)
+    forms: ClassVar[tuple[str, ...]] = ("post_filter",)
 
     async def post_filter(
         self, state: CycleState, pod: Pod, statuses: Mapping[str, Status]
@@ -213,7 +213,7 @@ class PreScorePlugin(Role):
     """Prepares Score for one pod."""
 
     point = "PreScore"
-    forms = ("pre_score",)
+    forms: ClassVar[tuple[str, ...]] = ("pre_score",)
 
     def pre_score(self, state: CycleState, pod: Pod, nodes: NodeTable) -> Status | None:
         """None goes on; ``SKIP`` leaves this plugin's Score out for this pod."""
@@ -224,7 +224,7 @@ class ScorePlugin(Role):
     """Ranks the feasible nodes, 0 worst to 100 best after `normalize`."""
 
     point = "Score"
-    forms = ("score", "score_nodes")
+    forms: ClassVar[tuple[str, ...]] = ("score", "score_nodes")
 
     def score(self, state: CycleState, pod: Pod, node: NodeInfo) -> int:
         """The raw score of one node."""
@@ -243,7 +243,7 @@ class ReservePlugin(Role):
     """Keeps plugin state in step with a pod that was assumed on a node."""
 
     point = "Reserve"
-    forms = ("reserve",)
+    forms: ClassVar[tuple[str, ...]] = ("reserve",)
 
     def reserve(self, state: CycleState, pod: Pod, node_name: str) -> Status | None:
         """Called after the pod is assumed; a rejection undoes it."""
@@ -257,7 +257,7 @@ class PermitPlugin(Role):
     """Last word before the binding cycle: allow, reject, or wait."""
 
     point = "Permit"
-    forms = ("permit",)
+    forms: ClassVar[tuple[str, ...]] = ("permit",)
 
     def permit(self, state: CycleState, pod: Pod, node_name: str) -> tuple[Status | None, float]:
         """A status and, with ``Code.WAIT``, how many seconds to wait at most."""
@@ -268,7 +268,7 @@ class PreBindPlugin(Role):
     """Work that must be done before a pod is bound, for example provisioning a volume."""
 
     point = "PreBind"
-    forms = ("pre_bind",)
+    forms: ClassVar[tuple[str, ...]] = ("pre_bind",)
 
     async def pre_bind(self, state: CycleState, pod: Pod, node_name: str) -> Status | None:
         """Awaited before Bind; anything but success undoes the assumption."""
@@ -279,7 +279,7 @@ class BindPlugin(Role):
     """Binds the pod; the first that does not answer ``SKIP`` owns it."""
 
     point = "Bind"
-    forms = ("bind",)
+    forms: ClassVar[tuple[str, ...]] = ("bind",)
 
     async def bind(self, state: CycleState, pod: Pod, node_name: str) -> Status | None:
         """Binds ``pod`` to ``node_name`` through ``handle.writes``."""
@@ -290,7 +290,7 @@ class PostBindPlugin(Role):
     """Told after a pod was bound."""
 
     point = "PostBind"
-    forms = ("post_bind",)
+    forms: ClassVar[tuple[str, ...]] = ("post_bind",)
 
     async def post_bind(self, state: CycleState, pod: Pod, node_name: str) -> None:
         """Informational: nothing can be undone here."""
@@ -304,7 +304,7 @@ class SignPlugin(Role):
     """
 
     point = "Sign"
-    forms = ("sign_pod",)
+    forms: ClassVar[tuple[str, ...]] = ("sign_pod",)
 
     def sign_pod(self, pod: Pod) -> tuple[Any, ...] | None:
         """A hashable tuple, equal for pods that get equal answers; None: never cache this pod."""
@@ -317,7 +317,7 @@ class EnqueueExtensions(Role):
     Without it every event counts.
     """
 
-    forms = ("events_to_register",)
+    forms: ClassVar[tuple[str, ...]] = ("events_to_register",)
 
     def events_to_register(self) -> Sequence[ClusterEventWithHint]:
         """The events and their hints; empty: only the five-minute flush wakes the pod."""
