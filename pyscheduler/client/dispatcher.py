@@ -1,0 +1,547 @@
+"""The write queue: binds, deletions of victims, conditions and events, in order of importance.
+
+- A bind is sent by the task that awaits it, once one of `bind_window` slots is free; slots go to
+  the waiting bind of the highest pod priority first. No task or queue entry is made for it while
+  slots are free.
+- Deletions have slots of their own.
+- Conditions and events are fire-and-forget and have a lane each with a few workers, so that no
+  number of them holds up a bind. A condition is merged with an older one of the same pod and
+  dropped when that pod is bound meanwhile.
+
+What the server puts off (429, 5xx, no answer) is tried again with back-off: binds and deletions
+until `patience_s` is over, the others a few times. A bind whose answer was lost is told by the
+server's refusal: "already assigned to node X" is success when X is ours.
+"""
+
+# ruff: noqa: N818  # BindRefused and its siblings say what happened, as the API's reasons do
+
+import asyncio
+import heapq
+from collections.abc import Callable
+from random import Random
+from typing import Final, Protocol
+
+import msgspec
+import structlog
+
+from pyscheduler.api.codec import encode_binding
+from pyscheduler.api.core_v1 import Binding, ObjectReference, Pod
+from pyscheduler.api.meta import ObjectMeta
+from pyscheduler.api.times import format_seconds
+from pyscheduler.client.backoff import Backoff
+from pyscheduler.client.errors import (
+    ApiError,
+    ClientError,
+    Conflict,
+    NotFound,
+    ServerUnreachable,
+)
+from pyscheduler.client.rest import JSON, STRATEGIC_MERGE_PATCH, api_error
+from pyscheduler.client.throttle import TokenBucket
+from pyscheduler.client.transport import Transport
+from pyscheduler.client.write_lane import WriteLane
+from pyscheduler.clock import Clock, SystemClock
+
+#: Binds under way at once. Measured: beyond 32 a local kube-apiserver gets no faster, and a pod of
+#: high priority has more in front of it.
+BIND_WINDOW: Final = 32
+_DELETE_WINDOW = 16
+_STATUS_WORKERS = 4
+_EVENT_WORKERS = 8
+
+#: Events that may wait. At 1 kB each 20 MB; kube-scheduler's broadcaster drops beyond 1,000.
+_EVENT_CAPACITY = 20_000
+#: Conditions that may wait: one per pod, so this is a number of pods.
+_STATUS_CAPACITY = 50_000
+
+#: Seconds during which a bind is tried again; afterwards the pod goes back to the queue. Longer
+#: than an API server takes to restart.
+_PATIENCE_S = 30.0
+_BACKOFF_FIRST_S, _BACKOFF_LIMIT_S = 0.2, 3.0
+#: Attempts of a condition or an event.
+_BACKGROUND_ATTEMPTS = 5
+
+
+class BindError(ClientError):
+    """A pod was not bound; the children say what that means for it."""
+
+
+class BindRefused(BindError):
+    """The server will not bind this pod so: it changed, is being deleted or is bound elsewhere."""
+
+
+class BindPodGone(BindError):
+    """The pod, or this incarnation of it, is not there any more."""
+
+
+class BindUnavailable(BindError):
+    """The server did not answer, or not usefully, for longer than we wait."""
+
+
+class BindFenced(BindError):
+    """We are no longer the leader, or are shutting down: nothing was sent."""
+
+
+class WriteMetrics(Protocol):
+    """What the dispatcher counts; ``app`` joins it to the metrics of the process."""
+
+    def wrote(self, kind: str, result: str, duration_s: float) -> None:
+        """Count a write that is over, by kind (binding, delete, status, event) and result."""
+        ...
+
+    def dropped_event(self, reason: str) -> None:
+        """Count an event given up."""
+        ...
+
+
+class NoWriteMetrics:
+    """Counts nothing."""
+
+    def wrote(self, kind: str, result: str, duration_s: float) -> None:
+        """Count nothing."""
+
+    def dropped_event(self, reason: str) -> None:
+        """Count nothing."""
+
+
+class EventWrite(msgspec.Struct, frozen=True, gc=False):
+    """One request of the event recorder."""
+
+    method: str
+    path: str
+    body: bytes
+    content_type: str = JSON
+
+
+class _StatusWrite(msgspec.Struct, frozen=True, gc=False):
+    pod: Pod
+    reason: str
+    message: str
+    nominated_node_name: str | None
+
+
+class _Preconditions(msgspec.Struct):
+    uid: str
+
+
+class _DeleteOptions(msgspec.Struct, rename="camel"):
+    api_version: str
+    kind: str
+    preconditions: _Preconditions
+
+
+class _Condition(msgspec.Struct, rename="camel", omit_defaults=True):
+    type: str
+    status: str
+    reason: str
+    message: str
+    observed_generation: int = 0
+    last_transition_time: str | None = None
+
+
+class _StatusBody(msgspec.Struct, rename="camel"):
+    conditions: tuple[_Condition, ...]
+    nominated_node_name: str | msgspec.UnsetType | None = msgspec.UNSET
+
+
+class _UidOnly(msgspec.Struct):
+    uid: str
+
+
+class _StatusPatch(msgspec.Struct):
+    metadata: _UidOnly
+    status: _StatusBody
+
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Dispatcher:
+    """Carries out all writes of the scheduling loop; see the module's docstring.
+
+    Args:
+        transport: reaches the server.
+        bind_window: binds under way at once.
+        qps: writes per second of binds, deletions and conditions together, and as many events
+            again; None for no limit on this side.
+        burst: writes that may come at once after a quiet time.
+        patience_s: seconds during which a bind or a deletion is tried again.
+        clock: time.
+        rng: jitter.
+        metrics: counts what happens.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        *,
+        bind_window: int = BIND_WINDOW,
+        qps: float | None = None,
+        burst: int | None = None,
+        patience_s: float = _PATIENCE_S,
+        clock: Clock | None = None,
+        rng: Random | None = None,
+        metrics: WriteMetrics | None = None,
+    ) -> None:
+        self._transport = transport
+        self._clock: Clock = clock if clock is not None else SystemClock()
+        self._rng = rng if rng is not None else Random()
+        self._metrics: WriteMetrics = metrics if metrics is not None else NoWriteMetrics()
+        self._log = structlog.get_logger(__name__)
+        self._patience_s = patience_s
+        self._binds = _Slots(bind_window)
+        self._deletes = _Slots(_DELETE_WINDOW)
+        self._is_fenced = False
+        self._bucket: TokenBucket | None = None
+        self._event_bucket: TokenBucket | None = None
+        if qps is not None:
+            size = burst if burst is not None else max(1, int(qps))
+            self._bucket = TokenBucket(qps, size, clock=self._clock)
+            self._event_bucket = TokenBucket(qps, size, clock=self._clock)
+        self._statuses: WriteLane[str, _StatusWrite] = WriteLane(
+            self._send_status,
+            limit=_STATUS_WORKERS,
+            capacity=_STATUS_CAPACITY,
+            on_dropped=lambda _: self._metrics.wrote("status", "dropped", 0.0),
+        )
+        self._events: WriteLane[str, EventWrite] = WriteLane(
+            self._send_event,
+            limit=_EVENT_WORKERS,
+            capacity=_EVENT_CAPACITY,
+            on_dropped=lambda _: self._metrics.dropped_event("queue full"),
+        )
+
+    # --- what the scheduler calls ---------------------------------------------------------------
+
+    @property
+    def transport_name(self) -> str:
+        """What carries the writes, for logs and benchmarks."""
+        return self._transport.name
+
+    @property
+    def bind_window(self) -> int:
+        """Binds under way at once, at most."""
+        return self._binds.limit
+
+    @property
+    def unsent_binds(self) -> int:
+        """Binds that wait for a slot: beyond twice the window no further pod should be decided."""
+        return self._binds.waiting
+
+    def pending(self) -> dict[str, int]:
+        """Return the writes accepted and not yet answered, by kind."""
+        return {
+            "binding": self._binds.taken + self._binds.waiting,
+            "delete": self._deletes.taken + self._deletes.waiting,
+            "status": len(self._statuses),
+            "event": len(self._events),
+        }
+
+    async def bind(self, pod: Pod, node_name: str) -> None:
+        """Bind `pod` to the node; on return the server has done so.
+
+        Raises:
+            BindError: it has not, or we do not know; the child class says which.
+        """
+        uid = pod.uid
+        self._statuses.discard(uid)
+        if self._statuses.is_sending(uid):
+            # A condition that arrives after the bind would stay on a bound pod.
+            await self._statuses.finished(uid)
+        await self._binds.acquire(pod.priority)
+        started = self._clock.monotonic()
+        result = "error"
+        try:
+            if self._is_fenced:
+                raise BindFenced(f"{pod.key}: not bound to {node_name}: no longer the leader")
+            await self._send_bind(pod, node_name)
+            result = "success"
+        finally:
+            self._binds.release()
+            self._metrics.wrote("binding", result, self._clock.monotonic() - started)
+
+    async def delete_pod(self, pod: Pod) -> None:
+        """Delete that very pod; on return it is gone, is going, or was replaced long since.
+
+        Raises:
+            ClientError: it is still there.
+        """
+        meta = pod.metadata
+        body = _encode(_DeleteOptions("v1", "DeleteOptions", _Preconditions(meta.uid)))
+        await self._deletes.acquire(pod.priority)
+        started = self._clock.monotonic()
+        result = "error"
+        try:
+            if self._is_fenced:
+                raise BindFenced(f"{pod.key}: not deleted: no longer the leader")
+            path = f"/api/v1/namespaces/{meta.namespace}/pods/{meta.name}"
+            await self._send_patiently("DELETE", path, body)
+            result = "success"
+        except (NotFound, Conflict):
+            result = "success"  # gone, or another pod has its name
+        finally:
+            self._deletes.release()
+            self._metrics.wrote("delete", result, self._clock.monotonic() - started)
+
+    def patch_pod_status(
+        self, pod: Pod, *, reason: str, message: str, nominated_node_name: str | None = None
+    ) -> None:
+        """Have PodScheduled=False written in the background, if that changes anything.
+
+        Args:
+            pod: the pod as last seen.
+            reason: ``Unschedulable`` or ``SchedulerError``.
+            message: for the user.
+            nominated_node_name: the node to nominate, "" for none; None leaves it as it is.
+        """
+        if self._is_fenced:
+            return
+        older = self._statuses.get(pod.uid)
+        if nominated_node_name is None and older is not None:
+            nominated_node_name = older.nominated_node_name
+        write = _StatusWrite(pod, reason, message, nominated_node_name)
+        if older is not None or self._statuses.is_sending(pod.uid) or _changes_anything(write):
+            self._statuses.put(pod.uid, write)
+
+    def send_event(self, key: str, write: EventWrite) -> None:
+        """Have an event written in the background, in place of an unsent one of that key."""
+        self._events.put(key, write)
+
+    def unsent_event(self, key: str) -> bool:
+        """Whether the write of that key still waits, so that it can be replaced."""
+        return self._events.get(key) is not None and not self._events.is_sending(key)
+
+    def fence(self) -> None:
+        """Send no bind, deletion or condition any more: another one may be leading.
+
+        What waits fails at once with `BindFenced`; what is on its way cannot be called back.
+        """
+        self._is_fenced = True
+        self._binds.open_to_all()
+        self._deletes.open_to_all()
+
+    async def drain(self, timeout_s: float) -> bool:
+        """Return once everything accepted is written; False when `timeout_s` was too short."""
+        deadline = self._clock.monotonic() + timeout_s
+        while any(self.pending().values()):
+            if self._clock.monotonic() >= deadline:
+                return False
+            await self._clock.sleep(0.02)
+        return True
+
+    async def close(self) -> None:
+        """Give up what is unsent; may be called twice."""
+        self.fence()
+        await self._statuses.close()
+        await self._events.close()
+
+    # --- sending --------------------------------------------------------------------------------
+
+    async def _send_bind(self, pod: Pod, node_name: str) -> None:
+        meta = pod.metadata
+        body = encode_binding(
+            Binding(
+                ObjectMeta(name=meta.name, namespace=meta.namespace, uid=meta.uid),
+                ObjectReference(kind="Node", api_version="v1", name=node_name),
+            )
+        )
+        path = f"/api/v1/namespaces/{meta.namespace}/pods/{meta.name}/binding"
+        try:
+            # The answer is a Status without content: nothing of it is read.
+            await self._send_patiently("POST", path, body, may_go_on=self._may_bind)
+        except NotFound as error:
+            raise BindPodGone(f"{pod.key}: not bound to {node_name}: {error.details}") from error
+        except Conflict as error:
+            if f'is already assigned to node "{node_name}"' in error.details:
+                return
+            raise BindRefused(f"{pod.key}: not bound to {node_name}: {error.details}") from error
+        except ApiError as error:
+            kind = BindUnavailable if error.is_transient else BindRefused
+            raise kind(f"{pod.key}: not bound to {node_name}: {error}") from error
+        except ClientError as error:
+            raise BindUnavailable(f"{pod.key}: not bound to {node_name}: {error}") from error
+
+    def _may_bind(self) -> bool:
+        return not self._is_fenced
+
+    async def _send_patiently(
+        self,
+        method: str,
+        path: str,
+        body: bytes,
+        *,
+        may_go_on: Callable[[], bool] | None = None,
+    ) -> None:
+        """Send until an answer is final or patience is over; the last error is raised then."""
+        if self._bucket is not None:
+            await self._bucket.take()
+        backoff: Backoff | None = None
+        give_up_at = 0.0
+        while True:
+            error: ApiError | ServerUnreachable
+            try:
+                answer = await self._transport.request(method, path, body=body)
+            except ServerUnreachable as unreachable:
+                error, asked_s = unreachable, 0.0
+            else:
+                if answer.status < 400:
+                    return
+                error = api_error(answer, method, path)
+                if not error.is_transient:
+                    raise error
+                asked_s = error.retry_after_s or 0.0
+            now = self._clock.monotonic()
+            if backoff is None:
+                backoff = Backoff(
+                    _BACKOFF_FIRST_S, _BACKOFF_LIMIT_S, rng=self._rng, clock=self._clock
+                )
+                give_up_at = now + self._patience_s
+            delay_s = max(backoff.next_s(), asked_s)
+            if now + delay_s > give_up_at:
+                raise error
+            await self._clock.sleep(delay_s)
+            if may_go_on is not None and not may_go_on():
+                raise error
+
+    async def _send_status(self, _uid: str, write: _StatusWrite) -> None:
+        if self._is_fenced:
+            return
+        meta = write.pod.metadata
+        await self._give_way()
+        await self._send_in_background(
+            "status",
+            EventWrite(
+                "PATCH",
+                f"/api/v1/namespaces/{meta.namespace}/pods/{meta.name}/status",
+                _encode(_status_patch(write, now_s=self._clock.now())),
+                STRATEGIC_MERGE_PATCH,
+            ),
+            pod=write.pod.key,
+        )
+
+    async def _send_event(self, key: str, write: EventWrite) -> None:
+        if self._event_bucket is not None:
+            await self._event_bucket.take()
+        await self._send_in_background("event", write, event=key)
+
+    async def _send_in_background(self, kind: str, write: EventWrite, **subject: str) -> None:
+        """Send, trying again a few times; whatever comes of it is counted and nothing raised."""
+        started = self._clock.monotonic()
+        backoff: Backoff | None = None
+        problem: ClientError | None = None
+        for _ in range(_BACKGROUND_ATTEMPTS):
+            asked_s = 0.0
+            try:
+                answer = await self._transport.request(
+                    write.method, write.path, body=write.body, content_type=write.content_type
+                )
+                if answer.status < 400:
+                    self._metrics.wrote(kind, "success", self._clock.monotonic() - started)
+                    return
+                problem = api_error(answer, write.method, write.path)
+                if not problem.is_transient:
+                    break
+                asked_s = problem.retry_after_s or 0.0
+            except ServerUnreachable as unreachable:
+                problem = unreachable
+            except ClientError as fault:
+                problem = fault
+                break
+            if backoff is None:
+                backoff = Backoff(
+                    _BACKOFF_FIRST_S, _BACKOFF_LIMIT_S, rng=self._rng, clock=self._clock
+                )
+            await self._clock.sleep(max(backoff.next_s(), asked_s))
+        self._metrics.wrote(kind, "error", self._clock.monotonic() - started)
+        if kind == "event":
+            self._metrics.dropped_event("refused")
+        is_moot = isinstance(problem, (NotFound, Conflict))  # the pod went, or is another by now
+        level = self._log.debug if is_moot else self._log.warning
+        level("write given up", kind=kind, reason=str(problem), **subject)
+
+    async def _give_way(self) -> None:
+        """Take a token of the common bucket, but only when no bind would have to wait for it."""
+        bucket = self._bucket
+        while bucket is not None and (self._binds.waiting or not bucket.try_take()):
+            await self._clock.sleep(0.05)
+
+
+class _Slots:
+    """At most `limit` at once; the waiting one of the highest priority goes first."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.taken = 0
+        self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
+        self._sequence = 0
+        self._is_open = False
+
+    @property
+    def waiting(self) -> int:
+        return len(self._waiting)
+
+    async def acquire(self, priority: int) -> None:
+        if self.taken < self.limit or self._is_open:
+            self.taken += 1
+            return
+        turn = asyncio.get_running_loop().create_future()
+        self._sequence += 1
+        heapq.heappush(self._waiting, (-priority, self._sequence, turn))
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self.release()
+            raise
+
+    def release(self) -> None:
+        """Hand the slot to the next, which then need not be counted anew."""
+        while self._waiting:
+            _, _, turn = heapq.heappop(self._waiting)
+            if not turn.done():
+                turn.set_result(None)
+                return
+        self.taken -= 1
+
+    def open_to_all(self) -> None:
+        """Let everybody through at once, who will find the fence."""
+        self._is_open = True
+        for _, _, turn in self._waiting:
+            if not turn.done():
+                self.taken += 1
+                turn.set_result(None)
+        self._waiting.clear()
+
+
+def _changes_anything(write: _StatusWrite) -> bool:
+    status = write.pod.status
+    if write.nominated_node_name not in (None, status.nominated_node_name):
+        return True
+    return not any(
+        known.type == "PodScheduled"
+        and known.status == "False"
+        and known.reason == write.reason
+        and known.message == write.message
+        and known.observed_generation == write.pod.metadata.generation
+        for known in status.conditions
+    )
+
+
+def _status_patch(write: _StatusWrite, *, now_s: float) -> _StatusPatch:
+    pod = write.pod
+    is_false_already = any(
+        known.type == "PodScheduled" and known.status == "False" for known in pod.status.conditions
+    )
+    condition = _Condition(
+        type="PodScheduled",
+        status="False",
+        reason=write.reason,
+        message=write.message,
+        observed_generation=pod.metadata.generation,
+        # Left out it stays as it is: this is the time of the last change of `status`.
+        last_transition_time=None if is_false_already else format_seconds(now_s),
+    )
+    nominated: str | msgspec.UnsetType | None = msgspec.UNSET
+    if write.nominated_node_name is not None:
+        nominated = write.nominated_node_name or None  # null removes the field
+    return _StatusPatch(_UidOnly(pod.uid), _StatusBody((condition,), nominated))
