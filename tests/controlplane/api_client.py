@@ -141,6 +141,13 @@ class ApiClient:
             if error.status != 404:
                 raise
 
+    async def delete_collection(self, path: str, *, grace_period_s: int | None = None) -> None:
+        """Every object of a collection is deleted; what they own follows in the background."""
+        params = {"propagationPolicy": "Background"}
+        if grace_period_s is not None:
+            params["gracePeriodSeconds"] = str(grace_period_s)
+        await self.request("DELETE", path, params=params)
+
     async def list(
         self, path: str, *, label_selector: str = "", field_selector: str = ""
     ) -> Manifests:

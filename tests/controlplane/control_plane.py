@@ -95,7 +95,8 @@ class ControlPlane:
         self._etcd_port = free_port()
         self._with_controller_manager = controller_manager
         self._with_audit = audit
-        self._feature_gates = dict(feature_gates)
+        #: Of kube-apiserver, as it was last started.
+        self.feature_gates = dict(feature_gates)
         self._apiserver_flags = tuple(apiserver_flags)
         certificate = folder / "apiserver" / "apiserver.crt"
         self.identities = Identities(
@@ -202,7 +203,7 @@ class ControlPlane:
     async def start_apiserver(self, *, feature_gates: Mapping[str, bool] | None = None) -> None:
         """kube-apiserver is ready, at the same address; feature gates None means as before."""
         if feature_gates is not None:
-            self._feature_gates = dict(feature_gates)
+            self.feature_gates = dict(feature_gates)
         self.apiserver = self._start(
             "kube-apiserver", self.binaries["kube-apiserver"], *self._flags_of_apiserver()
         )
@@ -416,6 +417,8 @@ class ControlPlane:
             f"--service-account-key-file={keys.signing_key_file}",
             f"--service-account-signing-key-file={keys.signing_key_file}",
             "--service-cluster-ip-range=10.0.0.0/20",
+            # Without it a clean stop waits a minute for watches that never end by themselves.
+            "--shutdown-watch-termination-grace-period=3s",
             "--authorization-mode=RBAC",
             f"--token-auth-file={keys.token_file}",
         ]
@@ -426,9 +429,9 @@ class ControlPlane:
             ]
         if not self._with_controller_manager:
             flags.append("--disable-admission-plugins=TaintNodesByCondition")
-        if self._feature_gates:
+        if self.feature_gates:
             gates = ",".join(
-                f"{name}={str(is_on).lower()}" for name, is_on in self._feature_gates.items()
+                f"{name}={str(is_on).lower()}" for name, is_on in self.feature_gates.items()
             )
             flags.append(f"--feature-gates={gates}")
         return [*flags, *self._apiserver_flags]

@@ -31,6 +31,7 @@ import yaml
 from tests.controlplane.api_client import ApiClient, ApiError, Manifest
 from tests.controlplane.audit import AuditLog
 from tests.controlplane.kubectl import KubectlError, run_kubectl
+from tests.controlplane.scheduler_process import json_records
 from tests.controlplane.waiting import eventually
 
 __all__ = [
@@ -142,13 +143,7 @@ class Replica(ABC):
 
     async def log_records(self) -> list[dict[str, object]]:
         """Returns the JSON lines of the log, parsed; other lines are left out."""
-        records = []
-        for line in (await self.log()).splitlines():
-            with contextlib.suppress(ValueError):
-                record = json.loads(line)
-                if isinstance(record, dict):
-                    records.append(record)
-        return records
+        return json_records(await self.log())
 
 
 class Provider(ABC):
@@ -302,14 +297,23 @@ class Provider(ABC):
 
     async def delete_workloads(self) -> None:
         """No Deployment, ReplicaSet, StatefulSet, Job or pod is left in the tests' namespace."""
-        await self.kubectl(
-            *("-n", self.test_namespace, "delete", "deployments,replicasets,statefulsets,jobs"),
-            *("--all", "--wait=true", "--cascade=foreground"),
-        )
-        await self.kubectl(
-            *("-n", self.test_namespace, "delete", "pods", "--all"),
-            *("--grace-period=0", "--force", "--wait=true"),
-        )
+        namespace = self.test_namespace
+        for path in (
+            f"/apis/apps/v1/namespaces/{namespace}/deployments",
+            f"/apis/apps/v1/namespaces/{namespace}/statefulsets",
+            f"/apis/apps/v1/namespaces/{namespace}/replicasets",
+            f"/apis/batch/v1/namespaces/{namespace}/jobs",
+        ):
+            await self.api.delete_collection(path)
+
+        async def no_pods() -> bool:
+            # Again and again: a controller may make one more before it hears that it is over.
+            await self.api.delete_collection(
+                f"/api/v1/namespaces/{namespace}/pods", grace_period_s=0
+            )
+            return not await self.pods()
+
+        await eventually(no_pods, what="the tests' pods to be gone", timeout_s=60)
 
     async def create_nodes(
         self,
@@ -323,7 +327,11 @@ class Provider(ABC):
         raise NotSupportedError("fake_nodes")
 
     async def start_hollow_nodes(
-        self, count: int, *, prefix: str = "hollow", extended_resources: Mapping[str, str]
+        self,
+        count: int,
+        *,
+        prefix: str = "hollow",
+        extended_resources: Mapping[str, str] | None = None,
     ) -> list[str]:
         """That many hollow kubelets have Ready nodes; returns names. Needs `hollow_nodes`."""
         raise NotSupportedError("hollow_nodes")
@@ -336,8 +344,8 @@ class Provider(ABC):
         """The node is Ready again after `pause_node`. Needs `pause_nodes`."""
         raise NotSupportedError("pause_nodes")
 
-    async def stop_apiserver(self) -> None:
-        """kube-apiserver is gone. Needs `restart_apiserver`."""
+    async def stop_apiserver(self, *, kill: bool = False) -> None:
+        """kube-apiserver is gone, by SIGTERM or SIGKILL. Needs `restart_apiserver`."""
         raise NotSupportedError("restart_apiserver")
 
     async def start_apiserver(self, *, feature_gates: Mapping[str, bool] | None = None) -> None:

@@ -1,0 +1,110 @@
+"""The harness itself: a control plane starts, takes load, is watched, and survives a restart.
+
+kube-scheduler does the scheduling, so that what fails here is the harness and not our scheduler.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.controlplane import load
+from tests.controlplane.audit import AuditLog
+from tests.controlplane.control_plane import ControlPlane
+from tests.controlplane.process import ProcessEndedError
+from tests.controlplane.waiting import eventually
+from tests.controlplane.witness import examine
+from tests.e2e.providers.base import Provider
+
+PODS = 100
+
+
+@pytest.mark.needs("fake_nodes", "kube_scheduler", "audit_log", "restart_apiserver")
+async def test_witness_and_audit_agree_with_kube_scheduler(provider: Provider) -> None:
+    scheduler_name = provider.kube_scheduler_name
+    await provider.create_nodes(10)
+    await provider.start_kube_scheduler()
+    await load.create_pods(
+        provider.api,
+        PODS,
+        namespace=provider.test_namespace,
+        template=lambda name: load.pod_manifest(name, scheduler_name=scheduler_name),
+    )
+
+    async def all_running() -> bool:
+        pods = await provider.pods()
+        return sum(pod["status"]["phase"] == "Running" for pod in pods) == PODS
+
+    await eventually(all_running, what=f"{PODS} pods to run")
+    await provider.stop_apiserver(kill=True)
+    await provider.start_apiserver(feature_gates={"WatchList": False})
+
+    async def all_with_events() -> bool:
+        verdict = await examine(provider.kubeconfig, scheduler_name=scheduler_name)
+        return verdict.problems == []
+
+    await eventually(all_with_events, what="a witness without complaints", interval_s=1)
+    audit = await provider.audit()
+
+    bindings = audit.bindings_by_pod()
+    assert len(bindings) == PODS
+    assert all(len(of_pod) == 1 for of_pod in bindings.values())
+    assert {entry.target_node for entry in audit.bindings()} <= {f"node-{i}" for i in range(10)}
+    assert audit.of_user("system:kube-scheduler").forbidden() == []
+    assert _watches_that_ended(audit)
+
+
+def _watches_that_ended(audit: AuditLog) -> list[float]:
+    return [watch.duration_s for watch in audit.watches("pods") if watch.duration_s is not None]
+
+
+@pytest.mark.needs("fake_nodes", "disposable")
+async def test_witness_sees_what_is_wrong(provider: Provider) -> None:
+    await provider.create_nodes(1, allocatable={"cpu": "1"})
+    too_much = {"cpu": "600m"}
+    placed = {"nodeName": "node-0"}
+    await load.create_pods(
+        provider.api,
+        2,
+        namespace=provider.test_namespace,
+        template=lambda name: load.pod_manifest(name, requests=too_much, spec=placed),
+    )
+    await load.create_pods(provider.api, 1, namespace=provider.test_namespace, prefix="waiting")
+
+    verdict = await examine(provider.kubeconfig, scheduler_name="pyscheduler")
+
+    problems = "; ".join(verdict.problems)
+    assert "nodes hold more than they can: node-0 (1.2 cpu of 1)" in problems
+    assert "1 pods without a node: default/waiting-0" in problems
+    assert "2 bound pods without event Scheduled" in problems
+
+
+@pytest.mark.needs("hollow_nodes")
+async def test_hollow_kubelet_refuses_what_does_not_fit(provider: Provider) -> None:
+    (name,) = await provider.start_hollow_nodes(1)
+    pod = load.pod_manifest("large", requests={"cpu": "2"}, spec={"nodeName": name})
+    path = f"/api/v1/namespaces/{provider.test_namespace}/pods"
+    await provider.api.create(path, pod)
+
+    async def refused() -> str | None:
+        status = (await provider.api.get(f"{path}/large"))["status"]
+        return status.get("reason") if status["phase"] == "Failed" else None
+
+    assert await eventually(refused, what="the kubelet's refusal") == "OutOfcpu"
+
+
+async def test_wrong_flag_is_reported_with_the_servers_words(control_plane_programs: None) -> None:
+    with pytest.raises(ProcessEndedError, match="no-such-flag"):
+        async with ControlPlane.start(
+            controller_manager=False, apiserver_flags=["--no-such-flag=1"]
+        ):
+            pass
+
+
+async def test_bare_control_plane_admits_pods(control_plane_programs: None) -> None:
+    async with ControlPlane.start(controller_manager=False, audit=False) as plane:
+        await plane.create_nodes(2)
+        await plane.create_namespace("other")
+        pods = await plane.create_pods(2, namespace="other")
+
+        assert len(pods) == 2
+        assert "node-0" in await plane.kubectl("get", "nodes", "-o", "name")
