@@ -178,7 +178,8 @@ class ColumnStore:
             last.row = row
             self._write_row(last, ALL_ASPECTS)
         self.change_log.append(row, ALL_ASPECTS)
-        for column in (self._taints, *self._labels.values()):
+        self._taints.compact(self.n)
+        for column in self._labels.values():
             column.compact(self.n)
 
     def _write(self, state: NodeState) -> None:
@@ -318,5 +319,6 @@ class ColumnStore:
         self._builtin = {k: grown(a) for k, a in self._builtin.items()}
         self._custom = {k: grown(a) for k, a in self._custom.items()}
         self._unreadable = {k: grown(a) for k, a in self._unreadable.items()}
-        for column in (self._taints, *self._labels.values()):
+        self._taints.resize(self._capacity)
+        for column in self._labels.values():
             column.resize(self._capacity)

@@ -52,7 +52,7 @@ class PodEvents:
         """A pod is there."""
         if pod.node_name:
             self._assigned(pod)
-        elif self._is_ours(pod):
+        elif self._is_ours(pod) and self._cache.node_of(pod.uid) is None:
             self._queue.add(pod)
 
     def on_update(self, old: Pod, new: Pod) -> None:

@@ -4,8 +4,8 @@
                                           |                    |
                                           +-- failure <--------+
 
-A pod is popped only while there is room for its write (`WriteRoom`), so decisions stay fresh and a
-high-priority pod never stands behind thousands decided before it.
+A pod is popped only while at most two windows of binds wait to be sent, so decisions stay fresh and
+a high-priority pod never stands behind thousands decided before it.
 
 Called by: ``app.server``, while this process leads.
 """
@@ -35,15 +35,16 @@ from pyscheduler.runtime.reserving import run_permit, run_reserve
 _log = structlog.get_logger(__name__)
 
 
-class WriteRoom(Protocol):
-    """Whether more binds may be decided now."""
+class WriteWindow(Protocol):
+    """How many binds wait, and how many may be under way at once."""
 
     @property
-    def has_room(self) -> bool:
-        """True while fewer than two windows of binds wait to be sent."""
+    def bind_window(self) -> int:
+        """Binds under way at once, at most."""
 
-    async def wait_for_room(self) -> None:
-        """Returns once there is room."""
+    @property
+    def unsent_binds(self) -> int:
+        """Binds that wait for their turn."""
 
 
 class AttemptObserver(Protocol):
@@ -72,7 +73,7 @@ class Scheduler:
         binding: BindingCycle,
         failures: FailureHandler,
         recorder: EventRecorder,
-        room: WriteRoom,
+        writes: WriteWindow,
         instrument: Instrument,
         budget: Budget,
         observer: AttemptObserver,
@@ -86,7 +87,11 @@ class Scheduler:
         self._binding = binding
         self._failures = failures
         self._recorder = recorder
-        self._room = room
+        self._writes = writes
+        #: binding tasks that have not run yet, so that their binds are not waiting anywhere
+        self._starting = 0
+        #: set when a binding cycle ends
+        self._bind_ended = asyncio.Event()
         self._instrument = instrument
         self._budget = budget
         self._observer = observer
@@ -98,8 +103,9 @@ class Scheduler:
     async def run(self) -> None:
         """Schedules until cancelled."""
         while True:
-            if not self._room.has_room:
-                await self._room.wait_for_room()
+            while self._writes.unsent_binds + self._starting > 2 * self._writes.bind_window:
+                self._bind_ended.clear()
+                await self._bind_ended.wait()
                 self._budget.restart()
             entity = self._queue.pop()
             if entity is None:
@@ -180,7 +186,7 @@ class Scheduler:
     ) -> None:
         pod, profile = entity.pod, algorithm.profile
         self._cache.assume(pod, placement.node_name)
-        self._queue.nominator.delete(pod)
+        self._queue.nominator.delete(pod.uid)
         assumed = Assumed(entity, profile, placement.state, placement.node_name)
         status = run_reserve(profile, placement.state, pod, placement.node_name) or run_permit(
             profile, placement.state, pod, placement.node_name
@@ -201,10 +207,12 @@ class Scheduler:
         task = asyncio.get_running_loop().create_task(
             self._bind(assumed, version=version, started=started)
         )
+        self._starting += 1
         self._binding_tasks.add(task)
-        task.add_done_callback(self._binding_tasks.discard)
+        task.add_done_callback(self._on_bind_ended)
 
     async def _bind(self, assumed: Assumed, *, version: str, started: float) -> None:
+        self._starting -= 1
         entity = assumed.entity
         failure = await self._binding.run(assumed)
         if failure is not None:
@@ -214,6 +222,12 @@ class Scheduler:
         self._observer.attempted(assumed.profile.scheduler_name, "scheduled", now - started)
         first = entity.initial_attempt_timestamp
         self._observer.bound(entity, self._clock.now() - first if first else now - started)
+
+    def _on_bind_ended(self, task: asyncio.Task[None]) -> None:
+        self._binding_tasks.discard(task)
+        self._bind_ended.set()
+        if not task.cancelled() and task.exception() is not None:
+            _log.error("binding cycle failed", exc_info=task.exception())
 
     def _fail(
         self, entity: QueuedEntity, failure: Failure, *, version: str, started: float

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import Enum, IntFlag
+from enum import Enum, IntFlag, StrEnum
 
 from pyscheduler.api.core_v1 import Pod
 
@@ -39,7 +39,7 @@ class ActionType(IntFlag):
     ALL = (1 << 15) - 1
 
 
-class EventResource(str, Enum):
+class EventResource(StrEnum):
     """The kinds of objects that events speak of."""
 
     POD = "Pod"
@@ -125,7 +125,7 @@ def action_label(action: ActionType) -> str:
 
 
 class QueueingHint(Enum):
-    """A hint's answer: may the event make the pod schedulable?"""
+    """A hint's answer: whether the event may make the pod schedulable."""
 
     SKIP = "QueueSkip"
     QUEUE = "Queue"

@@ -117,7 +117,7 @@ class Instrument:
         def call(pod: Pod, old: object, new: object) -> QueueingHint:
             try:
                 return function(pod, old, new)
-            except Exception:
+            except Exception:  # noqa: BLE001  # foreign code; a fault costs an attempt, never liveness
                 _log.exception("queueing hint raised", plugin=plugin, pod=pod.key)
                 return QueueingHint.QUEUE
 

@@ -46,6 +46,7 @@ PreFilterFn = Callable[[CycleState, Pod, NodeTable], PreFilterResult | Status | 
 PreScoreFn = Callable[[CycleState, Pod, NodeTable], Status | None]
 NodeFn = Callable[[CycleState, Pod, str], Status | None]
 AsyncNodeFn = Callable[[CycleState, Pod, str], Awaitable[Status | None]]
+SortKeyFn = Callable[[QueuedEntity], tuple[Any, ...]]
 PermitFn = Callable[[CycleState, Pod, str], tuple[Status | None, float]]
 
 
@@ -164,7 +165,7 @@ class Profile:
         """None when every PreEnqueue lets the pod in, else the first objection."""
         for name, hook in self.pre_enqueue:
             try:
-                status = hook(pod)
+                status: Status | None = hook(pod)
             except PluginFault as fault:
                 return fault.status()
             if status is not None and not status.is_success:
@@ -195,7 +196,7 @@ class Profile:
             found.append((name, plugin))
         return found
 
-    def _sort_key(self) -> Callable[[QueuedEntity], tuple[Any, ...]]:
+    def _sort_key(self) -> SortKeyFn:
         found = self._at("queueSort", QueueSortPlugin)
         if len(found) != 1:
             names = ", ".join(name for name, _ in found) or "none"
@@ -203,7 +204,8 @@ class Profile:
                 self.scheduler_name, "queueSort", f"needs exactly one plugin, has {names}"
             )
         name, plugin = found[0]
-        return self._instrument.hook(name, "QueueSort", plugin.sort_key)
+        hook: SortKeyFn = self._instrument.hook(name, "QueueSort", plugin.sort_key)
+        return hook
 
     def _judging_names(self) -> list[str]:
         names: dict[str, None] = {}

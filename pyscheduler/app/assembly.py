@@ -1,0 +1,324 @@
+"""The composition root: makes every part of the scheduler and hands each what it needs.
+
+`assemble` is the only place that knows all packages. It takes what differs between a real process
+and a replay (transport, clock, randomness) and returns an `Assembly`, which `app.server` runs
+against a cluster and ``sim`` against the embedded one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+import structlog
+
+from pyscheduler.api.codec import NODES, PODS, Interner, decoder
+from pyscheduler.api.core_v1 import Node, Pod
+from pyscheduler.api.quantity import InvalidQuantity
+from pyscheduler.app.observers import (
+    CycleObserver,
+    QueueObserver,
+    ReflectorObserver,
+    WriteObserver,
+)
+from pyscheduler.cache import SchedulerCache, Snapshot
+from pyscheduler.client.dispatcher import Dispatcher
+from pyscheduler.client.informer import Informer
+from pyscheduler.client.recorder import EventRecorder
+from pyscheduler.client.reflector import Reflector
+from pyscheduler.client.transport import Transport
+from pyscheduler.clock import Clock
+from pyscheduler.config.configuration import Configuration, ProfileConfiguration
+from pyscheduler.cycle.binding import BindingCycle
+from pyscheduler.cycle.event_handlers import NodeEvents, PodEvents
+from pyscheduler.cycle.failure import FailureHandler
+from pyscheduler.cycle.loop import Scheduler
+from pyscheduler.cycle.scheduling import SchedulingAlgorithm
+from pyscheduler.framework.args import NoArgs
+from pyscheduler.framework.handle import Handle
+from pyscheduler.framework.status import Status
+from pyscheduler.queueing.flushing import keep_flushing
+from pyscheduler.queueing.scheduling_queue import SchedulingQueue
+from pyscheduler.runtime.budget import Budget
+from pyscheduler.runtime.instrument import Instrument
+from pyscheduler.runtime.profile import Profile
+from pyscheduler.runtime.registry import Registry
+from pyscheduler.telemetry.current_work import CurrentWork
+from pyscheduler.telemetry.metrics import SchedulerMetrics
+
+_log = structlog.get_logger(__name__)
+
+#: Pods that have ended take no room; when they end they arrive as DELETED.
+_LIVE_PODS = {"fieldSelector": "status.phase!=Succeeded,status.phase!=Failed"}
+
+
+class ProfileRecorders:
+    """Events in the name of the profile that each pod belongs to."""
+
+    def __init__(self, recorders: Mapping[str, EventRecorder]) -> None:
+        self._recorders = recorders
+
+    def event(
+        self,
+        regarding: Pod,
+        event_type: str,
+        reason: str,
+        action: str,
+        note: str,
+        *,
+        related: Pod | None = None,
+    ) -> None:
+        """Records one event about one of our pods."""
+        recorder = self._recorders[regarding.scheduler_name]
+        recorder.event(regarding, event_type, reason, action, note, related=related)
+
+
+@dataclass(slots=True)
+class Assembly:
+    """All parts of one scheduler, and how to run them."""
+
+    cache: SchedulerCache
+    snapshot: Snapshot
+    queue: SchedulingQueue
+    scheduler: Scheduler
+    algorithms: Mapping[str, SchedulingAlgorithm]
+    pods: Informer[Pod]
+    nodes: Informer[Node]
+    reflectors: tuple[Reflector[Any], ...]
+    dispatcher: Dispatcher
+    clock: Clock
+
+    async def follow(self) -> None:
+        """Follows the cluster until cancelled.
+
+        Raises:
+            ClientError: the very first look was refused, or the server's certificate is wrong.
+        """
+        async with asyncio.TaskGroup() as group:
+            for reflector in self.reflectors:
+                group.create_task(reflector.run())
+
+    async def wait_synced(self) -> None:
+        """Returns once cache and queue hold everything there was at the start."""
+        await self.nodes.synced.wait()
+        await self.pods.synced.wait()
+
+    @property
+    def is_synced(self) -> bool:
+        """True when cache and queue have been filled."""
+        return self.nodes.synced.is_set() and self.pods.synced.is_set()
+
+    async def schedule(self) -> None:
+        """Schedules until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(keep_flushing(self.queue, clock=self.clock))
+            group.create_task(self.scheduler.run())
+
+    async def drain(self, timeout_s: float) -> bool:
+        """Finishes binds in flight and what is left to be written; False when time was short."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self.scheduler.drain()
+        except TimeoutError:
+            return False
+        return await self.dispatcher.drain(timeout_s)
+
+
+def assemble(
+    configuration: Configuration,
+    registry: Registry,
+    *,
+    transport: Transport,
+    write_transport: Transport | None = None,
+    clock: Clock,
+    rng: Random,
+    metrics: SchedulerMetrics,
+    work: CurrentWork,
+    instance: str,
+) -> Assembly:
+    """Makes the parts and connects them; nothing runs yet.
+
+    Args:
+        configuration: resolved and checked.
+        registry: where plugin classes come from.
+        transport: reads the cluster.
+        write_transport: writes to it; ``transport`` when None.
+        clock: all of the scheduler's time.
+        rng: breaks ties and jitters retries.
+        metrics: where figures go.
+        work: told what the loop is doing, for the watchdog.
+        instance: this process, for events.
+
+    Raises:
+        PySchedulerError: a plugin cannot be loaded or made.
+    """
+    observer = CycleObserver(metrics)
+    connection = configuration.client_connection
+    dispatcher = Dispatcher(
+        write_transport or transport,
+        qps=connection.qps if connection.qps and connection.qps > 0 else None,
+        burst=connection.burst,
+        clock=clock,
+        rng=rng,
+        metrics=WriteObserver(metrics),
+    )
+    recorder = ProfileRecorders(
+        {
+            profile.scheduler_name: EventRecorder(
+                dispatcher,
+                reporting_controller=profile.scheduler_name,
+                reporting_instance=instance,
+                clock=clock,
+                on_dropped=lambda reason: metrics.dropped_events.labels(reason).inc(),
+            )
+            for profile in configuration.profiles
+        }
+    )
+    cache = SchedulerCache(on_malformed=functools.partial(_report_malformed, metrics))
+    snapshot = Snapshot(cache)
+    handle = Handle(snapshot, dispatcher, recorder, snapshot, clock)
+    instrument = Instrument(work, clock, observer)
+    profiles = {
+        profile.scheduler_name: _profile(profile, registry, handle, instrument)
+        for profile in configuration.profiles
+    }
+    for profile in profiles.values():
+        for column in profile.columns():
+            snapshot.store.register(column)
+    queue = SchedulingQueue(
+        clock=clock,
+        sort_key=next(iter(profiles.values())).sort_key,
+        pre_enqueue=_pre_enqueue(profiles),
+        hints={name: profile.hint_registrations() for name, profile in profiles.items()},
+        initial_backoff_s=configuration.pod_initial_backoff_s,
+        max_backoff_s=configuration.pod_max_backoff_s,
+        metrics=QueueObserver(metrics),
+    )
+    budget = Budget(clock)
+    algorithms = {
+        name: SchedulingAlgorithm(profile, snapshot, rng=rng, budget=budget)
+        for name, profile in profiles.items()
+    }
+    pods: Informer[Pod] = Informer(clock=clock)
+    nodes: Informer[Node] = Informer(clock=clock)
+    pods.add_handler(
+        PodEvents(cache, queue, profiles, on_refusal=functools.partial(_report_refusal, metrics))
+    )
+    nodes.add_handler(NodeEvents(cache, queue))
+    interner = Interner()
+    reflectors = (
+        Reflector(
+            transport,
+            decoder(NODES, interner),
+            nodes,
+            clock=clock,
+            rng=rng,
+            metrics=ReflectorObserver(metrics, "nodes"),
+        ),
+        Reflector(
+            transport,
+            decoder(PODS, interner),
+            pods,
+            params=_LIVE_PODS,
+            clock=clock,
+            rng=rng,
+            metrics=ReflectorObserver(metrics, "pods"),
+        ),
+    )
+    failures = FailureHandler(queue, dispatcher, recorder, current_pod=pods.get)
+    scheduler = Scheduler(
+        cache=cache,
+        snapshot=snapshot,
+        queue=queue,
+        algorithms=algorithms,
+        binding=BindingCycle(cache, queue, recorder, failures),
+        failures=failures,
+        recorder=recorder,
+        writes=dispatcher,
+        instrument=instrument,
+        budget=budget,
+        observer=observer,
+        clock=clock,
+        observed_version=lambda: pods.last_resource_version,
+    )
+    _connect_gauges(metrics, cache, queue, dispatcher, algorithms)
+    return Assembly(
+        cache=cache,
+        snapshot=snapshot,
+        queue=queue,
+        scheduler=scheduler,
+        algorithms=algorithms,
+        pods=pods,
+        nodes=nodes,
+        reflectors=reflectors,
+        dispatcher=dispatcher,
+        clock=clock,
+    )
+
+
+def _profile(
+    configuration: ProfileConfiguration,
+    registry: Registry,
+    handle: Handle,
+    instrument: Instrument,
+) -> Profile:
+    plugins = {
+        name: registry.get(name)(configuration.args.get(name, NoArgs()), handle)
+        for name in configuration.plugin_names()
+    }
+    points = {
+        point: [(entry.name, entry.weight) for entry in entries]
+        for point, entries in configuration.plugins.items()
+    }
+    return Profile(configuration.scheduler_name, plugins, points, instrument=instrument)
+
+
+def _pre_enqueue(profiles: Mapping[str, Profile]) -> Callable[[Pod], Status | None]:
+    def run(pod: Pod) -> Status | None:
+        return profiles[pod.scheduler_name].run_pre_enqueue(pod)
+
+    return run
+
+
+def _report_malformed(
+    metrics: SchedulerMetrics, malformed: Pod | Node, error: InvalidQuantity
+) -> None:
+    is_pod = isinstance(malformed, Pod)
+    metrics.malformed_objects.labels("pods" if is_pod else "nodes").inc()
+    key = malformed.key if isinstance(malformed, Pod) else malformed.name
+    _log.warning("malformed object", **{"pod" if is_pod else "node": key}, reason=str(error))
+
+
+def _report_refusal(metrics: SchedulerMetrics, pod: Pod) -> None:
+    metrics.kubelet_refusals.labels(pod.status.reason).inc()
+    _log.warning("kubelet refused a pod", pod=pod.key, node=pod.node_name, reason=pod.status.reason)
+
+
+def _connect_gauges(
+    metrics: SchedulerMetrics,
+    cache: SchedulerCache,
+    queue: SchedulingQueue,
+    dispatcher: Dispatcher,
+    algorithms: Mapping[str, SchedulingAlgorithm],
+) -> None:
+    pending = metrics.pending_pods
+    pending.labels("active").read_from(lambda: queue.counts().active)
+    pending.labels("backoff").read_from(lambda: queue.counts().backoff)
+    pending.labels("unschedulable").read_from(lambda: queue.counts().unschedulable)
+    pending.labels("gated").read_from(lambda: queue.counts().gated)
+    metrics.inflight_events.labels("PodPopped").read_from(lambda: queue.counts().in_flight)
+    metrics.cache_size.labels("nodes").read_from(lambda: cache.node_count)
+    metrics.cache_size.labels("pods").read_from(lambda: cache.pod_count)
+    metrics.cache_size.labels("assumed_pods").read_from(lambda: cache.assumed_count)
+    for kind in dispatcher.pending():
+        metrics.writes_pending.labels(kind).read_from(
+            functools.partial(lambda kind: dispatcher.pending()[kind], kind)
+        )
+    for name, algorithm in algorithms.items():
+        metrics.bound(name).pod_classes.read_from(
+            functools.partial(lambda a: a.class_count, algorithm)
+        )
