@@ -1,0 +1,108 @@
+"""``pyscheduler run``: options to `RunOptions`, then the server."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from pyscheduler.app.options import DEFAULT_BIND_ADDRESS, DEFAULT_PORT, RunOptions
+
+_FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+@click.command("run", short_help="Schedule the pods of a cluster.")
+@click.option(
+    "--config",
+    "config_file",
+    type=_FILE,
+    metavar="FILE",
+    help="KubeSchedulerConfiguration (kubescheduler.config.k8s.io/v1). Without one, a single "
+    "profile with the default plugins is used.",
+)
+@click.option(
+    "--kubeconfig",
+    type=_FILE,
+    metavar="FILE",
+    help="How to reach the cluster. Without it: in-cluster credentials, $KUBECONFIG, "
+    "~/.kube/config, in that order.",
+)
+@click.option(
+    "--scheduler-name",
+    metavar="NAME",
+    help="Schedule the pods with this spec.schedulerName (default: pyscheduler). Not together "
+    "with --config, whose profiles have names.",
+)
+@click.option(
+    "--leader-elect/--no-leader-elect",
+    default=None,
+    help="Schedule only while holding the Lease, or without one. Overrides the configuration.",
+)
+@click.option(
+    "--bind-address",
+    metavar="ADDRESS",
+    default=DEFAULT_BIND_ADDRESS,
+    show_default=True,
+    help="Where to serve /livez, /readyz and /metrics.",
+)
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=DEFAULT_PORT,
+    show_default=True,
+    help="Port for /livez, /readyz and /metrics, in plain HTTP; 0 serves nothing.",
+)
+@click.option(
+    "--log-level",
+    type=click.Choice(["debug", "info", "warning", "error"]),
+    default="info",
+    show_default=True,
+    help="Least important lines to log.",
+)
+@click.option(
+    "--log-format",
+    type=click.Choice(["json", "console"]),
+    help="How to log.  [default: console on a terminal, json otherwise]",
+)
+def command(
+    config_file: Path | None,
+    kubeconfig: Path | None,
+    scheduler_name: str | None,
+    leader_elect: bool | None,  # click passes options by name
+    bind_address: str,
+    port: int,
+    log_level: str,
+    log_format: str | None,
+) -> int:
+    """Schedule the pods of a cluster until SIGTERM or SIGINT.
+
+    The first signal finishes the binds in flight, releases the Lease and exits with status 0.
+    """
+    if config_file is not None and scheduler_name is not None:
+        raise click.UsageError(
+            "--scheduler-name cannot be given together with --config: name the profile there"
+        )
+    if scheduler_name == "":
+        raise click.BadParameter("must not be empty", param_hint="--scheduler-name")
+    # Imported here: the command's help needs none of it.
+    from pyscheduler.app import server
+    from pyscheduler.clock import SystemClock
+    from pyscheduler.telemetry import logs
+
+    logs.configure(
+        log_level,
+        format=None if log_format is None else ("json" if log_format == "json" else "console"),
+        stream=sys.stderr,
+        now=SystemClock.now,
+    )
+    return server.run(
+        RunOptions(
+            config_file=config_file,
+            kubeconfig=kubeconfig,
+            scheduler_name=scheduler_name,
+            leader_elect=leader_elect,
+            bind_address=bind_address,
+            port=port,
+        )
+    )
