@@ -1,0 +1,193 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from pyscheduler.api.core_v1 import Pod
+from pyscheduler.clock import FakeClock
+from pyscheduler.framework.cluster_events import (
+    ASSIGNED_POD_ADDED,
+    NODE_ADDED,
+    NODE_ALLOCATABLE_CHANGED,
+    NODE_TAINTS_CHANGED,
+    POD_ADDED,
+    WILDCARD,
+    ActionType,
+    ClusterEvent,
+    EventResource,
+    HintFn,
+    QueueingHint,
+)
+from pyscheduler.framework.entities import QueuedEntity
+from pyscheduler.queueing.hints import HintIndex, HintRegistration, Requeue, with_taint_updates
+from tests.unit.queueing.queue_harness import SCHEDULER, make_pod
+
+
+def index(*registrations: HintRegistration) -> HintIndex:
+    return HintIndex({SCHEDULER: registrations}, clock=FakeClock())
+
+
+def saying(answer: QueueingHint, log: list[str] | None = None, name: str = "") -> HintFn:
+    def hint(pod: Pod, old: object, new: object) -> QueueingHint:
+        if log is not None:
+            log.append(name)
+        return answer
+
+    return hint
+
+
+def held(
+    *plugins: str, pending: Sequence[str] = (), gate: str = "", uid: str = "a"
+) -> QueuedEntity:
+    return QueuedEntity(
+        make_pod("a", uid=uid),
+        timestamp=0.0,
+        unschedulable_plugins=frozenset(plugins),
+        pending_plugins=frozenset(pending),
+        gating_plugin=gate,
+    )
+
+
+@pytest.mark.parametrize(
+    ("registered", "incoming", "hears"),
+    [
+        pytest.param(NODE_ADDED, NODE_ADDED, True, id="itself"),
+        pytest.param(NODE_ADDED | NODE_ALLOCATABLE_CHANGED, NODE_ADDED, True, id="one of two"),
+        pytest.param(NODE_ADDED, NODE_ALLOCATABLE_CHANGED, False, id="another action"),
+        pytest.param(POD_ADDED, ASSIGNED_POD_ADDED, True, id="all pods, an assigned one"),
+        pytest.param(ASSIGNED_POD_ADDED, POD_ADDED, False, id="assigned pods, any pod"),
+        pytest.param(
+            ClusterEvent(EventResource.UNSCHEDULED_POD, ActionType.UPDATE_POD_LABEL),
+            ClusterEvent(EventResource.TARGET_POD, ActionType.UPDATE_POD_LABEL),
+            True,
+            id="unscheduled pods, the pod itself",
+        ),
+        pytest.param(
+            ClusterEvent(EventResource.TARGET_POD, ActionType.UPDATE_POD_LABEL),
+            ClusterEvent(EventResource.UNSCHEDULED_POD, ActionType.UPDATE_POD_LABEL),
+            False,
+            id="the pod itself, another",
+        ),
+        pytest.param(
+            ClusterEvent("foos.v1.example.com", ActionType.ALL),
+            ClusterEvent("foos.v1.example.com", ActionType.ADD),
+            True,
+            id="custom resource",
+        ),
+        pytest.param(WILDCARD, NODE_ADDED, True, id="everything"),
+    ],
+)
+def test_who_hears_of_what(registered: ClusterEvent, incoming: ClusterEvent, hears: bool) -> None:
+    audience = index(HintRegistration("Fit", registered)).audience(incoming)
+    assert bool(audience.listeners) is hears
+    assert audience.is_empty is not hears
+
+
+def test_a_wildcard_concerns_everybody_though_nobody_registered() -> None:
+    audience = index().audience(WILDCARD)
+    assert audience.is_wildcard
+    assert not audience.is_empty
+
+
+@pytest.mark.parametrize(
+    ("registrations", "added"),
+    [
+        pytest.param([("A", NODE_ADDED)], ["A"], id="new nodes only"),
+        pytest.param([("A", NODE_ADDED | NODE_TAINTS_CHANGED)], [], id="taints too"),
+        pytest.param([("A", NODE_ADDED), ("A", NODE_TAINTS_CHANGED)], [], id="taints apart"),
+        pytest.param([("A", NODE_ALLOCATABLE_CHANGED)], [], id="no new nodes"),
+        pytest.param([("A", NODE_ADDED), ("B", NODE_TAINTS_CHANGED)], ["A"], id="by plugin"),
+        pytest.param([("A", POD_ADDED)], [], id="not nodes"),
+    ],
+)
+def test_who_hears_of_new_nodes_hears_of_their_taints(
+    registrations: list[tuple[str, ClusterEvent]], added: list[str]
+) -> None:
+    given = [HintRegistration(plugin, event) for plugin, event in registrations]
+    result = with_taint_updates(given)
+    assert list(result[: len(given)]) == given
+    assert [r.plugin for r in result[len(given) :]] == added
+    assert all(r.event == NODE_TAINTS_CHANGED and r.hint is None for r in result[len(given) :])
+
+
+QUEUE, SKIP = QueueingHint.QUEUE, QueueingHint.SKIP
+
+
+@pytest.mark.parametrize(
+    ("entity", "answers", "verdict"),
+    [
+        pytest.param(held(), {}, Requeue.AFTER_BACKOFF, id="nobody rejected it"),
+        pytest.param(held("A"), {"A": QUEUE}, Requeue.AFTER_BACKOFF, id="queue"),
+        pytest.param(held("A"), {"A": SKIP}, Requeue.SKIP, id="skip"),
+        pytest.param(held("A"), {"B": QUEUE}, Requeue.SKIP, id="not a rejector"),
+        pytest.param(
+            held("A", "B"), {"A": SKIP, "B": QUEUE}, Requeue.AFTER_BACKOFF, id="one of two"
+        ),
+        pytest.param(held(pending=["P"]), {"P": QUEUE}, Requeue.IMMEDIATELY, id="pending"),
+        pytest.param(
+            held("A", pending=["P"]),
+            {"A": QUEUE, "P": SKIP},
+            Requeue.AFTER_BACKOFF,
+            id="pending says skip",
+        ),
+        pytest.param(
+            held("A", pending=["P"]),
+            {"A": QUEUE, "P": QUEUE},
+            Requeue.IMMEDIATELY,
+            id="pending says queue, too",
+        ),
+        pytest.param(held(gate="G"), {"G": QUEUE}, Requeue.AFTER_BACKOFF, id="gate"),
+        pytest.param(
+            held("A", gate="G"), {"A": QUEUE}, Requeue.SKIP, id="gate does not hear of it"
+        ),
+        pytest.param(
+            held("A", gate="G"),
+            {"A": QUEUE, "G": SKIP},
+            Requeue.AFTER_BACKOFF,
+            id="gate hears of it and leaves it to the rejector",
+        ),
+    ],
+)
+def test_verdicts(entity: QueuedEntity, answers: dict[str, QueueingHint], verdict: Requeue) -> None:
+    hints = index(*(HintRegistration(p, NODE_ADDED, saying(a)) for p, a in answers.items()))
+    assert hints.judge(entity, hints.audience(NODE_ADDED), None, None) is verdict
+
+
+def test_no_hint_is_asked_once_the_verdict_is_known() -> None:
+    log: list[str] = []
+    hints = index(
+        HintRegistration("A", NODE_ADDED, saying(QUEUE, log, "A")),
+        HintRegistration("B", NODE_ADDED, saying(QUEUE, log, "B")),
+        HintRegistration("P", NODE_ADDED, saying(QUEUE, log, "P")),
+    )
+    audience = hints.audience(NODE_ADDED)
+    hints.judge(held("A", "B"), audience, None, None)
+    assert log == ["A"]
+    log.clear()
+    hints.judge(held("A", "B", pending=["P"]), audience, None, None)
+    assert log == ["A", "P"]
+
+
+def test_several_hints_of_a_plugin_are_asked_until_one_agrees() -> None:
+    log: list[str] = []
+    hints = index(
+        HintRegistration("A", NODE_ADDED, saying(SKIP, log, "first")),
+        HintRegistration("A", NODE_ADDED | NODE_TAINTS_CHANGED, saying(QUEUE, log, "second")),
+    )
+    verdict = hints.judge(held("A"), hints.audience(NODE_ADDED), None, None)
+    assert verdict is Requeue.AFTER_BACKOFF
+    assert log == ["first", "second"]
+
+
+def test_a_wildcard_about_one_pod_leaves_the_others() -> None:
+    hints = index()
+    audience = hints.audience(WILDCARD)
+    about = make_pod("a", uid="a")
+    assert hints.judge(held("A", uid="a"), audience, None, about) is Requeue.AFTER_BACKOFF
+    assert hints.judge(held("A", uid="b"), audience, None, about) is Requeue.SKIP
+
+
+def test_profiles_have_their_own_registrations() -> None:
+    hints = HintIndex({"other": [HintRegistration("A", NODE_ADDED)]}, clock=FakeClock())
+    assert hints.judge(held("A"), hints.audience(NODE_ADDED), None, None) is Requeue.SKIP
