@@ -33,6 +33,8 @@ BEAT_INTERVAL_S: Final = 0.01
 TICK_S: Final = 0.1
 #: A tick that comes later than this found the process suspended, or the interpreter held.
 _OVERSLEPT_S: Final = 5 * TICK_S
+#: Innermost frames that are logged: enough for a hook and what it called.
+_STACK_DEPTH: Final = 16
 #: How often the interpreter's own dump is put off; each time costs a thread.
 _DUMP_POSTPONED_EVERY_TICKS: Final = 10
 
@@ -201,7 +203,7 @@ class Watchdog:
 
     def _stack(self) -> str:
         frame = sys._current_frames().get(self._watched_thread)  # noqa: SLF001  # its only way
-        return "" if frame is None else "".join(traceback.format_stack(frame))
+        return "" if frame is None else "".join(traceback.format_stack(frame, _STACK_DEPTH))
 
     def _run(self) -> None:
         try:

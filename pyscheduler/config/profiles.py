@@ -85,7 +85,9 @@ class KnownPlugins:
         return suggestion(name, self._names)
 
     def args_model(self, name: str) -> type[BaseModel] | None:
-        """Return the model of the plugin's arguments, None when it takes none."""
+        """Return the model of the plugin's arguments, None when it takes none or is not there."""
+        if name == UNNAMED or self.fault(name) is not None:
+            return None
         return self._catalogue.args_model(name)
 
     def _lookup(self, name: str) -> Collection[str]:

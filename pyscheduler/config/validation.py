@@ -13,6 +13,8 @@ from pyscheduler.config.models import (
 )
 from pyscheduler.config.problems import Problems
 
+#: By how much retries are stretched at most; client-go's JitterFactor.
+_RETRY_JITTER = 1.2
 #: Fields that are accepted for the sake of files written for kube-scheduler, and why they do
 #: nothing here.
 _WITHOUT_EFFECT = {
@@ -62,10 +64,10 @@ def _check_leader_election(election: LeaderElection, problems: Problems) -> None
             f"must be more than renewDeadline ({election.renew_deadline:g}s), "
             f"got {election.lease_duration:g}s",
         )
-    if election.renew_deadline <= election.retry_period:
+    if election.renew_deadline <= _RETRY_JITTER * election.retry_period:
         problems.add(
             ("leaderElection", "renewDeadline"),
-            f"must be more than retryPeriod ({election.retry_period:g}s), "
+            f"must be more than {_RETRY_JITTER:g} times retryPeriod ({election.retry_period:g}s), "
             f"got {election.renew_deadline:g}s",
         )
 

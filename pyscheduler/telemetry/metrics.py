@@ -236,7 +236,6 @@ class SchedulerMetrics:
             "pyscheduler_loop_held_total",
             "Times one call held the scheduling loop for longer than a second.",
         ).labels()
-        # Written by the operations thread.
         self.leader_election_status: Family[Gauge] = r.gauge(
             "leader_election_master_status",
             "1 while this process holds the lease of that name, else 0.",

@@ -59,6 +59,7 @@ class Catalogue:
         ]
 
     def args_model(self, name: str) -> type[BaseModel] | None:
+        assert name in self._PLUGINS
         models: dict[str, type[BaseModel]] = {"NodeResourcesFit": FitArgs, "Needy": NeedyArgs}
         return models.get(name)
 
@@ -177,6 +178,11 @@ def test_fields_without_effect_draw_a_warning() -> None:
             "leaderElection: {leaseDuration: 5s}",
             "leaderElection.leaseDuration: must be more than renewDeadline (10s), got 5s",
             id="lease shorter than renewal",
+        ),
+        pytest.param(
+            "leaderElection: {retryPeriod: 9s}",
+            "leaderElection.renewDeadline: must be more than 1.2 times retryPeriod (9s), got 10s",
+            id="no time for a retry",
         ),
         pytest.param(
             "podMaxBackoffSeconds: 1\npodInitialBackoffSeconds: 5",
@@ -315,7 +321,10 @@ def test_every_problem_is_reported_at_once() -> None:
             'got "TaintToleration" (line 11)'
         ),
         'profiles[0].plugins.score.enabled[2].weight: expected an integer, got "high" (line 12)',
-        "leaderElection.renewDeadline: must be more than retryPeriod (20s), got 10s (line 4)",
+        (
+            "leaderElection.renewDeadline: must be more than 1.2 times retryPeriod (20s), "
+            "got 10s (line 4)"
+        ),
         (
             "profiles[0].plugins.score.enabled[3].name: nobody provides a plugin "
             '"NodeHeit"; did you mean "NodeHeat"? (line 13)'
