@@ -28,6 +28,7 @@ import random
 import shutil
 import socket
 import tempfile
+import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -98,6 +99,8 @@ class ControlPlane:
         #: Of kube-apiserver, as it was last started.
         self.feature_gates = dict(feature_gates)
         self._apiserver_flags = tuple(apiserver_flags)
+        #: When it was started and when it was ready, unix seconds, of each of its lives.
+        self._apiserver_starts: list[tuple[float, float]] = []
         certificate = folder / "apiserver" / "apiserver.crt"
         self.identities = Identities(
             folder, self.server, certificate, {**identities.STANDING_USERS, **users}
@@ -204,10 +207,12 @@ class ControlPlane:
         """kube-apiserver is ready, at the same address; feature gates None means as before."""
         if feature_gates is not None:
             self.feature_gates = dict(feature_gates)
+        started = time.time()
         self.apiserver = self._start(
             "kube-apiserver", self.binaries["kube-apiserver"], *self._flags_of_apiserver()
         )
         await self.apiserver.until(self._is_ready, what="ready")
+        self._apiserver_starts.append((started, time.time()))
 
     async def restart_apiserver(
         self, *, kill: bool = False, feature_gates: Mapping[str, bool] | None = None
@@ -357,7 +362,7 @@ class ControlPlane:
 
     def audit(self, *, offset: int = 0) -> AuditLog:
         """Returns the audit log from a byte offset on."""
-        return AuditLog.read(self.audit_path, offset=offset)
+        return AuditLog.read(self.audit_path, offset=offset, starts=self._apiserver_starts)
 
     def log_tails(self, *, lines: int = 15) -> str:
         """Returns the end of every program's log, also of those that have ended."""
@@ -471,6 +476,7 @@ class ControlPlane:
                 f"--config={self.binaries.kwok_stages}",
                 f"--manage-nodes-with-annotation-selector={load.KWOK_ANNOTATION}=fake",
                 "--node-lease-duration-seconds=40",
+                "--v=WARN",
             )
         await self._default_service_account("default")
 

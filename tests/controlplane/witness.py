@@ -132,7 +132,10 @@ def _overfull(nodes: Iterable[Any], pods: Iterable[Any]) -> Iterator[str]:
         for resource, amount in used[node.metadata.name].items():
             offered = allocatable.get(resource, Decimal(0))
             if amount > offered:
-                yield f"{node.metadata.name} ({amount} {resource} of {offered})"
+                yield (
+                    f"{node.metadata.name} "
+                    f"({amount.normalize():f} {resource} of {offered.normalize():f})"
+                )
 
 
 def effective_requests(pod: Any) -> Amounts:

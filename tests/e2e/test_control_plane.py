@@ -32,7 +32,7 @@ async def test_witness_and_audit_agree_with_kube_scheduler(provider: Provider) -
 
     async def all_running() -> bool:
         pods = await provider.pods()
-        return sum(pod["status"]["phase"] == "Running" for pod in pods) == PODS
+        return [pod["status"]["phase"] for pod in pods] == ["Running"] * PODS
 
     await eventually(all_running, what=f"{PODS} pods to run")
     await provider.stop_apiserver(kill=True)
