@@ -86,7 +86,7 @@ def command(
     if scheduler_name == "":
         raise click.BadParameter("must not be empty", param_hint="--scheduler-name")
     # Imported here: the command's help needs none of it.
-    from pyscheduler.app import server
+    from pyscheduler.app.server import run as run_scheduler
     from pyscheduler.clock import SystemClock
     from pyscheduler.telemetry import logs
 
@@ -96,7 +96,7 @@ def command(
         stream=sys.stderr,
         now=SystemClock.now,
     )
-    return server.run(
+    return run_scheduler(
         RunOptions(
             config_file=config_file,
             kubeconfig=kubeconfig,

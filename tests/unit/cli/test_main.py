@@ -36,7 +36,6 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Server:
     module = types.ModuleType("pyscheduler.app.server")
     module.run = fake.run  # type: ignore[attr-defined]  # a module made here
     monkeypatch.setitem(sys.modules, "pyscheduler.app.server", module)
-    monkeypatch.setattr("pyscheduler.app.server", module, raising=False)
 
     def configure(level: str, **options: object) -> None:
         fake.logging = (level, options["format"])
