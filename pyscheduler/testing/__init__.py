@@ -1,0 +1,31 @@
+"""For plugin authors' tests, and our own: builders, tables, a harness, fakes, conformance checks.
+
+    def test_hot_nodes_are_rejected():
+        harness = PluginHarness(NodeHeat, nodes=[make_node("hot").annotation(KEY, "90").obj()])
+        assert harness.filter(make_pod("p").obj())["hot"] == unresolvable("node(s) were too hot")
+
+Production code never imports this package.
+"""
+
+from pyscheduler.testing.builders import NodeBuilder, PodBuilder, make_node, make_pod
+from pyscheduler.testing.checks import CheckFailedError, parametrize_with_checks
+from pyscheduler.testing.fakes import FakeRecorder, FakeWrites, RecordedEvent, fake_handle
+from pyscheduler.testing.harness import PluginHarness, make_plugin
+from pyscheduler.testing.tables import node_table, snapshot_of
+
+__all__ = [
+    "CheckFailedError",
+    "FakeRecorder",
+    "FakeWrites",
+    "NodeBuilder",
+    "PluginHarness",
+    "PodBuilder",
+    "RecordedEvent",
+    "fake_handle",
+    "make_node",
+    "make_plugin",
+    "make_pod",
+    "node_table",
+    "parametrize_with_checks",
+    "snapshot_of",
+]

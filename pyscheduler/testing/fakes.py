@@ -1,0 +1,105 @@
+"""Stand-ins for what a plugin reaches through its handle; they remember what was asked of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pyscheduler.api.core_v1 import Pod
+from pyscheduler.cache import Snapshot
+from pyscheduler.clock import Clock, FakeClock
+from pyscheduler.framework.handle import Handle
+from pyscheduler.testing.tables import snapshot_of
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedEvent:
+    """One event as it was handed to the recorder."""
+
+    regarding: Pod
+    event_type: str
+    reason: str
+    action: str
+    note: str
+    related: Pod | None = None
+
+
+class FakeRecorder:
+    """Keeps events in order."""
+
+    def __init__(self) -> None:
+        self.events: list[RecordedEvent] = []
+
+    def event(
+        self,
+        regarding: Pod,
+        event_type: str,
+        reason: str,
+        action: str,
+        note: str,
+        *,
+        related: Pod | None = None,
+    ) -> None:
+        """Remembers the event."""
+        self.events.append(
+            RecordedEvent(regarding, event_type, reason, action, note, related=related)
+        )
+
+
+class FakeWrites:
+    """Accepts every write, or refuses them all with ``failure``."""
+
+    def __init__(self, failure: Exception | None = None) -> None:
+        #: raised by every awaited write while set
+        self.failure = failure
+        #: pod and node name of every accepted binding
+        self.bindings: list[tuple[Pod, str]] = []
+        #: pod, reason and message of every condition
+        self.conditions: list[tuple[Pod, str, str]] = []
+        #: pod and node of every nomination; an empty name clears it
+        self.nominations: list[tuple[Pod, str]] = []
+        self.deleted: list[Pod] = []
+
+    async def bind(self, pod: Pod, node_name: str) -> None:
+        """Remembers the binding."""
+        self._refuse()
+        self.bindings.append((pod, node_name))
+
+    def patch_pod_status(
+        self,
+        pod: Pod,
+        *,
+        reason: str,
+        message: str,
+        nominated_node_name: str | None = None,
+    ) -> None:
+        """Remembers the condition."""
+        self.conditions.append((pod, reason, message))
+        if nominated_node_name is not None:
+            self.nominations.append((pod, nominated_node_name))
+
+    async def delete_pod(self, pod: Pod) -> None:
+        """Remembers the deletion."""
+        self._refuse()
+        self.deleted.append(pod)
+
+    def _refuse(self) -> None:
+        if self.failure is not None:
+            raise self.failure
+
+
+def fake_handle(
+    snapshot: Snapshot | None = None,
+    *,
+    writes: FakeWrites | None = None,
+    recorder: FakeRecorder | None = None,
+    clock: Clock | None = None,
+) -> Handle:
+    """A handle over fakes and a real snapshot, an empty one unless given."""
+    snapshot = snapshot_of(()) if snapshot is None else snapshot
+    return Handle(
+        snapshot=snapshot,
+        writes=writes or FakeWrites(),
+        recorder=recorder or FakeRecorder(),
+        columns=snapshot,
+        clock=clock or FakeClock(),
+    )
