@@ -17,9 +17,10 @@ from tests.controlplane import load
 from tests.controlplane.audit import AuditLog
 from tests.controlplane.build import ensure_binaries
 from tests.controlplane.control_plane import ControlPlane
+from tests.controlplane.kubectl import KubectlError
 from tests.controlplane.process import Process
 from tests.controlplane.waiting import eventually
-from tests.e2e.providers.base import DEPLOYMENT, Capability, Provider, Release, Replica
+from tests.e2e.providers.base import DEPLOYMENT, LEASE, Capability, Provider, Release, Replica
 from tests.e2e.providers.local_pods import LocalPod, PodRunner
 
 
@@ -111,7 +112,16 @@ class LocalProvider(Provider):
 
     async def deploy(self, release: Release = Release()) -> None:  # noqa: B008 - frozen
         await self.apply(await self.render(release))
-        await self.rollout_done()
+        try:
+            await self.rollout_done()
+        except KubectlError:
+            self._runner.check()  # what ended it is why nothing was rolled out
+            raise
+
+        async def settled() -> bool:
+            return len(self._runner.pods) == release.replicas
+
+        await eventually(settled, what="the processes of older replicas to end", timeout_s=60)
 
     async def undeploy(self) -> None:
         deployments = f"/apis/apps/v1/namespaces/{self.namespace}/deployments"
@@ -122,6 +132,9 @@ class LocalProvider(Provider):
             return not pods and not self._runner.pods
 
         await eventually(all_gone, what="the scheduler's pods to be gone", timeout_s=60)
+        # One that was killed has not released it, and the next deployment would wait it out.
+        leases = f"/apis/coordination.k8s.io/v1/namespaces/{self.namespace}/leases"
+        await self.api.delete(f"{leases}/{LEASE}")
 
     async def replicas(self) -> Sequence[Replica]:
         return [LocalReplica(pod) for pod in self._runner.pods]

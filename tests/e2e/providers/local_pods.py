@@ -225,6 +225,12 @@ class PodRunner:
             for uid in list(self._pods):
                 await self._stop_pod(uid, grace_s=0)
 
+    def check(self) -> None:
+        """Raises what ended the runner, or the care for one of its pods, before its time."""
+        for task in (self._loop, *self._carers.values()):
+            if task is not None and task.done():
+                task.result()
+
     @property
     def pods(self) -> list[LocalPod]:
         """The pods that have a process now."""
