@@ -149,7 +149,7 @@ class VolumeBinding(Placeholder):
 
     def is_needed(self, pod: Pod) -> bool:
         """True for claims, and for volumes that become claims."""
-        return any(
+        return bool(pod.spec.volumes) and any(
             volume.persistent_volume_claim is not None or volume.ephemeral is not None
             for volume in pod.spec.volumes
         )
@@ -162,7 +162,7 @@ class VolumeRestrictions(Placeholder):
 
     def is_needed(self, pod: Pod) -> bool:
         """True for the disks that are named in the pod itself."""
-        return any(
+        return bool(pod.spec.volumes) and any(
             volume.gce_persistent_disk is not None
             or volume.aws_elastic_block_store is not None
             or volume.iscsi is not None

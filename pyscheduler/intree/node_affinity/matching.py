@@ -52,18 +52,16 @@ def _labels(nodes: fwk.NodeTable, requirement: Requirement) -> BoolArray:
             return codes >= 0
         case "DoesNotExist":
             return codes < 0
-        case "In":
-            found = [value in requirement.values for value in values]
-            absent = False
-        case "NotIn":
-            found = [value not in requirement.values for value in values]
-            absent = True
+        case "In" | "NotIn":
+            named = requirement.values
+            hits = [code for code, value in enumerate(values) if value in named]
         case _:
-            found = [requirement.matches({requirement.key: value}) for value in values]
-            absent = False
+            key = requirement.key
+            hits = [c for c, value in enumerate(values) if requirement.matches({key: value})]
     # the last entry answers for code -1, where the label is absent
-    answers = np.array([*found, absent], dtype=np.bool_)
-    return answers[codes]
+    answers = np.zeros(len(values) + 1, dtype=np.bool_)
+    answers[hits] = True
+    return ~answers[codes] if requirement.operator == "NotIn" else answers[codes]
 
 
 def _names(nodes: fwk.NodeTable, requirement: Requirement) -> BoolArray:

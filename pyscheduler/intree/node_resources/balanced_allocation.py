@@ -18,7 +18,7 @@ import numpy.typing as npt
 from pyscheduler import framework as fwk
 from pyscheduler.api.core_v1 import Pod
 from pyscheduler.api.resources import CPU, EPHEMERAL_STORAGE, MEMORY, pod_requests
-from pyscheduler.framework.status import Int64Array
+from pyscheduler.framework.status import BoolArray, Int64Array
 from pyscheduler.intree.node_resources.args import NodeResourcesBalancedAllocationArgs
 
 #: resource and how much of it the pod asks for
@@ -72,13 +72,18 @@ class NodeResourcesBalancedAllocation(
         """The same for all nodes."""
         before: list[Fraction] = []
         after: list[Fraction] = []
+        present: list[BoolArray] = []
         for resource, request in state.read(WANTED):
             allocatable = nodes.allocatable(resource)
             requested = nodes.requested(resource)
-            before.append(_fractions(requested, allocatable))
-            after.append(_fractions(requested + request, allocatable))
-        gain = _balances(after, len(nodes))
-        gain -= _balances(before, len(nodes))
+            has_it = allocatable > 0
+            # keeps the division defined; what it gives for the others is not looked at
+            divisor = allocatable if has_it.all() else np.maximum(allocatable, 1)
+            before.append(np.minimum(requested / divisor, 1.0))
+            after.append(np.minimum((requested + request) / divisor, 1.0))
+            present.append(has_it)
+        gain = _balances(after, present)
+        gain -= _balances(before, present)
         gain += fwk.MAX_NODE_SCORE // 2
         # never negative: both balances lie between 50 and 100
         gain //= 2
@@ -99,46 +104,36 @@ def _balance(fractions: Sequence[float]) -> int:
     return int((1 - deviation) * fwk.MAX_NODE_SCORE)
 
 
-def _fractions(requested: Int64Array, allocatable: Int64Array) -> Fraction:
-    """(N,) float64 in 0..1; NaN where the node has nothing of the resource."""
-    fractions = np.full(len(requested), np.nan)
-    np.divide(requested, allocatable, out=fractions, where=allocatable > 0)
-    np.minimum(fractions, 1.0, out=fractions)
-    return fractions
-
-
-def _balances(fractions: Sequence[Fraction], n: int) -> Int64Array:
-    """(N,) int64: `_balance` of each node, in the same order of operations."""
+def _balances(fractions: Sequence[Fraction], present: Sequence[BoolArray]) -> Int64Array:
+    """(N,) int64: `_balance` of each node, with the same operations in the same order."""
+    counts = np.sum(present, axis=0)
     if len(fractions) == 2:
-        deviation = np.subtract(fractions[0], fractions[1])
-        np.abs(deviation, out=deviation)
-        deviation /= 2
+        deviations = np.abs(fractions[0] - fractions[1])
+        deviations /= 2
     else:
-        deviation = _deviations(fractions, n)
-    # one fraction alone, or none, is balanced
-    np.nan_to_num(deviation, copy=False, nan=0.0)
-    np.subtract(1, deviation, out=deviation)
-    deviation *= fwk.MAX_NODE_SCORE
-    return deviation.astype(np.int64)
+        deviations = _deviations(fractions, present, counts)
+    if counts.min(initial=2) < 2:
+        deviations[counts < 2] = 0.0
+    return ((1 - deviations) * fwk.MAX_NODE_SCORE).astype(np.int64)
 
 
-def _deviations(fractions: Sequence[Fraction], n: int) -> Fraction:
-    present = [~np.isnan(fraction) for fraction in fractions]
-    count = np.zeros(n)
-    total = np.zeros(n)
-    for mask, fraction in zip(present, fractions, strict=True):
-        count += mask
-        np.add(total, fraction, out=total, where=mask)
-    mean = total / np.maximum(count, 1)
-    squares = np.zeros(n)
-    for mask, fraction in zip(present, fractions, strict=True):
-        apart = fraction - mean
-        np.add(squares, apart * apart, out=squares, where=mask)
-    deviation = np.sqrt(squares / np.maximum(count, 1))
-    pairs = count == 2
+def _deviations(
+    fractions: Sequence[Fraction], present: Sequence[BoolArray], counts: Int64Array
+) -> Fraction:
+    """(N,) float64: the population's standard deviation of the fractions that are present."""
+    divisors = np.maximum(counts, 1)
+    totals = np.zeros(len(counts))
+    for fraction, has_it in zip(fractions, present, strict=True):
+        np.add(totals, fraction, out=totals, where=has_it)
+    means = totals / divisors
+    squares = np.zeros(len(counts))
+    for fraction, has_it in zip(fractions, present, strict=True):
+        apart = fraction - means
+        np.add(squares, apart * apart, out=squares, where=has_it)
+    deviations = np.sqrt(squares / divisors)
+    pairs = counts == 2
     if pairs.any():
         # two fractions have a formula of their own, which rounds differently
-        stacked = np.array(fractions)[:, pairs]
-        deviation[pairs] = (np.nanmax(stacked, axis=0) - np.nanmin(stacked, axis=0)) / 2
-    deviation[count < 2] = 0.0
-    return deviation
+        chosen = np.where(present, fractions, np.nan)[:, pairs]
+        deviations[pairs] = (np.nanmax(chosen, axis=0) - np.nanmin(chosen, axis=0)) / 2
+    return deviations

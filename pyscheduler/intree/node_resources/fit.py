@@ -31,12 +31,17 @@ _FIRST = {CPU: 0, MEMORY: 1, EPHEMERAL_STORAGE: 2}
 #: resource, how much of it the pod asks for, and what to say where it is short
 Needs = tuple[tuple[str, int, str], ...]
 
+#: resource, its weight, and how much of it the pod adds
+Additions = tuple[tuple[str, int, int], ...]
+
 NEEDS = fwk.StateKey[Needs]("NodeResourcesFit.needs")
+ADDITIONS = fwk.StateKey[Additions]("NodeResourcesFit.additions")
 
 
 class NodeResourcesFit(
     fwk.PreFilterPlugin,
     fwk.FilterPlugin,
+    fwk.PreScorePlugin,
     fwk.ScorePlugin,
     fwk.SignPlugin,
     fwk.EnqueueExtensions,
@@ -93,40 +98,53 @@ class NodeResourcesFit(
                 verdict.reject(is_short & ~is_hopeless, reason)
         return verdict
 
+    def pre_score(self, state: fwk.CycleState, pod: Pod, nodes: fwk.NodeTable) -> fwk.Status | None:
+        """Looks up what the pod adds to each resource that is scored.
+
+        CPU and memory count even if the pod asks for none, with the usual defaults; of the others
+        only what it asks for.
+        """
+        pod_request = pod_requests(pod)
+        additions = {
+            **pod_request.requests,
+            CPU: pod_request.non_zero_cpu,
+            MEMORY: pod_request.non_zero_memory,
+        }
+        additions.setdefault(EPHEMERAL_STORAGE, 0)
+        state.write(
+            ADDITIONS,
+            tuple(
+                (resource.name, resource.weight, additions[resource.name])
+                for resource in self.args.scoring_strategy.resources
+                if resource.name in additions
+            ),
+        )
+        return None
+
     def score(self, state: fwk.CycleState, pod: Pod, node: fwk.NodeInfo) -> int:
         """What the strategy says of the node with the pod on it."""
-        pod_request = pod_requests(pod)
         shares: list[Share] = []
-        for resource in self.args.scoring_strategy.resources:
-            allocatable = node.allocatable.get(resource.name, 0)
-            if resource.name == CPU:
-                requested = node.non_zero_cpu + pod_request.non_zero_cpu
-            elif resource.name == MEMORY:
-                requested = node.non_zero_memory + pod_request.non_zero_memory
+        for resource, weight, addition in state.read(ADDITIONS):
+            if resource == CPU:
+                requested = node.non_zero_cpu
+            elif resource == MEMORY:
+                requested = node.non_zero_memory
             else:
-                request = pod_request.requests.get(resource.name, 0)
-                if request == 0 and resource.name != EPHEMERAL_STORAGE:
-                    continue
-                requested = node.requested.get(resource.name, 0) + request
-            shares.append((resource.weight, requested, allocatable))
+                requested = node.requested.get(resource, 0)
+            shares.append((weight, requested + addition, node.allocatable.get(resource, 0)))
         return self._strategy.score(shares)
 
     def score_nodes(self, state: fwk.CycleState, pod: Pod, nodes: fwk.NodeTable) -> Int64Array:
         """The same for all nodes."""
-        pod_request = pod_requests(pod)
         shares: list[Shares] = []
-        for resource in self.args.scoring_strategy.resources:
-            allocatable = nodes.allocatable(resource.name)
-            if resource.name == CPU:
-                requested = nodes.non_zero_cpu + pod_request.non_zero_cpu
-            elif resource.name == MEMORY:
-                requested = nodes.non_zero_memory + pod_request.non_zero_memory
+        for resource, weight, addition in state.read(ADDITIONS):
+            if resource == CPU:
+                requested = nodes.non_zero_cpu
+            elif resource == MEMORY:
+                requested = nodes.non_zero_memory
             else:
-                request = pod_request.requests.get(resource.name, 0)
-                if request == 0 and resource.name != EPHEMERAL_STORAGE:
-                    continue
-                requested = nodes.requested(resource.name) + request
-            shares.append((resource.weight, requested, allocatable))
+                requested = nodes.requested(resource)
+            shares.append((weight, requested + addition, nodes.allocatable(resource)))
         return self._strategy.score_nodes(shares, len(nodes))
 
     def events_to_register(self) -> Sequence[fwk.ClusterEventWithHint]:
