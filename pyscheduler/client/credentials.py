@@ -45,6 +45,11 @@ USER_AGENT = f"pyscheduler/{__version__} ({platform.system().lower()}/{platform.
 class TokenSource(Protocol):
     """Gives the value of the ``Authorization`` header, fresh enough to be used now."""
 
+    @property
+    def client_certificate(self) -> tuple[bytes, bytes] | None:
+        """PEM certificate and key that came instead of a token, if any."""
+        ...
+
     async def authorization(self) -> str | None:
         """Return the header value, or None for no header."""
         ...
@@ -95,6 +100,8 @@ class TlsMaterial:
 class StaticToken:
     """An authorization that never changes; None for client certificates and plain HTTP."""
 
+    client_certificate = None
+
     def __init__(self, authorization: str | None) -> None:
         self._authorization = authorization
 
@@ -108,6 +115,8 @@ class StaticToken:
 
 class TokenFile:
     """A bearer token in a file that somebody else rotates, such as a projected token."""
+
+    client_certificate = None
 
     def __init__(self, path: Path, *, clock: Clock, field: str) -> None:
         self._path = path
@@ -284,8 +293,8 @@ async def _kubeconfig_credentials(
             there, lacking = lacking, there
         raise user.error(there, f"needs {lacking} as well")
     tokens = await _token_source(user, clock) if user else None
-    if tokens is not None and hasattr(tokens, "client_certificate"):
-        cert_pem, key_pem = tokens.client_certificate or (cert_pem, key_pem)
+    if tokens is not None and tokens.client_certificate is not None:
+        cert_pem, key_pem = tokens.client_certificate
     return Credentials(
         cluster.text("server", required=True) or "",
         source=f"{cluster.path}: {cluster.where}",

@@ -225,7 +225,7 @@ class Reflector(Generic[T]):
         self._is_bookmarked = False
         #: Whether the server has begun to answer this stream's request.
         self._is_answered = False
-        #: Object events of this stream since it is live.
+        #: Events of this stream, the end of a sync among them: it was of use if there were any.
         self._events_seen = 0
         #: Moment since when the server owes us bytes; None while we are busy with some.
         self._waiting_since: float | None = None
@@ -474,7 +474,7 @@ class Reflector(Generic[T]):
             # Only now: should the sync be refused, the stream counts as one without an end.
             self._initial = None
             self._initial_malformed = []
-            self._events_seen = 0
+            self._events_seen += 1
 
     async def _complete_sync(
         self, mode: str, objects: list[T], version: str, malformed: Sequence[MalformedObject]

@@ -31,17 +31,15 @@ DEFAULT_TIMEOUT_S = 65.0
 CONNECT_TIMEOUT_S = 30.0
 
 #: Seconds that an idle connection is kept; kube-apiserver closes its own end after 90 and more.
-_KEEP_ALIVE_S = 75.0
+KEEP_ALIVE_S = 75.0
 
 #: TCP keep-alive: first probe after 15 s of silence, then each 5 s, given up after 3; and written
 #: data must be acknowledged within 30 s. So a peer that vanished is noticed in half a minute.
-_KEEP_ALIVE_IDLE_S, _KEEP_ALIVE_INTERVAL_S, _KEEP_ALIVE_PROBES = 15, 5, 3
-_USER_TIMEOUT_MS = 30_000
+TCP_KEEP_ALIVE_IDLE_S, _TCP_KEEP_ALIVE_INTERVAL_S, _TCP_KEEP_ALIVE_PROBES = 15, 5, 3
+TCP_USER_TIMEOUT_S = 30
 
 #: Largest piece that one read of a stream gives, in bytes: 5 ms of decoding and less.
 _READ_BUFFER_BYTES = 1 << 18
-
-_NO_HEADERS: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +122,7 @@ class AiohttpTransport:
         connector = aiohttp.TCPConnector(
             limit=0,  # bounded by whoever sends: the dispatcher's window, one watch per kind
             ssl=credentials.ssl_context if credentials.ssl_context is not None else True,
-            keepalive_timeout=_KEEP_ALIVE_S,
+            keepalive_timeout=KEEP_ALIVE_S,
             socket_factory=_keep_alive_socket,
         )
         self._session = aiohttp.ClientSession(
@@ -231,6 +229,25 @@ class AiohttpTransport:
         return ServerUnreachable(f"{server}: {_reason(error)}", is_sent=is_sent)
 
 
+def write_transport(credentials: Credentials, streams: AiohttpTransport) -> Transport:
+    """Return the cheapest transport for writes that is installed and can do what is needed.
+
+    Args:
+        credentials: who we are.
+        streams: the transport of the reads; it is returned itself when there is nothing better.
+
+    Returns:
+        A transport whose `name` says what was chosen. If it is not `streams`, close it as well.
+    """
+    try:
+        from pyscheduler.client.fast_transport import PyreqwestTransport
+    except ImportError:  # the extra `fast` is not installed
+        return streams
+    if not PyreqwestTransport.suits(credentials):
+        return streams
+    return PyreqwestTransport(credentials, streams)
+
+
 def tls_error(credentials: Credentials, problem: str) -> TlsError:
     """Return the error for a connection refused for its certificates, with the file to look at."""
     return TlsError(
@@ -250,14 +267,14 @@ def _no_cookies() -> AbstractCookieJar:
 
 
 def _keep_alive_socket(address: aiohttp.AddrInfoType) -> socket.socket:
-    """Return a socket whose dead peer the kernel notices, see `_KEEP_ALIVE_IDLE_S`."""
+    """Return a socket whose dead peer the kernel notices, see `TCP_KEEP_ALIVE_IDLE_S`."""
     family, kind, protocol, _, _ = address
     opened = socket.socket(family, kind, protocol)
     opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     opened.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     if sys.platform == "linux":
-        opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, _KEEP_ALIVE_IDLE_S)
-        opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, _KEEP_ALIVE_INTERVAL_S)
-        opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, _KEEP_ALIVE_PROBES)
-        opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _USER_TIMEOUT_MS)
+        opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, TCP_KEEP_ALIVE_IDLE_S)
+        opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, _TCP_KEEP_ALIVE_INTERVAL_S)
+        opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, _TCP_KEEP_ALIVE_PROBES)
+        opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, TCP_USER_TIMEOUT_S * 1000)
     return opened

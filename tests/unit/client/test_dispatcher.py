@@ -1,0 +1,399 @@
+import asyncio
+from random import Random
+from typing import Any
+
+import pytest
+
+from pyscheduler.api.core_v1 import Pod, PodCondition, PodStatus
+from pyscheduler.client.dispatcher import (
+    BindError,
+    BindFenced,
+    BindPodGone,
+    BindRefused,
+    BindUnavailable,
+    Dispatcher,
+    EventWrite,
+)
+from pyscheduler.client.errors import Forbidden, ServerUnreachable
+from pyscheduler.client.transport import Response
+from pyscheduler.clock import FakeClock
+from tests.unit.client.scripted import ScriptedTransport, cancelled, pod, refusal, settle
+
+
+class Counts:
+    def __init__(self) -> None:
+        self.words: list[str] = []
+
+    def wrote(self, kind: str, result: str, duration_s: float) -> None:
+        self.words.append(f"{kind} {result}")
+
+    def dropped_event(self, reason: str) -> None:
+        self.words.append(f"dropped {reason}")
+
+
+class Bench:
+    def __init__(self, **options: Any) -> None:
+        self.clock = FakeClock()
+        self.transport = ScriptedTransport()
+        self.counts = Counts()
+        self.dispatcher = Dispatcher(
+            self.transport, clock=self.clock, rng=Random(1), metrics=self.counts, **options
+        )
+
+    def bind(self, subject: Pod, node: str = "n1") -> "asyncio.Task[None]":
+        return asyncio.ensure_future(self.dispatcher.bind(subject, node))
+
+    def names(self) -> list[str]:
+        return [sent.path.split("/")[6] for sent in self.transport.sent]
+
+    async def pass_time(self, seconds: int) -> None:
+        for _ in range(seconds * 2):
+            await settle()
+            self.clock.advance(0.5)
+        await settle()
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+async def test_bind_posts_the_binding(bench: Bench) -> None:
+    await bench.dispatcher.bind(pod("a"), "n1")
+
+    (sent,) = bench.transport.sent
+    assert (sent.method, sent.path) == ("POST", "/api/v1/namespaces/shop/pods/a/binding")
+    assert sent.body == {
+        "apiVersion": "v1",
+        "kind": "Binding",
+        "metadata": {"name": "a", "namespace": "shop", "uid": "uid-a"},
+        "target": {"apiVersion": "v1", "kind": "Node", "name": "n1"},
+    }
+    assert bench.counts.words == ["binding success"]
+
+
+async def test_waiting_binds_go_by_priority_once_the_window_is_full() -> None:
+    bench = Bench(bind_window=2)
+    bench.transport.gate = asyncio.Event()
+    tasks = [bench.bind(pod(f"p{i}")) for i in range(4)]
+    await settle()
+    tasks.append(bench.bind(pod("urgent", priority=1000)))
+    await settle()
+    assert bench.dispatcher.unsent_binds == 3
+    assert bench.transport.in_flight == 2
+    bench.transport.gate.set()
+    await asyncio.gather(*tasks)
+
+    assert bench.names() == ["p0", "p1", "urgent", "p2", "p3"]
+    assert bench.dispatcher.pending()["binding"] == 0
+
+
+async def test_cancelled_waiter_gives_its_slot_on() -> None:
+    bench = Bench(bind_window=1)
+    bench.transport.gate = asyncio.Event()
+    first, second, third = (bench.bind(pod(name)) for name in "abc")
+    await settle()
+    await cancelled(second)
+    bench.transport.gate.set()
+    await asyncio.gather(first, third)
+
+    assert bench.names() == ["a", "c"]
+    assert bench.dispatcher.pending()["binding"] == 0
+
+
+ASSIGNED = (
+    'Operation cannot be fulfilled on pods/binding "a": pod a is already assigned to node "{}"'
+)
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        pytest.param(refusal(409, "Conflict", ASSIGNED.format("n2")), BindRefused, id="elsewhere"),
+        pytest.param(refusal(409, "Conflict", "Precondition failed: UID"), BindRefused, id="uid"),
+        pytest.param(refusal(404, "NotFound", 'pods "a" not found'), BindPodGone, id="gone"),
+        pytest.param(refusal(403, "Forbidden", "no"), BindRefused, id="rights lacking"),
+    ],
+)
+async def test_final_refusal_fails_the_bind(
+    bench: Bench, answer: Response, expected: type[BindError]
+) -> None:
+    bench.transport.answers.append(answer)
+
+    with pytest.raises(expected, match="shop/a: not bound to n1"):
+        await bench.dispatcher.bind(pod("a"), "n1")
+    assert len(bench.transport.sent) == 1
+    assert bench.counts.words == ["binding error"]
+
+
+async def test_bind_whose_answer_was_lost_counts_when_the_node_is_ours(bench: Bench) -> None:
+    bench.transport.answers.extend(
+        [ServerUnreachable("reset"), refusal(409, "Conflict", ASSIGNED.format("n1"))]
+    )
+    task = bench.bind(pod("a"))
+    await bench.pass_time(2)
+
+    await task
+    assert bench.counts.words == ["binding success"]
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        pytest.param(ServerUnreachable("refused", is_sent=False), id="refused"),
+        pytest.param(refusal(500, "InternalError", "etcd"), id="500"),
+        pytest.param(refusal(503, "ServiceUnavailable", "starting"), id="503"),
+    ],
+)
+async def test_bind_is_sent_again_while_the_server_is_in_trouble(
+    bench: Bench, trouble: Response | Exception
+) -> None:
+    bench.transport.answers.extend([trouble] * 4)
+    task = bench.bind(pod("a"))
+    await bench.pass_time(12)
+
+    await task
+    assert len(bench.transport.sent) == 5
+
+
+async def test_bind_waits_as_long_as_the_server_asks(bench: Bench) -> None:
+    bench.transport.answers.append(refusal(429, "TooManyRequests", "later", Retry_After="7"))
+    task = bench.bind(pod("a"))
+    await bench.pass_time(6)
+    assert len(bench.transport.sent) == 1
+    await bench.pass_time(2)
+
+    await task
+    assert len(bench.transport.sent) == 2
+
+
+async def test_bind_is_given_up_when_patience_is_over(bench: Bench) -> None:
+    bench.transport.default = refusal(503)
+    task = bench.bind(pod("a"))
+    await bench.pass_time(40)
+
+    with pytest.raises(BindUnavailable):
+        await task
+
+
+async def test_fence_stops_waiting_and_repeated_binds() -> None:
+    bench = Bench(bind_window=1)
+    bench.transport.answers.append(refusal(503))
+    repeated, waiting = bench.bind(pod("a")), bench.bind(pod("b"))
+    await settle()
+    bench.dispatcher.fence()
+    await bench.pass_time(2)
+
+    with pytest.raises(BindFenced):
+        await waiting
+    with pytest.raises(BindUnavailable):
+        await repeated
+    with pytest.raises(BindFenced):
+        await bench.dispatcher.bind(pod("c"), "n1")
+    assert bench.names() == ["a"]
+    assert bench.dispatcher.pending()["binding"] == 0
+
+
+def refuse(bench: Bench, subject: Pod, message: str, nominated: str | None = None) -> None:
+    bench.dispatcher.patch_pod_status(
+        subject, reason="Unschedulable", message=message, nominated_node_name=nominated
+    )
+
+
+async def test_condition_is_patched_with_uid_and_generation(bench: Bench) -> None:
+    refuse(bench, pod("a", generation=3), "0/1 nodes are available: 1 Insufficient cpu.")
+    await settle()
+
+    (sent,) = bench.transport.sent
+    assert (sent.method, sent.path) == ("PATCH", "/api/v1/namespaces/shop/pods/a/status")
+    assert sent.content_type == "application/strategic-merge-patch+json"
+    assert sent.body == {
+        "metadata": {"uid": "uid-a"},
+        "status": {
+            "conditions": [
+                {
+                    "type": "PodScheduled",
+                    "status": "False",
+                    "reason": "Unschedulable",
+                    "message": "0/1 nodes are available: 1 Insufficient cpu.",
+                    "observedGeneration": 3,
+                    "lastTransitionTime": "2023-11-14T22:13:20Z",
+                }
+            ]
+        },
+    }
+
+
+def with_condition(message: str) -> Pod:
+    known = PodCondition(
+        type="PodScheduled",
+        status="False",
+        reason="Unschedulable",
+        message=message,
+        observed_generation=1,
+    )
+    plain = pod("a")
+    return Pod(plain.metadata, plain.spec, PodStatus(conditions=(known,)))
+
+
+async def test_condition_that_changes_nothing_is_not_sent(bench: Bench) -> None:
+    refuse(bench, with_condition("full"), "full")
+    await settle()
+
+    assert bench.transport.sent == []
+
+
+async def test_same_condition_keeps_its_transition_time(bench: Bench) -> None:
+    refuse(bench, with_condition("full"), "fuller")
+    await settle()
+
+    (condition,) = bench.transport.sent[0].body["status"]["conditions"]
+    assert "lastTransitionTime" not in condition
+
+
+@pytest.mark.parametrize(
+    ("nominated", "written"),
+    [pytest.param("n3", "n3", id="set"), pytest.param("", None, id="cleared")],
+)
+async def test_nomination_is_written(bench: Bench, nominated: str, written: str | None) -> None:
+    plain = with_condition("full")
+    status = PodStatus(conditions=plain.status.conditions, nominated_node_name="n9")
+    refuse(bench, Pod(plain.metadata, plain.spec, status), "full", nominated)
+    await settle()
+
+    assert bench.transport.sent[0].body["status"]["nominatedNodeName"] == written
+
+
+async def test_newer_condition_replaces_one_not_sent(bench: Bench) -> None:
+    bench.transport.gate = asyncio.Event()
+    refuse(bench, pod("a"), "first")
+    await settle()
+    refuse(bench, pod("a"), "second", "n3")
+    refuse(bench, pod("a"), "third")
+    await settle()
+    bench.transport.gate.set()
+    await settle()
+
+    bodies = [sent.body["status"] for sent in bench.transport.sent]
+    assert [body["conditions"][0]["message"] for body in bodies] == ["first", "third"]
+    assert bodies[1]["nominatedNodeName"] == "n3"
+
+
+async def test_condition_is_dropped_when_the_pod_is_bound_meanwhile(bench: Bench) -> None:
+    refuse(bench, pod("a"), "full")
+    await bench.dispatcher.bind(pod("a"), "n1")
+    await settle()
+
+    assert [sent.method for sent in bench.transport.sent] == ["POST"]
+
+
+async def test_bind_waits_for_a_condition_on_its_way(bench: Bench) -> None:
+    bench.transport.gate = asyncio.Event()
+    refuse(bench, pod("a"), "full")
+    await settle()
+    task = bench.bind(pod("a"))
+    await settle()
+    assert [sent.method for sent in bench.transport.sent] == ["PATCH"]
+    bench.transport.gate.set()
+    await task
+
+    assert [sent.method for sent in bench.transport.sent] == ["PATCH", "POST"]
+
+
+async def test_many_conditions_do_not_hold_up_a_bind(bench: Bench) -> None:
+    for number in range(500):
+        refuse(bench, pod(f"full{number}"), "full")
+    bench.transport.gate = asyncio.Event()
+    await settle()
+    task = bench.bind(pod("a"))
+    await settle()
+
+    assert bench.transport.in_flight == 5
+    assert bench.transport.sent[-1].method == "POST"
+    bench.transport.gate.set()
+    await task
+    await bench.dispatcher.close()
+
+
+async def test_binds_go_before_conditions_at_a_client_side_limit() -> None:
+    bench = Bench(qps=1, burst=1)
+    tasks = [bench.bind(pod(name)) for name in "abc"]
+    refuse(bench, pod("x"), "full")
+    await bench.pass_time(5)
+    await asyncio.gather(*tasks)
+
+    assert [sent.method for sent in bench.transport.sent] == ["POST", "POST", "POST", "PATCH"]
+
+
+async def test_deletion_names_the_uid(bench: Bench) -> None:
+    await bench.dispatcher.delete_pod(pod("a"))
+
+    (sent,) = bench.transport.sent
+    assert (sent.method, sent.path) == ("DELETE", "/api/v1/namespaces/shop/pods/a")
+    assert sent.body["preconditions"] == {"uid": "uid-a"}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [pytest.param(refusal(404), id="gone"), pytest.param(refusal(409), id="another by now")],
+)
+async def test_deletion_of_what_is_gone_is_done(bench: Bench, answer: Response) -> None:
+    bench.transport.answers.append(answer)
+    await bench.dispatcher.delete_pod(pod("a"))
+
+    assert bench.counts.words == ["delete success"]
+
+
+async def test_refused_deletion_is_told(bench: Bench) -> None:
+    bench.transport.answers.append(refusal(403, "Forbidden", "cannot delete"))
+
+    with pytest.raises(Forbidden):
+        await bench.dispatcher.delete_pod(pod("a"))
+
+
+async def test_oldest_events_are_dropped_and_counted_when_too_many_wait(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pyscheduler.client.dispatcher._EVENT_CAPACITY", 10)
+    bench = Bench()
+    bench.transport.gate = asyncio.Event()
+    for number in range(12):
+        bench.dispatcher.send_event(f"e{number}", EventWrite("POST", "/e", b"%d" % number))
+    bench.transport.gate.set()
+    await settle()
+
+    assert bench.counts.words.count("dropped queue full") == 2
+    assert [sent.body for sent in bench.transport.sent] == list(range(2, 12))
+
+
+async def test_refused_event_is_counted_and_nothing_else_happens(bench: Bench) -> None:
+    bench.transport.answers.append(refusal(403))
+    bench.dispatcher.send_event("e", EventWrite("POST", "/e", b"{}"))
+    await settle()
+
+    assert bench.counts.words == ["event error", "dropped refused"]
+
+
+async def test_drain_waits_for_everything_accepted(bench: Bench) -> None:
+    bench.transport.gate = asyncio.Event()
+    task = bench.bind(pod("a"))
+    bench.dispatcher.send_event("e", EventWrite("POST", "/e", b"{}"))
+    await settle()
+    drained = asyncio.ensure_future(bench.dispatcher.drain(10))
+    await settle()
+    assert not drained.done()
+    bench.transport.gate.set()
+    await task
+    await bench.pass_time(1)
+
+    assert await drained is True
+
+
+async def test_drain_gives_up_in_time(bench: Bench) -> None:
+    bench.transport.gate = asyncio.Event()
+    task = bench.bind(pod("a"))
+    drained = asyncio.ensure_future(bench.dispatcher.drain(1))
+    await bench.pass_time(2)
+
+    assert await drained is False
+    await cancelled(task)
