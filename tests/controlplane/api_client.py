@@ -166,6 +166,11 @@ class ApiClient:
                 return items
             params["continue"] = token
 
+    async def is_empty(self, path: str) -> bool:
+        """Claims that a collection has no object."""
+        page = await self.request("GET", path, params={"limit": "1"})
+        return not page.get("items")
+
     async def resource_version(self, path: str) -> str:
         """Returns the collection's current resourceVersion, from which a watch can start."""
         page = await self.request("GET", path, params={"limit": "1"})

@@ -425,6 +425,7 @@ class ControlPlane:
             # Without it a clean stop waits a minute for watches that never end by themselves.
             "--shutdown-watch-termination-grace-period=3s",
             "--authorization-mode=RBAC",
+            "--delete-collection-workers=8",
             f"--token-auth-file={keys.token_file}",
         ]
         if self._with_audit:

@@ -298,6 +298,7 @@ class Provider(ABC):
     async def delete_workloads(self) -> None:
         """No Deployment, ReplicaSet, StatefulSet, Job or pod is left in the tests' namespace."""
         namespace = self.test_namespace
+        pods = f"/api/v1/namespaces/{namespace}/pods"
         for path in (
             f"/apis/apps/v1/namespaces/{namespace}/deployments",
             f"/apis/apps/v1/namespaces/{namespace}/statefulsets",
@@ -308,10 +309,8 @@ class Provider(ABC):
 
         async def no_pods() -> bool:
             # Again and again: a controller may make one more before it hears that it is over.
-            await self.api.delete_collection(
-                f"/api/v1/namespaces/{namespace}/pods", grace_period_s=0
-            )
-            return not await self.pods()
+            await self.api.delete_collection(pods, grace_period_s=0)
+            return await self.api.is_empty(pods)
 
         await eventually(no_pods, what="the tests' pods to be gone", timeout_s=60)
 
