@@ -32,7 +32,7 @@ from pyscheduler.sim.api_errors import (
     not_found,
     not_served,
 )
-from pyscheduler.sim.deletion import is_released, marked_for_deletion
+from pyscheduler.sim.deletion import is_released, plan_deletion
 from pyscheduler.sim.discovery import discovery_documents
 from pyscheduler.sim.json_objects import JsonObject, JsonView, timestamp
 from pyscheduler.sim.list_options import read_list_options
@@ -40,7 +40,7 @@ from pyscheduler.sim.listing import list_objects
 from pyscheduler.sim.object_rules import Identity
 from pyscheduler.sim.object_store import ObjectStore, Stored
 from pyscheduler.sim.patching import patch_format
-from pyscheduler.sim.preconditions import check_preconditions
+from pyscheduler.sim.preconditions import check_delete_preconditions, check_preconditions
 from pyscheduler.sim.query_selectors import compile_selectors
 from pyscheduler.sim.representations import Representation, representation
 from pyscheduler.sim.served_kinds import (
@@ -381,14 +381,14 @@ class ApiServer:
         self, kind: ServedKind, present: Stored, options: JsonView
     ) -> tuple[Stored, bool]:
         """The object's last or waiting state, and whether it is gone."""
-        marked = marked_for_deletion(kind, present.data, options, now_s=self._clock.now())
-        if marked is None:
-            if kind is NAMESPACES:
-                self._empty_namespace(present.key)
-            return self.store.delete(kind.collection, present.key), True
-        if marked is present.data:
+        deletion = plan_deletion(kind, present.data, options, now_s=self._clock.now())
+        if deletion.marked is not None:
+            present = self.store.put(kind.collection, present.key, deletion.marked)
+        if not deletion.ends:
             return present, False
-        return self.store.put(kind.collection, present.key, marked), False
+        if kind is NAMESPACES:
+            self._empty_namespace(present.key)
+        return self.store.delete(kind.collection, present.key), True
 
     def _empty_namespace(self, namespace: str) -> None:
         """What the namespace controller would do: everything inside goes, at once."""

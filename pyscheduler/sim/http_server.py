@@ -46,9 +46,9 @@ class HttpServer:
             port: to listen on; 0 for any free one.
         """
         handler = web.Server(self._answer, access_log=None)
-        self._runner = web.ServerRunner(handler)
+        self._runner = web.ServerRunner(handler, shutdown_timeout=1.0)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", port, shutdown_timeout=1.0)
+        site = web.TCPSite(self._runner, "127.0.0.1", port)
         await site.start()
         self._port = self._runner.addresses[0][1]
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 #: Decoded JSON object of any kind; its fields are checked where they are read.
@@ -20,7 +21,13 @@ JsonView: TypeAlias = Mapping[str, Any]
 
 def timestamp(unix_s: float) -> str:
     """The API's ``metav1.Time``: RFC 3339 in UTC with whole seconds."""
-    return datetime.fromtimestamp(int(unix_s), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return _timestamp(int(unix_s))
+
+
+@lru_cache(maxsize=64)
+def _timestamp(unix_s: int) -> str:
+    """Formatting costs more than storing an object, and one second sees many objects."""
+    return datetime.fromtimestamp(unix_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def micro_timestamp(unix_s: float) -> str:

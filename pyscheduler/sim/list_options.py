@@ -103,7 +103,7 @@ def _list_problems(options: ListOptions) -> list[FieldProblem]:
             text = f"{field} is forbidden when continue is provided"
             problems.append(_forbidden(field, text))
         if options.match not in ("Exact", "NotOlderThan"):
-            problems.append(_unsupported(options.match, '"", "Exact", "NotOlderThan"'))
+            problems.append(_unsupported(options.match, '"Exact", "NotOlderThan", ""'))
         if options.match == "Exact" and options.resource_version == "0":
             text = f'{field} "exact" is forbidden for resourceVersion "0"'
             problems.append(_forbidden(field, text))

@@ -89,7 +89,7 @@ class VirtualClock:
             seen = self._uses
 
     def _advance(self, end_s: float) -> bool:
-        """Move to the next timer and wake all that are due then; False if none is before the end."""
+        """Move to the next timer and wake all due then; False if none is before the end."""
         while self._timers and self._timers[0][2].done():
             heapq.heappop(self._timers)
         if not self._timers or self._timers[0][0] > end_s:

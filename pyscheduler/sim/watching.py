@@ -83,7 +83,7 @@ class WatchStream:
 
     def _open(self, target: Target) -> None:
         options, store = self._options, self._store
-        if options.version > store.version:
+        if options.initial_events and options.version > store.version:
             raise version_too_large(options.version, store.version)
         collection = store.collection(target.kind.collection)
         initial = options.initial_events
@@ -109,17 +109,19 @@ class WatchStream:
         key = event.object.key
         if (self._key and key != self._key) or not key.startswith(self._prefix):
             return
+        if event.version <= self._options.version:
+            # A watch from a version yet to come is silent until then.
+            return
         selects = self._selects
         if selects is None:
             self._buffer.push(self._form.line(event))
             return
         before = event.previous is not None and selects(event.previous.data)
         after = event.type != "DELETED" and selects(event.object.data)
-        if after:
-            if (event.type == "ADDED") is not before:
-                self._buffer.push(self._form.line(event))
-            else:
-                self._buffer.push(self._form.encode_line("ADDED", event.object))
+        if after and (before or event.type == "ADDED"):
+            self._buffer.push(self._form.line(event))
+        elif after:
+            self._buffer.push(self._form.encode_line("ADDED", event.object))
         elif before:
             self._push_departure(event)
 

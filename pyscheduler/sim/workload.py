@@ -6,6 +6,7 @@ Plain JSON objects as a client would POST them. Everything not given takes the A
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from pyscheduler.sim.json_objects import JsonObject
 
@@ -124,7 +125,8 @@ def mixed_pods(
     """
     toleration = {"key": "dedicated", "operator": "Equal", "value": "batch", "effect": "NoSchedule"}
     for index in range(count):
-        name, spec = f"web-{index:05d}", {}
+        name = f"web-{index:05d}"
+        spec: dict[str, Any] = {}
         if index == count - 1:
             name = "giant"
         elif index % 10 in (3, 7):
