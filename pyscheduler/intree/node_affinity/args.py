@@ -6,7 +6,7 @@ are lenient: an unknown field or operator is an error with its path.
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from pyscheduler import framework as fwk
 from pyscheduler.api import core_v1
@@ -56,7 +56,15 @@ class PreferredTerm(fwk.Args):
 class Selector(fwk.Args):
     """One of the terms must match."""
 
-    node_selector_terms: Annotated[tuple[Term, ...], Field(strict=False, min_length=1)]
+    node_selector_terms: Annotated[tuple[Term, ...], Field(strict=False)]
+
+    @field_validator("node_selector_terms")
+    @classmethod
+    def _must_have_terms(cls, terms: tuple[Term, ...]) -> tuple[Term, ...]:
+        # not min_length: that would complain once more about terms that are wrong themselves
+        if not terms:
+            raise ValueError("at least one term is needed")
+        return terms
 
 
 class AddedAffinity(fwk.Args):

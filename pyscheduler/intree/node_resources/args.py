@@ -31,13 +31,16 @@ class UtilizationShapePoint(fwk.Args):
 class RequestedToCapacityRatioParam(fwk.Args):
     """The function that scores a utilization: straight between points, flat outside."""
 
-    shape: Annotated[tuple[UtilizationShapePoint, ...], Field(strict=False, min_length=1)]
+    shape: Annotated[tuple[UtilizationShapePoint, ...], Field(strict=False)]
 
     @field_validator("shape")
     @classmethod
     def _must_increase(
         cls, shape: tuple[UtilizationShapePoint, ...]
     ) -> tuple[UtilizationShapePoint, ...]:
+        # not min_length: that would complain once more about points that are wrong themselves
+        if not shape:
+            raise ValueError("at least one point is needed")
         for left, right in pairwise(shape):
             if left.utilization >= right.utilization:
                 raise ValueError(

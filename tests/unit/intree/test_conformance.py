@@ -59,9 +59,7 @@ PLUGIN_ARGS: dict[str, list[dict[str, Any]]] = {
                     {
                         "weight": 7,
                         "preference": {
-                            "matchExpressions": [
-                                {"key": "zone", "operator": "In", "values": ["b"]}
-                            ]
+                            "matchExpressions": [{"key": "zone", "operator": "In", "values": ["b"]}]
                         },
                     }
                 ],
