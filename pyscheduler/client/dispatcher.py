@@ -15,8 +15,6 @@ server's refusal: "already assigned to node X" is success when X is ours.
 
 # ruff: noqa: N818  # BindRefused and its siblings say what happened, as the API's reasons do
 
-import asyncio
-import heapq
 from collections.abc import Callable
 from random import Random
 from typing import Final, Protocol
@@ -24,10 +22,7 @@ from typing import Final, Protocol
 import msgspec
 import structlog
 
-from pyscheduler.api.codec import encode_binding
-from pyscheduler.api.core_v1 import Binding, ObjectReference, Pod
-from pyscheduler.api.meta import ObjectMeta
-from pyscheduler.api.times import format_seconds
+from pyscheduler.api.core_v1 import Pod
 from pyscheduler.client.backoff import Backoff
 from pyscheduler.client.errors import (
     ApiError,
@@ -37,8 +32,16 @@ from pyscheduler.client.errors import (
     ServerUnreachable,
 )
 from pyscheduler.client.rest import JSON, STRATEGIC_MERGE_PATCH, api_error
+from pyscheduler.client.slots import PrioritySlots
 from pyscheduler.client.throttle import TokenBucket
 from pyscheduler.client.transport import Transport
+from pyscheduler.client.write_bodies import (
+    StatusWrite,
+    binding,
+    changes_anything,
+    deletion,
+    status_patch,
+)
 from pyscheduler.client.write_lane import WriteLane
 from pyscheduler.clock import Clock, SystemClock
 
@@ -113,49 +116,6 @@ class EventWrite(msgspec.Struct, frozen=True, gc=False):
     content_type: str = JSON
 
 
-class _StatusWrite(msgspec.Struct, frozen=True, gc=False):
-    pod: Pod
-    reason: str
-    message: str
-    nominated_node_name: str | None
-
-
-class _Preconditions(msgspec.Struct):
-    uid: str
-
-
-class _DeleteOptions(msgspec.Struct, rename="camel"):
-    api_version: str
-    kind: str
-    preconditions: _Preconditions
-
-
-class _Condition(msgspec.Struct, rename="camel", omit_defaults=True):
-    type: str
-    status: str
-    reason: str
-    message: str
-    observed_generation: int = 0
-    last_transition_time: str | None = None
-
-
-class _StatusBody(msgspec.Struct, rename="camel"):
-    conditions: tuple[_Condition, ...]
-    nominated_node_name: str | msgspec.UnsetType | None = msgspec.UNSET
-
-
-class _UidOnly(msgspec.Struct):
-    uid: str
-
-
-class _StatusPatch(msgspec.Struct):
-    metadata: _UidOnly
-    status: _StatusBody
-
-
-_encode = msgspec.json.Encoder().encode
-
-
 class Dispatcher:
     """Carries out all writes of the scheduling loop; see the module's docstring.
 
@@ -189,8 +149,8 @@ class Dispatcher:
         self._metrics: WriteMetrics = metrics if metrics is not None else NoWriteMetrics()
         self._log = structlog.get_logger(__name__)
         self._patience_s = patience_s
-        self._binds = _Slots(bind_window)
-        self._deletes = _Slots(_DELETE_WINDOW)
+        self._binds = PrioritySlots(bind_window)
+        self._deletes = PrioritySlots(_DELETE_WINDOW)
         self._is_fenced = False
         self._bucket: TokenBucket | None = None
         self._event_bucket: TokenBucket | None = None
@@ -198,7 +158,7 @@ class Dispatcher:
             size = burst if burst is not None else max(1, int(qps))
             self._bucket = TokenBucket(qps, size, clock=self._clock)
             self._event_bucket = TokenBucket(qps, size, clock=self._clock)
-        self._statuses: WriteLane[str, _StatusWrite] = WriteLane(
+        self._statuses: WriteLane[str, StatusWrite] = WriteLane(
             self._send_status,
             limit=_STATUS_WORKERS,
             capacity=_STATUS_CAPACITY,
@@ -267,7 +227,6 @@ class Dispatcher:
             ClientError: it is still there.
         """
         meta = pod.metadata
-        body = _encode(_DeleteOptions("v1", "DeleteOptions", _Preconditions(meta.uid)))
         await self._deletes.acquire(pod.priority)
         started = self._clock.monotonic()
         result = "error"
@@ -275,7 +234,7 @@ class Dispatcher:
             if self._is_fenced:
                 raise BindFenced(f"{pod.key}: not deleted: no longer the leader")
             path = f"/api/v1/namespaces/{meta.namespace}/pods/{meta.name}"
-            await self._send_patiently("DELETE", path, body)
+            await self._send_patiently("DELETE", path, deletion(pod))
             result = "success"
         except (NotFound, Conflict):
             result = "success"  # gone, or another pod has its name
@@ -299,8 +258,8 @@ class Dispatcher:
         older = self._statuses.get(pod.uid)
         if nominated_node_name is None and older is not None:
             nominated_node_name = older.nominated_node_name
-        write = _StatusWrite(pod, reason, message, nominated_node_name)
-        if older is not None or self._statuses.is_sending(pod.uid) or _changes_anything(write):
+        write = StatusWrite(pod, reason, message, nominated_node_name)
+        if older is not None or self._statuses.is_sending(pod.uid) or changes_anything(write):
             self._statuses.put(pod.uid, write)
 
     def send_event(self, key: str, write: EventWrite) -> None:
@@ -339,16 +298,12 @@ class Dispatcher:
 
     async def _send_bind(self, pod: Pod, node_name: str) -> None:
         meta = pod.metadata
-        body = encode_binding(
-            Binding(
-                ObjectMeta(name=meta.name, namespace=meta.namespace, uid=meta.uid),
-                ObjectReference(kind="Node", api_version="v1", name=node_name),
-            )
-        )
         path = f"/api/v1/namespaces/{meta.namespace}/pods/{meta.name}/binding"
         try:
             # The answer is a Status without content: nothing of it is read.
-            await self._send_patiently("POST", path, body, may_go_on=self._may_bind)
+            await self._send_patiently(
+                "POST", path, binding(pod, node_name), may_go_on=self._may_bind
+            )
         except NotFound as error:
             raise BindPodGone(f"{pod.key}: not bound to {node_name}: {error.details}") from error
         except Conflict as error:
@@ -403,7 +358,7 @@ class Dispatcher:
             if may_go_on is not None and not may_go_on():
                 raise error
 
-    async def _send_status(self, _uid: str, write: _StatusWrite) -> None:
+    async def _send_status(self, _uid: str, write: StatusWrite) -> None:
         if self._is_fenced:
             return
         meta = write.pod.metadata
@@ -413,7 +368,7 @@ class Dispatcher:
             EventWrite(
                 "PATCH",
                 f"/api/v1/namespaces/{meta.namespace}/pods/{meta.name}/status",
-                _encode(_status_patch(write, now_s=self._clock.now())),
+                status_patch(write, now_s=self._clock.now()),
                 STRATEGIC_MERGE_PATCH,
             ),
             pod=write.pod.key,
@@ -464,84 +419,3 @@ class Dispatcher:
         bucket = self._bucket
         while bucket is not None and (self._binds.waiting or not bucket.try_take()):
             await self._clock.sleep(0.05)
-
-
-class _Slots:
-    """At most `limit` at once; the waiting one of the highest priority goes first."""
-
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
-        self.taken = 0
-        self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
-        self._sequence = 0
-        self._is_open = False
-
-    @property
-    def waiting(self) -> int:
-        return len(self._waiting)
-
-    async def acquire(self, priority: int) -> None:
-        if self.taken < self.limit or self._is_open:
-            self.taken += 1
-            return
-        turn = asyncio.get_running_loop().create_future()
-        self._sequence += 1
-        heapq.heappush(self._waiting, (-priority, self._sequence, turn))
-        try:
-            await turn
-        except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():
-                self.release()
-            raise
-
-    def release(self) -> None:
-        """Hand the slot to the next, which then need not be counted anew."""
-        while self._waiting:
-            _, _, turn = heapq.heappop(self._waiting)
-            if not turn.done():
-                turn.set_result(None)
-                return
-        self.taken -= 1
-
-    def open_to_all(self) -> None:
-        """Let everybody through at once, who will find the fence."""
-        self._is_open = True
-        for _, _, turn in self._waiting:
-            if not turn.done():
-                self.taken += 1
-                turn.set_result(None)
-        self._waiting.clear()
-
-
-def _changes_anything(write: _StatusWrite) -> bool:
-    status = write.pod.status
-    if write.nominated_node_name not in (None, status.nominated_node_name):
-        return True
-    return not any(
-        known.type == "PodScheduled"
-        and known.status == "False"
-        and known.reason == write.reason
-        and known.message == write.message
-        and known.observed_generation == write.pod.metadata.generation
-        for known in status.conditions
-    )
-
-
-def _status_patch(write: _StatusWrite, *, now_s: float) -> _StatusPatch:
-    pod = write.pod
-    is_false_already = any(
-        known.type == "PodScheduled" and known.status == "False" for known in pod.status.conditions
-    )
-    condition = _Condition(
-        type="PodScheduled",
-        status="False",
-        reason=write.reason,
-        message=write.message,
-        observed_generation=pod.metadata.generation,
-        # Left out it stays as it is: this is the time of the last change of `status`.
-        last_transition_time=None if is_false_already else format_seconds(now_s),
-    )
-    nominated: str | msgspec.UnsetType | None = msgspec.UNSET
-    if write.nominated_node_name is not None:
-        nominated = write.nominated_node_name or None  # null removes the field
-    return _StatusPatch(_UidOnly(pod.uid), _StatusBody((condition,), nominated))

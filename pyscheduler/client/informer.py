@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import Generic, Protocol, TypeVar
 
 from pyscheduler.api.codec import MalformedObject
-from pyscheduler.client.reflector import SLICE_S, KubernetesObject, object_key
+from pyscheduler.client.sink import SLICE_S, KubernetesObject, object_key
 from pyscheduler.clock import Clock, SystemClock
 
 T = TypeVar("T", bound=KubernetesObject)

@@ -24,13 +24,13 @@ import asyncio
 import contextlib
 from collections.abc import Mapping, Sequence
 from random import Random
-from typing import Final, Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
 
 import msgspec
 import structlog
 
 from pyscheduler.api.codec import Bookmark, Decoder, MalformedObject
-from pyscheduler.api.meta import ObjectMeta, Status
+from pyscheduler.api.meta import Status
 from pyscheduler.client.backoff import Backoff
 from pyscheduler.client.errors import (
     ApiError,
@@ -45,6 +45,15 @@ from pyscheduler.client.errors import (
 )
 from pyscheduler.client.line_splitter import LineSplitter
 from pyscheduler.client.rest import PAGE_SIZE
+from pyscheduler.client.silence import SilenceWatch, cancel_when_silent
+from pyscheduler.client.sink import (
+    SLICE_S,
+    KubernetesObject,
+    NoReflectorMetrics,
+    ReflectorMetrics,
+    Sink,
+    object_key,
+)
 from pyscheduler.client.transport import Stream, Transport
 from pyscheduler.clock import Clock, SystemClock
 from pyscheduler.errors import CredentialsError
@@ -65,101 +74,11 @@ _SHORT_WATCH_S = 1.0
 #: A second 410 within this many seconds is answered with a pause.
 _EXPIRED_QUIET_S = 30.0
 
-#: How often silence is looked for, and what counts as silence: no answer, or no initial event, for
-#: a minute; no byte for 150 s from a server that sent a bookmark before (it does each minute);
-#: anything still open 15 s after the end we asked for.
-_SILENCE_CHECK_S = 5.0
-_OPENING_LIMIT_S = 60.0
-_BOOKMARK_LIMIT_S = 150.0
-_OVERDUE_LIMIT_S = 15.0
-
-#: Seconds of decoding and handling after which other tasks get their turn.
-SLICE_S: Final = 0.005
-
 #: Starts of a paged LIST whose continue token may expire before one without pages is asked for.
 _PAGED_ATTEMPTS = 3
 
 
-class KubernetesObject(Protocol):
-    """Whatever has object metadata."""
-
-    @property
-    def metadata(self) -> ObjectMeta:
-        """The object's metadata."""
-        ...
-
-
 T = TypeVar("T", bound=KubernetesObject)
-T_contra = TypeVar("T_contra", bound=KubernetesObject, contravariant=True)
-
-
-class Sink(Protocol[T_contra]):
-    """Where a reflector puts what it learns; the informer is one."""
-
-    async def replace(
-        self,
-        objects: Sequence[T_contra],
-        *,
-        resource_version: str,
-        malformed: Sequence[MalformedObject] = (),
-    ) -> None:
-        """Take `objects` as all there is at `resource_version`, besides the malformed ones."""
-        ...
-
-    def apply(self, event_type: str, changed: T_contra) -> None:
-        """Take one change: ``ADDED``, ``MODIFIED`` or ``DELETED`` with the state it led to."""
-        ...
-
-    def on_bookmark(self, resource_version: str) -> None:
-        """Know that there is nothing more up to `resource_version`."""
-        ...
-
-    def on_malformed(self, error: MalformedObject) -> None:
-        """Know that one object is in a state that cannot be read."""
-        ...
-
-
-class ReflectorMetrics(Protocol):
-    """What a reflector counts; ``app`` joins it to the metrics of the process."""
-
-    def synced(self, mode: str) -> None:
-        """Count a full synchronisation, by ``watchlist`` or ``list``."""
-        ...
-
-    def expired(self) -> None:
-        """Count a resourceVersion that was gone (410)."""
-        ...
-
-    def reconnected(self, reason: str) -> None:
-        """Count a watch opened where the last one ended: ``ended``, ``broken``, ``silent``..."""
-        ...
-
-    def watch_event(self) -> None:
-        """Count an object event of a live watch."""
-        ...
-
-    def malformed(self) -> None:
-        """Count an object that could not be read."""
-        ...
-
-
-class NoReflectorMetrics:
-    """Counts nothing."""
-
-    def synced(self, mode: str) -> None:
-        """Count nothing."""
-
-    def expired(self) -> None:
-        """Count nothing."""
-
-    def reconnected(self, reason: str) -> None:
-        """Count nothing."""
-
-    def watch_event(self) -> None:
-        """Count nothing."""
-
-    def malformed(self) -> None:
-        """Count nothing."""
 
 
 class _StreamFault(ClientError):  # noqa: N818  # never leaves this module
@@ -221,14 +140,8 @@ class Reflector(Generic[T]):
         self._initial_malformed: list[MalformedObject] = []
         #: Whether the last step was a list, which no watch has followed yet.
         self._is_listed = False
-        #: Whether this stream has sent a bookmark since it is live.
-        self._is_bookmarked = False
-        #: Whether the server has begun to answer this stream's request.
-        self._is_answered = False
         #: Events of this stream, the end of a sync among them: it was of use if there were any.
         self._events_seen = 0
-        #: Moment since when the server owes us bytes; None while we are busy with some.
-        self._waiting_since: float | None = None
         self._lost_at: float | None = None
         self._expired_at: float | None = None
 
@@ -364,46 +277,44 @@ class Reflector(Generic[T]):
             "allowWatchBookmarks": "true",
             "timeoutSeconds": str(timeout_s),
         }
-        self._is_bookmarked = self._is_answered = False
+        watch = SilenceWatch(self._clock, timeout_s=timeout_s)
         reader = asyncio.current_task()
         assert reader is not None
-        self._waiting_since = self._clock.monotonic()
-        silence = asyncio.ensure_future(self._cut_off_silence(reader, timeout_s))
+        silence = asyncio.ensure_future(cancel_when_silent(watch, reader))
         try:
             async with self._transport.stream(self._path, query) as stream:
                 if stream.status >= 400:
                     raise await self._refusal(stream)
-                self._is_answered = True
                 if self._initial is None:
+                    watch.is_live = True
                     self._on_connected()
-                await self._read(stream)
+                await self._read(stream, watch)
         except asyncio.CancelledError:
             if silence.done() and not silence.cancelled() and reader.uncancel() == 0:
                 raise _StreamFault("silent", silence.result()) from None
             raise
         finally:
-            self._waiting_since = None
             silence.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await silence
 
-    async def _read(self, stream: Stream) -> None:
+    async def _read(self, stream: Stream, watch: SilenceWatch) -> None:
         lines = LineSplitter()
         chunks = aiter(stream.chunks)
         monotonic = self._clock.monotonic
         spent_s = 0.0
         while True:
-            self._waiting_since = monotonic()
+            watch.waiting_since = monotonic()
             try:
                 chunk = await anext(chunks)
             except StopAsyncIteration:
                 break
             started = monotonic()
-            self._waiting_since = None
+            watch.waiting_since = None
             for line in lines.feed(chunk):
                 bookmark = self._take(line)
                 if bookmark is not None:
-                    await self._on_bookmark(bookmark)
+                    await self._on_bookmark(bookmark, watch)
                 elapsed_s = spent_s + monotonic() - started
                 if elapsed_s > SLICE_S:
                     await self._clock.sleep(0)
@@ -461,9 +372,9 @@ class Reflector(Generic[T]):
             "malformed object left out", reason=error.reason, kind=error.kind, **{key: error.key}
         )
 
-    async def _on_bookmark(self, bookmark: Bookmark) -> None:
+    async def _on_bookmark(self, bookmark: Bookmark, watch: SilenceWatch) -> None:
         if self._initial is None:
-            self._is_bookmarked = True
+            watch.is_bookmarked = True
             self._resource_version = bookmark.resource_version
             self._sink.on_bookmark(bookmark.resource_version)
             return
@@ -475,6 +386,7 @@ class Reflector(Generic[T]):
             self._initial = None
             self._initial_malformed = []
             self._events_seen += 1
+            watch.is_live = True
 
     async def _complete_sync(
         self, mode: str, objects: list[T], version: str, malformed: Sequence[MalformedObject]
@@ -503,33 +415,6 @@ class Reflector(Generic[T]):
         return error_from_response(
             stream.status, body, request=f"watch {self._decoder.resource}", headers=stream.headers
         )
-
-    async def _cut_off_silence(self, reader: "asyncio.Task[object]", timeout_s: int) -> str:
-        """Cancel `reader` once the server owes bytes for too long; return what is wrong.
-
-        Two looks in a row must agree: after this process itself was stopped for a while, the
-        first one may come before the bytes that wait in the socket.
-        """
-        clock = self._clock
-        overdue_at = clock.monotonic() + timeout_s + _OVERDUE_LIMIT_S
-        strikes = 0
-        while strikes < 2:
-            await clock.sleep(_SILENCE_CHECK_S)
-            now = clock.monotonic()
-            waiting_since = self._waiting_since
-            if waiting_since is None:
-                strikes = 0
-                continue
-            silent_s = now - waiting_since
-            limit_s = float("inf")
-            if self._initial is not None or not self._is_answered:
-                limit_s = _OPENING_LIMIT_S
-            elif self._is_bookmarked:
-                limit_s = _BOOKMARK_LIMIT_S
-            is_silent = silent_s > limit_s or (now > overdue_at and silent_s > _SILENCE_CHECK_S)
-            strikes = strikes + 1 if is_silent else 0
-        reader.cancel()
-        return f"no byte for {silent_s:.0f} s"
 
     # --- failing and recovering -----------------------------------------------------------------
 
@@ -600,12 +485,6 @@ class Reflector(Generic[T]):
 
 class _ContinueExpired(Exception):  # noqa: N818  # a signal between two methods of this module
     """The continue token of a paged list is too old: begin again."""
-
-
-def object_key(subject: KubernetesObject) -> str:
-    """Return ``namespace/name``, or ``name`` for what has no namespace."""
-    meta = subject.metadata
-    return f"{meta.namespace}/{meta.name}" if meta.namespace else meta.name
 
 
 def _is_older(version: str, than: str) -> bool:

@@ -257,8 +257,11 @@ def tls_error(credentials: Credentials, problem: str) -> TlsError:
 
 def _reason(error: Exception) -> str:
     if isinstance(error, aiohttp.ClientConnectorError):
-        cause = error.os_error
-        return cause.strerror or str(cause)
+        error = error.os_error
+    if isinstance(error, (aiohttp.ClientPayloadError, aiohttp.ServerDisconnectedError)):
+        return "the connection was closed before the answer was complete"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
     return str(error) or type(error).__name__
 
 
