@@ -24,9 +24,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import random
 import shutil
-import socket
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -41,13 +39,11 @@ from tests.controlplane.audit import AuditLog
 from tests.controlplane.build import Binaries, ensure_binaries
 from tests.controlplane.identities import ADMIN, Identities
 from tests.controlplane.kubectl import run_kubectl
+from tests.controlplane.ports import free_port
 from tests.controlplane.process import Process, end_all
 
 #: Set to keep the folder (logs, audit log, etcd's data) of every control plane.
 KEEP_VARIABLE = "PYSCHEDULER_KEEP_CONTROL_PLANE"
-
-#: Ports are taken from below Linux's ephemeral range (32768), where no connection takes them first.
-_PORTS = range(20000, 32000)
 
 _AUDIT_POLICY = {
     "apiVersion": "audit.k8s.io/v1",
@@ -499,19 +495,6 @@ class ControlPlane:
             return True
 
         await self.apiserver.until(exists, what=f"with a default account in {namespace}")
-
-
-def free_port() -> int:
-    """Returns a TCP port of 127.0.0.1 that nobody listens on."""
-    while True:
-        port = random.choice(_PORTS)
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
 
 
 def _is_live(node: Manifest) -> bool:

@@ -22,10 +22,8 @@ from pathlib import Path
 import aiohttp
 import yaml
 
+from tests.controlplane.ports import free_port
 from tests.controlplane.process import Process, Usage
-
-#: Environment variable that says where /livez, /readyz and /metrics are served, as host:port.
-HTTP_ADDRESS_VARIABLE = "PYSCHEDULER_HTTP_ADDRESS"
 
 #: Environment variable that names the folder of the service account's token in a pod.
 SERVICE_ACCOUNT_VARIABLE = "PYSCHEDULER_SERVICE_ACCOUNT_DIR"
@@ -59,7 +57,7 @@ class SchedulerProcess:
         folder: Path,
         *,
         kubeconfig: Path,
-        http_address: str,
+        http_address: str | None = None,
         config: Mapping[str, object] | None = None,
         name: str = "pyscheduler",
         arguments: Sequence[str] = ("--log-format=json",),
@@ -69,12 +67,14 @@ class SchedulerProcess:
 
         Args:
             folder: gets its configuration file and its log, both called by `name`.
-            http_address: host:port for its health endpoints and metrics.
+            http_address: host:port for its health endpoints and metrics; None for a free port.
             config: a KubeSchedulerConfiguration; None runs it with the defaults.
             arguments: further ones of `pyscheduler run`.
             environment: added to the little that a scheduler inherits.
         """
+        http_address = http_address or f"127.0.0.1:{free_port()}"
         command = [*PROGRAM, "run", f"--kubeconfig={kubeconfig}", *arguments]
+        command += serving_arguments(http_address)
         if config is not None:
             config_path = folder / f"{name}.yaml"
             config_path.write_text(yaml.safe_dump(dict(config)))
@@ -98,9 +98,9 @@ class SchedulerProcess:
         environment: Mapping[str, str],
         folder: Path | None = None,
     ) -> SchedulerProcess:
-        """Returns a process of any command, which will serve HTTP at that address."""
+        """Returns a process of any command, which by its arguments serves HTTP at that address."""
         whole = {key: value for key, value in os.environ.items() if key in _INHERITED}
-        whole |= {HTTP_ADDRESS_VARIABLE: http_address, **environment}
+        whole |= environment
         process = Process.start(name, command, log_path=log_path, environment=whole, folder=folder)
         return cls(process, command=command, environment=whole, http_address=http_address)
 
@@ -177,6 +177,12 @@ class SchedulerProcess:
     def records(self) -> list[dict[str, object]]:
         """Returns the JSON lines of its log, of all its lives; other lines are left out."""
         return json_records(self.log())
+
+
+def serving_arguments(http_address: str) -> list[str]:
+    """Returns the arguments of `pyscheduler run` with which it serves HTTP at host:port."""
+    host, _, port = http_address.rpartition(":")
+    return [f"--bind-address={host}", f"--port={port}"]
 
 
 def json_records(log: str) -> list[dict[str, object]]:

@@ -11,7 +11,7 @@ from tests.controlplane import load
 from tests.controlplane.audit import AuditLog
 from tests.controlplane.waiting import eventually
 from tests.controlplane.witness import examine
-from tests.e2e.providers.base import Provider
+from tests.e2e.providers.base import Provider, Release
 
 PODS = 100
 
@@ -88,3 +88,23 @@ async def test_hollow_kubelet_refuses_what_does_not_fit(provider: Provider) -> N
         return status.get("reason") if status["phase"] == "Failed" else None
 
     assert await eventually(refused, what="the kubelet's refusal") == "OutOfcpu"
+
+
+@pytest.mark.needs("fake_nodes", "audit_log")
+async def test_deployed_scheduler_binds_and_needs_no_more_than_its_roles(
+    provider: Provider,
+) -> None:
+    await provider.create_nodes(3)
+    await provider.deploy(Release(replicas=1))
+    await load.create_pods(provider.api, 20, namespace=provider.test_namespace)
+
+    async def content() -> bool:
+        verdict = await examine(provider.kubeconfig, namespace=provider.test_namespace)
+        return verdict.bound == 20 and verdict.problems == []
+
+    await eventually(content, what="20 pods bound, with events", interval_s=1)
+    account = f"system:serviceaccount:{provider.namespace}:pyscheduler"
+    audit = (await provider.audit()).of_user(account)
+
+    assert [len(of_pod) for of_pod in audit.bindings_by_pod().values()] == [1] * 20
+    assert audit.forbidden() == []

@@ -10,8 +10,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+import aiohttp
 
 from tests.controlplane import load
 from tests.controlplane.audit import AuditLog
@@ -22,6 +25,8 @@ from tests.controlplane.process import Process
 from tests.controlplane.waiting import eventually
 from tests.e2e.providers.base import DEPLOYMENT, LEASE, Capability, Provider, Release, Replica
 from tests.e2e.providers.local_pods import LocalPod, PodRunner
+
+_LEADING = re.compile(r"^leader_election_master_status\{[^}]*\} 1(\.0)?$", re.MULTILINE)
 
 
 class LocalReplica(Replica):
@@ -135,6 +140,22 @@ class LocalProvider(Provider):
         # One that was killed has not released it, and the next deployment would wait it out.
         leases = f"/apis/coordination.k8s.io/v1/namespaces/{self.namespace}/leases"
         await self.api.delete(f"{leases}/{LEASE}")
+
+    async def leader(self, *, timeout_s: float = 30) -> Replica:
+        """Returns the replica whose metric says that it leads.
+
+        The Lease names the host, which here is the same for all replicas.
+        """
+
+        async def leading() -> Replica | None:
+            self._runner.check()
+            for pod in self._runner.pods:
+                with contextlib.suppress(aiohttp.ClientError, TimeoutError, RuntimeError):
+                    if _LEADING.search(await pod.scheduler.metrics()):
+                        return LocalReplica(pod)
+            return None
+
+        return await eventually(leading, what="a leader among the replicas", timeout_s=timeout_s)
 
     async def replicas(self) -> Sequence[Replica]:
         return [LocalReplica(pod) for pod in self._runner.pods]

@@ -10,8 +10,8 @@ deleted pod's process gets SIGTERM and its grace period.
 Left out, since nothing is contained: images, security contexts, resource limits, liveness probes.
 Pods are not bound to a node: a node for them would show up in what the scheduler says about nodes.
 
-Two things differ from a container, so the program is told by environment variables: where the
-token is, and where to serve HTTP, as all pods share this machine's ports.
+Two things differ from a container: an environment variable says where the token is, and two further
+arguments say where to serve HTTP, as all pods share this machine's ports.
 """
 
 from __future__ import annotations
@@ -25,11 +25,13 @@ from pathlib import Path
 import aiohttp
 
 from tests.controlplane.api_client import ApiError, Manifest
-from tests.controlplane.control_plane import ControlPlane, free_port
+from tests.controlplane.control_plane import ControlPlane
+from tests.controlplane.ports import free_port
 from tests.controlplane.scheduler_process import (
     PROGRAM,
     SERVICE_ACCOUNT_VARIABLE,
     SchedulerProcess,
+    serving_arguments,
 )
 
 #: Where a pod expects its service account's token.
@@ -79,6 +81,7 @@ class LocalPod:
         arguments = command[1:] + container.get("args", [])
         words = list(PROGRAM) if command[0] == "pyscheduler" else command[:1]
         words += [_map_paths(argument, mapped) for argument in arguments]
+        words += serving_arguments(self._address)
         host, _, port = self._plane.server.removeprefix("https://").rpartition(":")
         environment = {
             "HOSTNAME": self.name,
