@@ -22,7 +22,6 @@ from tests.e2e.providers.base import (
     NAMESPACE,
     SCHEDULER_NAME,
     Capability,
-    Provider,
     Release,
     eventually,
 )
@@ -121,8 +120,3 @@ class ExistingProvider(InPodsProvider):
                 return False
             raise
         return True
-
-
-def provider() -> Provider:
-    """Returns the provider that `--provider=existing` names."""
-    return ExistingProvider()

@@ -6,8 +6,8 @@ and a replica is a pod, met through the API server's proxy and `kubectl logs`.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
+import subprocess
 from collections.abc import Sequence
 
 from tests.controlplane.api_client import Manifest
@@ -65,10 +65,7 @@ class InPodsProvider(Provider):
 
     async def deploy(self, release: Release = Release()) -> None:  # noqa: B008 - frozen
         await self.apply(await self.render(release))
-        try:
-            await self.rollout_done()
-        except KubectlError as error:
-            raise AssertionError(f"{error}\n{await self.describe()}") from error
+        await self.rollout_done()
 
     async def undeploy(self) -> None:
         deployment = f"/apis/apps/v1/namespaces/{self.namespace}/deployments/{DEPLOYMENT}"
@@ -93,17 +90,25 @@ class InPodsProvider(Provider):
         """Returns the replica that runs in a pod."""
         return PodReplica(self, pod)
 
-    async def describe(self) -> str:
-        """Returns what kubectl knows of the scheduler's pods: for the message of a failure."""
-        arguments = (
-            ("describe", "pods", "-l", SCHEDULER_PODS),
-            ("logs", "-l", SCHEDULER_PODS, "--tail=50", "--prefix"),
+    def diagnostics(self) -> str:
+        questions = (
+            ("get", "pods", "--all-namespaces", "-o", "wide"),
+            ("-n", self.namespace, "describe", "pods", "-l", SCHEDULER_PODS),
+            ("-n", self.namespace, "logs", "-l", SCHEDULER_PODS, "--tail=50", "--prefix"),
         )
-        answers = await asyncio.gather(
-            *(self.kubectl("-n", self.namespace, *each) for each in arguments),
-            return_exceptions=True,
-        )
-        return "\n".join(map(str, answers))
+        kubectl = (str(self.kubectl_path), f"--kubeconfig={self.kubeconfig}")
+        answers = [
+            subprocess.run(
+                [*kubectl, *question],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                timeout=30,
+                check=False,
+            ).stdout
+            for question in questions
+        ]
+        return "\n".join(answers)
 
     async def _scheduler_pods(self) -> list[Manifest]:
         path = f"/api/v1/namespaces/{self.namespace}/pods"

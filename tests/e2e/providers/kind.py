@@ -24,7 +24,6 @@ from tests.e2e.providers.base import (
     MANIFESTS,
     REPOSITORY,
     Capability,
-    Provider,
     Release,
     Replica,
     eventually,
@@ -114,6 +113,14 @@ class KindProvider(InPodsProvider):
         if not os.environ.get("KIND_KEEP"):
             await self._delete_cluster()
 
+    async def reset(self) -> None:
+        nodes = [node["metadata"]["name"] for node in await self.api.list("/api/v1/nodes")]
+        for name in nodes:
+            with contextlib.suppress(CommandError):  # it is not paused
+                await run("docker", "unpause", name)
+        await self.kubectl("uncordon", *nodes)
+        await super().reset()
+
     async def deploy(self, release: Release = Release()) -> None:  # noqa: B008 - frozen
         if release.overlay == MANIFESTS:
             release = replace(release, overlay=MANIFESTS / "overlays" / "kind")
@@ -123,13 +130,22 @@ class KindProvider(InPodsProvider):
         return KindReplica(self, pod)
 
     async def pause_node(self, name: str) -> None:
-        await run("docker", "pause", name)
+
+        async def paused() -> bool:
+            try:
+                await run("docker", "pause", name)
+            except CommandError as error:  # cgroup v1 cannot freeze a node that forks just then
+                if "unable to freeze" in str(error):
+                    return False
+                raise
+            return True
+
+        await eventually(paused, what=f"{name} to be paused", timeout_s=60, interval_s=1)
         # 40 s without a heartbeat, then the node controller's next look.
         await self._node_is(name, ready=False, timeout_s=120)
 
     async def resume_node(self, name: str) -> None:
-        with contextlib.suppress(CommandError):  # it is not paused
-            await run("docker", "unpause", name)
+        await run("docker", "unpause", name)
         await self._node_is(name, ready=True, timeout_s=120)
 
     async def start_kube_scheduler(self) -> None:
@@ -219,8 +235,3 @@ async def run(*command: str, log: str = "", timeout_s: float = 900) -> str:
     if process.returncode != 0:
         raise CommandError(f"{' '.join(command)}: status {process.returncode}\n{text[-3000:]}")
     return text
-
-
-def provider() -> Provider:
-    """Returns the provider that `--provider=kind` names."""
-    return KindProvider()
