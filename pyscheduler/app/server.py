@@ -118,10 +118,11 @@ class _Process:
             monotonic=self._clock.monotonic,
             is_leading=lambda: self._is_leading,
             exit_after_s=self._configuration.leader_election.renew_deadline,
+            dump_to=sys.stderr,
         )
         operations = OperationsThread(
             loop,
-            endpoints=self._endpoints() if self._options.port else None,
+            endpoints=self._endpoints(watchdog) if self._options.port else None,
             bind_address=self._options.bind_address,
             port=self._options.port,
         )
@@ -267,7 +268,13 @@ class _Process:
 
     # --- health ---
 
-    def _endpoints(self) -> Endpoints:
+    def _endpoints(self, watchdog: Watchdog) -> Endpoints:
+        deadline_s = self._configuration.leader_election.renew_deadline
+
+        def comes_round() -> str | None:
+            held_s = watchdog.held_for()
+            return f"scheduling loop held for {held_s:.0f} s" if held_s > deadline_s else None
+
         def synced() -> str | None:
             assembly = self._assembly
             done = assembly is not None and assembly.is_synced
@@ -277,7 +284,7 @@ class _Process:
             return "process is shutting down" if self._stop.is_set() else None
 
         return Endpoints(
-            live={},
+            live={"scheduling-loop": comes_round},
             ready={"sched-handler-sync": synced, "shutdown": shutdown},
             render_metrics=Exposition(self._metrics.registry).render,
         )

@@ -1,0 +1,182 @@
+"""Kept answers equal fresh ones, and columns equal what the objects say, whatever happens."""
+
+from __future__ import annotations
+
+import asyncio
+from random import Random
+from typing import Any
+
+import numpy as np
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from pyscheduler.api.core_v1 import Node, Pod
+from pyscheduler.cache import SchedulerCache, Snapshot
+from pyscheduler.clock import FakeClock
+from pyscheduler.config.load import default_config
+from pyscheduler.framework.args import NoArgs
+from pyscheduler.intree.registry import DEFAULT_PLUGINS, IN_TREE
+from pyscheduler.runtime.budget import Budget
+from pyscheduler.runtime.class_cache import ClassEntry
+from pyscheduler.runtime.filtering import Filtering
+from pyscheduler.runtime.instrument import Instrument
+from pyscheduler.runtime.profile import Profile
+from pyscheduler.runtime.registry import Registry
+from pyscheduler.runtime.scoring import Scoring
+from pyscheduler.telemetry.current_work import CurrentWork
+from pyscheduler.testing import fake_handle, make_node, make_pod
+
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(["pod", "unpod", "node", "unnode", "label", "taint", "judge", "judge"]),
+        st.integers(0, 11),
+        st.integers(0, 3),
+    ),
+    min_size=5,
+    max_size=60,
+)
+
+
+def _node(i: int, variant: int) -> Node:
+    builder = make_node(f"n{i}").capacity(
+        {"cpu": str(1 + i % 4), "memory": f"{2 + i % 3}Gi", "pods": str(3 + variant)}
+    )
+    builder = builder.label("disk", "ssd" if variant % 2 else "hdd")
+    if variant == 2:
+        builder = builder.taint("soft", effect="PreferNoSchedule")
+    if variant == 3:
+        builder = builder.taint("hard").image("app:1", size_bytes=500 << 20)
+    return builder.obj()
+
+
+def _pending(variant: int) -> Pod:
+    builder = make_pod(f"waiting-{variant}").req({"cpu": "700m", "memory": "600Mi"}, image="app:1")
+    if variant == 1:
+        builder = builder.toleration(key="hard", operator="Exists")
+    if variant == 2:
+        builder = builder.node_selector({"disk": "ssd"})
+    if variant == 3:
+        builder = builder.host_port(8080).preferred_affinity(10, ("disk", "In", ["ssd"]))
+    return builder.obj()
+
+
+class Rig:
+    """The default profile over one cache."""
+
+    def __init__(self) -> None:
+        self.cache = SchedulerCache()
+        self.snapshot = Snapshot(self.cache)
+        registry = Registry(IN_TREE, DEFAULT_PLUGINS, installed=())
+        (resolved,) = default_config(registry).profiles
+        clock = FakeClock()
+        handle = fake_handle(self.snapshot)
+        plugins: dict[str, Any] = {
+            name: registry.get(name)(resolved.args.get(name, NoArgs()), handle)
+            for name in resolved.plugin_names()
+        }
+        self.profile = Profile(
+            resolved.scheduler_name,
+            plugins,
+            {p: [(e.name, e.weight) for e in entries] for p, entries in resolved.plugins.items()},
+            instrument=Instrument(CurrentWork(), clock),
+        )
+        budget = Budget(clock)
+        self.filtering = Filtering(self.profile, self.snapshot, budget)
+        self.scoring = Scoring(self.profile, self.snapshot, budget)
+        self.nodes: dict[str, Node] = {}
+        self.pods: dict[str, Pod] = {}
+
+    def step(self, action: str, i: int, variant: int) -> None:
+        name = f"n{i}"
+        if action == "node" or (action in ("label", "taint") and name not in self.nodes):
+            node = _node(i, variant)
+            if name in self.nodes:
+                self.cache.update_node(self.nodes[name], node)
+            else:
+                self.cache.add_node(node)
+            self.nodes[name] = node
+        elif action in ("label", "taint"):
+            node = _node(i, (variant + 1) % 4)
+            self.cache.update_node(self.nodes[name], node)
+            self.nodes[name] = node
+        elif action == "unnode":
+            self.cache.remove_node(name)
+            self.nodes.pop(name, None)
+        elif action == "pod":
+            builder = make_pod(f"p{i}-{variant}").req({"cpu": "300m", "memory": "256Mi"})
+            if variant == 3:
+                builder = builder.host_port(8080)
+            pod = builder.node(name).obj()
+            self.cache.add_pod(pod)
+            self.pods[pod.uid] = pod
+        elif self.pods:
+            uid = sorted(self.pods)[(i * 4 + variant) % len(self.pods)]
+            self.cache.remove_pod(self.pods.pop(uid))
+
+    async def judge(self, pod: Pod) -> tuple[ClassEntry, ClassEntry]:
+        self.snapshot.refresh()
+        kept = await self.filtering.evaluate(pod, self.profile.sign(pod))
+        fresh = await self.filtering.judge_all(pod)
+        for entry in (kept, fresh):
+            if entry.feasible_count > 1:
+                await self.scoring.score(entry, pod)
+        return kept, fresh
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(STEPS)
+def test_kept_answers_equal_fresh_ones(steps: list[tuple[str, int, int]]) -> None:
+    async def play() -> None:
+        rig = Rig()
+        for i in range(6):
+            rig.step("node", i, i % 4)
+        for action, i, variant in steps:
+            if action != "judge":
+                rig.step(action, i, variant)
+                continue
+            kept, fresh = await rig.judge(_pending(variant))
+            n = fresh.n
+            assert kept.feasible[:n].tolist() == fresh.feasible[:n].tolist()
+            assert kept.feasible_count == fresh.feasible_count
+            assert (
+                rig.filtering.diagnose(kept).message == rig.filtering.diagnose(fresh).message
+                or kept.feasible_count
+            )
+            if kept.feasible_count > 1:
+                assert kept.totals[:n].tolist() == fresh.totals[:n].tolist()
+                assert rig.filtering.differing_plugins(kept, fresh) == []
+
+    asyncio.run(play())
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(STEPS, st.integers(0, 2**32))
+def test_columns_equal_what_the_objects_say(steps: list[tuple[str, int, int]], seed: int) -> None:
+    rig, rng = Rig(), Random(seed)
+    for action, i, variant in steps:
+        if action == "judge":
+            rig.snapshot.refresh()
+        else:
+            rig.step(action, i, variant)
+        if rng.random() < 0.3:
+            rig.cache.begin_cycle()
+        elif rng.random() < 0.5:
+            rig.cache.end_cycle()
+        rig.cache.validate()
+    rig.cache.end_cycle()
+    rig.snapshot.refresh()
+    nodes = rig.snapshot.nodes
+
+    assert sorted(nodes.names) == sorted(rig.nodes)
+    for row, name in enumerate(nodes.names):
+        state = nodes.node(row)
+        on_node = [p for p in rig.pods.values() if p.node_name == name]
+        assert nodes.pod_count[row] == len(on_node) == len(state.pods)
+        assert nodes.requested("cpu")[row] == 300 * len(on_node)
+        assert nodes.allocatable("cpu")[row] == state.allocatable["cpu"]
+        assert nodes.taint_sets[nodes.taint_set[row]] == tuple(rig.nodes[name].spec.taints)
+        codes, values = nodes.label_codes("disk")
+        assert values[codes[row]] == rig.nodes[name].labels["disk"]
+    assert np.array_equal(
+        nodes.max_pods, [int(rig.nodes[n].status.allocatable["pods"]) for n in nodes.names]
+    )

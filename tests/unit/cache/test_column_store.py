@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pyscheduler import framework as fwk
+from pyscheduler.api.core_v1 import Node
+from pyscheduler.cache import SchedulerCache, Snapshot
+from pyscheduler.testing import make_node, make_pod, snapshot_of
+
+
+def _celsius(node: Node) -> int:
+    return int(node.annotations["example.com/celsius"])
+
+
+CELSIUS = fwk.NodeColumn("example.com/celsius", np.int64, extract=_celsius, default=-1)
+REPLICAS = fwk.PodColumn("example.com/replicas", np.int64, extract=lambda pod: 1)
+LOAD = fwk.StateColumn("example.com/load", np.float64, default=0.5)
+
+
+def test_snapshot_arrays_cannot_be_written() -> None:
+    nodes = snapshot_of([make_node("a").capacity({"cpu": "4"}).obj()]).nodes
+
+    with pytest.raises(ValueError, match="read-only"):
+        nodes.allocatable("cpu")[0] = 1
+    with pytest.raises(ValueError, match="WRITEABLE"):
+        nodes.allocatable("cpu").flags.writeable = True
+
+
+def test_the_last_row_takes_the_place_of_a_removed_node() -> None:
+    cache = SchedulerCache()
+    for i in range(4):
+        cache.add_node(make_node(f"n{i}").capacity({"cpu": str(i + 1)}).obj())
+    snapshot = Snapshot(cache)
+    snapshot.refresh()
+
+    cache.remove_node("n1")
+    snapshot.refresh()
+
+    assert list(snapshot.nodes.names) == ["n0", "n3", "n2"]
+    assert snapshot.nodes.allocatable("cpu").tolist() == [1000, 4000, 3000]
+    assert snapshot.nodes.row_of("n3") == 1
+    assert snapshot.nodes.row_of("n1") is None
+
+
+def test_columns_grow_with_the_cluster() -> None:
+    snapshot = snapshot_of(
+        make_node(f"n{i}").capacity({"cpu": "1"}).label("rack", f"r{i % 7}").obj()
+        for i in range(300)
+    )
+
+    codes, values = snapshot.nodes.label_codes("rack")
+
+    assert snapshot.nodes.allocatable("cpu").tolist() == [1000] * 300
+    assert [values[code] for code in codes.tolist()] == [f"r{i % 7}" for i in range(300)]
+
+
+def test_label_codes_follow_changes() -> None:
+    cache = SchedulerCache()
+    old = make_node("a").label("zone", "z1").obj()
+    cache.add_node(old)
+    snapshot = Snapshot(cache)
+    snapshot.refresh()
+    assert snapshot.nodes.label_codes("zone")[0].tolist() == [0]
+
+    cache.update_node(old, make_node("a").obj())
+    snapshot.refresh()
+
+    assert snapshot.nodes.label_codes("zone")[0].tolist() == [-1]
+
+
+def test_an_extended_resource_has_a_column_once_a_node_offers_it() -> None:
+    cache = SchedulerCache()
+    cache.add_node(make_node("a").capacity({"cpu": "1"}).obj())
+    snapshot = Snapshot(cache)
+    snapshot.refresh()
+    assert snapshot.nodes.allocatable("example.com/gpu").tolist() == [0]
+
+    cache.add_node(make_node("b").capacity({"cpu": "1", "example.com/gpu": "8"}).obj())
+    snapshot.refresh()
+
+    assert snapshot.nodes.allocatable("example.com/gpu").tolist() == [0, 8]
+
+
+def test_an_authors_columns_are_extracted_summed_and_set() -> None:
+    cache = SchedulerCache()
+    cache.add_node(make_node("a").annotation("example.com/celsius", "71").obj())
+    cache.add_node(make_node("b").annotation("example.com/celsius", "hot").obj())
+    cache.add_pod(make_pod("p").node("a").obj())
+    snapshot = Snapshot(cache)
+    for column in (CELSIUS, REPLICAS, LOAD):
+        snapshot.store.register(column)
+    snapshot.refresh()
+    snapshot.set(LOAD, "b", 0.9)
+    snapshot.refresh()
+
+    assert snapshot.nodes.column(CELSIUS).tolist() == [71, -1]
+    assert snapshot.nodes.unreadable(CELSIUS).tolist() == [False, True]
+    assert snapshot.nodes.column(REPLICAS).tolist() == [1, 0]
+    assert snapshot.nodes.column(LOAD).tolist() == [0.5, 0.9]
+
+
+def test_a_sub_table_reads_the_same_rows() -> None:
+    snapshot = snapshot_of(
+        make_node(f"n{i}").capacity({"cpu": str(i + 1)}).image("app:1", size_bytes=9).obj()
+        if i % 2
+        else make_node(f"n{i}").capacity({"cpu": str(i + 1)}).obj()
+        for i in range(6)
+    )
+    some = snapshot.nodes.select(np.array([5, 2, 3]))
+
+    assert some.allocatable("cpu").tolist() == [6000, 3000, 4000]
+    assert some.row_of("n2") == 1
+    assert some.row_of("n0") is None
+    found = some.image("docker.io/library/app:1") or some.image("app:1")
+    assert found is not None
+    assert found[0].nodes == 3
+    assert found[1].tolist() == [0, 2]
+
+
+def test_nodes_that_come_and_go_leave_no_labels_behind() -> None:
+    cache = SchedulerCache()
+    snapshot = Snapshot(cache)
+    cache.add_node(make_node("stays").label("host", "stays").obj())
+    snapshot.refresh()
+    snapshot.nodes.label_codes("host")
+    for i in range(500):
+        cache.add_node(make_node(f"n{i}").label("host", f"n{i}").taint(f"t{i}").obj())
+        snapshot.refresh()
+        cache.remove_node(f"n{i}")
+        snapshot.refresh()
+
+    assert len(snapshot.nodes.label_codes("host")[1]) < 100
+    assert len(snapshot.nodes.taint_sets) < 100
+
+
+def test_change_log_forgets_its_beginning_but_says_so() -> None:
+    cache = SchedulerCache()
+    old = make_node("a").obj()
+    cache.add_node(old)
+    snapshot = Snapshot(cache)
+    snapshot.refresh()
+    log = snapshot.store.change_log
+    start = log.position
+    for i in range(10_000):
+        log.append(0, fwk.Aspect.REQUESTED if i % 2 else fwk.Aspect.LABELS)
+
+    assert log.since(start) is None
+    assert log.since(log.position) == {}
+    assert log.since(log.position - 2) == {0: fwk.Aspect.REQUESTED | fwk.Aspect.LABELS}
