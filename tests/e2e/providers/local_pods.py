@@ -261,18 +261,20 @@ class PodRunner:
                 self._carers[uid] = asyncio.create_task(pod.look_after(), name=pod.name)
 
     async def _stop_pod(self, uid: str, *, grace_s: float | None = None) -> None:
-        pod = self._pods.pop(uid)
-        await _cancelled(self._carers.pop(uid))
-        if grace_s is None:
-            grace_s = pod.grace_period_s
-        await pod.stop(grace_s=grace_s)
+        """Its process is gone, and only then the pod; if cancelled, it can be done again."""
+        pod = self._pods[uid]
+        if (carer := self._carers.pop(uid, None)) is not None:
+            await _cancelled(carer)
+        await pod.stop(grace_s=pod.grace_period_s if grace_s is None else grace_s)
+        del self._pods[uid]
 
 
 async def _cancelled(task: asyncio.Task[None]) -> None:
     """The task has ended; raises what it failed with."""
     task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await task
+    await asyncio.wait({task})
+    if not task.cancelled():
+        task.result()
 
 
 def _map_paths(word: str, mapped: Mapping[str, str]) -> str:
