@@ -1,0 +1,157 @@
+"""A scheduler without a cluster: real cache, queue, plugins and cycles; writes are remembered."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from random import Random
+from typing import Any
+
+from pyscheduler.api.core_v1 import Node, Pod
+from pyscheduler.cache import SchedulerCache, Snapshot
+from pyscheduler.clock import FakeClock
+from pyscheduler.config.load import default_config
+from pyscheduler.cycle.binding import BindingCycle
+from pyscheduler.cycle.event_handlers import NodeEvents, PodEvents
+from pyscheduler.cycle.failure import FailureHandler
+from pyscheduler.cycle.loop import Scheduler
+from pyscheduler.cycle.scheduling import SchedulingAlgorithm
+from pyscheduler.framework.args import NoArgs
+from pyscheduler.framework.entities import QueuedEntity
+from pyscheduler.framework.interface import Plugin
+from pyscheduler.intree.registry import DEFAULT_PLUGINS, IN_TREE
+from pyscheduler.queueing.scheduling_queue import SchedulingQueue
+from pyscheduler.runtime.budget import Budget
+from pyscheduler.runtime.instrument import Instrument
+from pyscheduler.runtime.profile import Profile
+from pyscheduler.runtime.registry import Registry
+from pyscheduler.telemetry.current_work import CurrentWork
+from pyscheduler.testing import FakeRecorder, FakeWrites, fake_handle, make_node, make_pod
+
+
+class Window:
+    """Room for every bind, unless a test says otherwise."""
+
+    bind_window = 32
+    unsent_binds = 0
+
+
+class Attempts:
+    """Remembers how attempts ended."""
+
+    def __init__(self) -> None:
+        self.results: list[str] = []
+
+    def attempted(self, profile: str, result: str, seconds: float) -> None:
+        self.results.append(result)
+
+    def algorithm_took(self, seconds: float) -> None: ...
+
+    def bound(self, entity: QueuedEntity, sli_seconds: float) -> None: ...
+
+
+class Rig:
+    """One profile with the default plugins and ``extra`` ones at the points they have."""
+
+    def __init__(self, *extra: type[Plugin[Any]], writes: FakeWrites | None = None) -> None:
+        self.clock = FakeClock()
+        self.cache = SchedulerCache()
+        self.snapshot = Snapshot(self.cache)
+        self.writes = writes or FakeWrites()
+        self.recorder = FakeRecorder()
+        self.attempts = Attempts()
+        self.window = Window()
+        self.known: dict[str, Pod] = {}
+        handle = fake_handle(self.snapshot, writes=self.writes, recorder=self.recorder)
+        instrument = Instrument(CurrentWork(), self.clock)
+        self.profile = _profile(extra, handle, instrument)
+        name = self.profile.scheduler_name
+        self.queue = SchedulingQueue(
+            clock=self.clock,
+            sort_key=self.profile.sort_key,
+            pre_enqueue=self.profile.run_pre_enqueue,
+            hints={name: self.profile.hint_registrations()},
+        )
+        failures = FailureHandler(
+            self.queue, self.writes, self.recorder, current_pod=self.known.get
+        )
+        budget = Budget(self.clock)
+        self.scheduler = Scheduler(
+            cache=self.cache,
+            snapshot=self.snapshot,
+            queue=self.queue,
+            algorithms={
+                name: SchedulingAlgorithm(self.profile, self.snapshot, rng=Random(1), budget=budget)
+            },
+            binding=BindingCycle(self.cache, self.queue, self.recorder, failures),
+            failures=failures,
+            recorder=self.recorder,
+            writes=self.window,
+            instrument=instrument,
+            budget=budget,
+            observer=self.attempts,
+            clock=self.clock,
+            observed_version=lambda: "42",
+        )
+        self._pods = PodEvents(self.cache, self.queue, [name])
+        self._nodes = NodeEvents(self.cache, self.queue)
+
+    # what the watch says
+
+    def add_pod(self, pod: Pod) -> None:
+        self.known[pod.key] = pod
+        self._pods.on_add(pod, False)
+
+    def update_pod(self, pod: Pod) -> None:
+        old, self.known[pod.key] = self.known[pod.key], pod
+        self._pods.on_update(old, pod)
+
+    def delete_pod(self, pod: Pod) -> None:
+        del self.known[pod.key]
+        self._pods.on_delete(pod)
+
+    def add_node(self, node: Node) -> None:
+        self._nodes.on_add(node, False)
+
+    def delete_node(self, node: Node) -> None:
+        self._nodes.on_delete(node)
+
+    # what the loop does
+
+    async def settle(self) -> None:
+        """Every pod that is ready has had its attempt, and every binding cycle has ended."""
+        while (entity := self.queue.pop()) is not None:
+            await self.scheduler.schedule_one(entity)
+        await self.scheduler.drain()
+        await asyncio.sleep(0)
+        self.cache.validate()
+        self.queue.validate()
+
+    @property
+    def bound(self) -> dict[str, str]:
+        return {pod.name: node for pod, node in self.writes.bindings}
+
+    @property
+    def messages(self) -> dict[str, str]:
+        return {pod.name: message for pod, _, message in self.writes.conditions}
+
+
+def node(name: str, *, cpu: str = "4", memory: str = "8Gi") -> Node:
+    return make_node(name).capacity({"cpu": cpu, "memory": memory, "pods": "110"}).obj()
+
+
+def pod(name: str, *, cpu: str = "1", memory: str = "1Gi") -> Pod:
+    return make_pod(name).req({"cpu": cpu, "memory": memory}).scheduler_name("pyscheduler").obj()
+
+
+def _profile(extra: Sequence[type[Plugin[Any]]], handle: Any, instrument: Instrument) -> Profile:
+    classes: Mapping[str, type[Plugin[Any]]] = {**IN_TREE, **{p.name: p for p in extra}}
+    defaults = [*DEFAULT_PLUGINS, *((plugin.name, 1) for plugin in extra)]
+    registry = Registry(classes, defaults, installed=())
+    (resolved,) = default_config(registry).profiles
+    plugins = {
+        name: registry.get(name)(resolved.args.get(name, NoArgs()), handle)
+        for name in resolved.plugin_names()
+    }
+    points = {p: [(e.name, e.weight) for e in es] for p, es in resolved.plugins.items()}
+    return Profile(resolved.scheduler_name, plugins, points, instrument=instrument)
