@@ -52,6 +52,8 @@ class ExistingProvider(InPodsProvider):
         default = Path.home() / ".kube" / "config"
         self._kubeconfig = Path(os.environ.get("KUBECONFIG") or default)
         self._open = contextlib.AsyncExitStack()
+        #: Whether there is something of ours in the cluster.
+        self._is_borrowed = False
 
     @property
     def kubeconfig(self) -> Path:
@@ -65,6 +67,7 @@ class ExistingProvider(InPodsProvider):
                 f"the cluster runs a scheduler named {SCHEDULER_NAME} already, "
                 f"deployment {NAMESPACE}/{DEPLOYMENT}: it would take the tests' pods"
             )
+        self._is_borrowed = True
         manifest = {
             "apiVersion": "v1",
             "kind": "Namespace",
@@ -79,7 +82,7 @@ class ExistingProvider(InPodsProvider):
         await eventually(ready, what="the default ServiceAccount")
 
     async def stop(self) -> None:
-        if hasattr(self, "api"):
+        if self._is_borrowed:
             bindings = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings"
             for binding in await self.api.list(bindings):
                 name = binding["metadata"]["name"]
@@ -87,6 +90,7 @@ class ExistingProvider(InPodsProvider):
                     await self.api.delete(f"{bindings}/{name}")
             for namespace in (self.test_namespace, self.namespace):
                 await self.api.delete(f"/api/v1/namespaces/{namespace}")
+            self._is_borrowed = False
         await self._open.aclose()
 
     async def render(self, release: Release) -> list[Manifest]:
