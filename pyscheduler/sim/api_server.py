@@ -360,7 +360,7 @@ class ApiServer:
             return self._delete_collection(request, target, options)
         present = self._present(target)
         wanted = options.get("preconditions") or {}
-        check_preconditions(target.kind.plural, target.kind.group, present.data["metadata"], wanted)
+        check_delete_preconditions(target.kind, present.data["metadata"], wanted)
         left, gone = self._delete_one(target.kind, present, options)
         if gone and not target.kind.returns_deleted:
             return Response(200, _encode(_deleted_status(target, present)))

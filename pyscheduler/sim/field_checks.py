@@ -69,7 +69,7 @@ class Problems:
 
     def unsupported(self, field: str, value: Any, supported: Iterable[str]) -> None:
         """The field's value is none of the words allowed."""
-        words = ", ".join(quote(word) for word in sorted(supported))
+        words = ", ".join(quote(word) for word in supported)
         message = f"Unsupported value: {quote(value)}: supported values: {words}"
         self.found.append(FieldProblem(field, "FieldValueNotSupported", message))
 

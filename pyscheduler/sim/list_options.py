@@ -65,7 +65,7 @@ def read_list_options(query: Mapping[str, str], *, watch_list: bool) -> ListOpti
             f'Invalid value: "{options.resource_version}": strconv.ParseUint: parsing'
             f' "{options.resource_version}": invalid syntax',
         )
-        raise bad_request(f"{problem.field}: {problem.message}")
+        raise bad_request(f"invalid resource version: {problem.field}: {problem.message}")
     return options
 
 

@@ -128,7 +128,9 @@ def _head(kind: ServedKind) -> JsonObject:
 
 def _refuse_if(problems: Problems, kind: ServedKind, name: str) -> None:
     if problems.found:
-        raise invalid(kind.kind, kind.group, name, problems.found)
+        # Events are validated in their internal form, which has no group.
+        group = "" if kind is EVENTS else kind.group
+        raise invalid(kind.kind, group, name, problems.found)
 
 
 def _check_metadata(problems: Problems, kind: ServedKind, metadata: JsonView) -> None:

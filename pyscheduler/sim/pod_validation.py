@@ -21,18 +21,18 @@ from pyscheduler.sim.field_checks import (
     check_qualified_name,
     check_subdomain,
 )
-from pyscheduler.sim.json_objects import JsonObject, JsonView
+from pyscheduler.sim.json_objects import JsonView
 
 _QUANTITY_TEXT = (
     "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
 )
 _NODE_OPERATORS = frozenset({"In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt"})
 _LABEL_OPERATORS = frozenset({"In", "NotIn", "Exists", "DoesNotExist"})
-_TOLERATION_OPERATORS = frozenset({"Equal", "Exists"})
-_TAINT_EFFECTS = frozenset({"NoSchedule", "PreferNoSchedule", "NoExecute"})
-_RESTART_POLICIES = frozenset({"Always", "OnFailure", "Never"})
-_UNSATISFIABLE = frozenset({"DoNotSchedule", "ScheduleAnyway"})
-_PROTOCOLS = frozenset({"SCTP", "TCP", "UDP"})
+_TOLERATION_OPERATORS = ("Equal", "Exists")
+_TAINT_EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
+_RESTART_POLICIES = ("Always", "OnFailure", "Never")
+_UNSATISFIABLE = ("DoNotSchedule", "ScheduleAnyway")
+_PROTOCOLS = ("SCTP", "TCP", "UDP")
 
 _UPDATE_TEXT = (
     "pod updates may not change fields other than `spec.containers[*].image`,"
@@ -274,16 +274,12 @@ def _check_toleration(problems: Problems, toleration: JsonView, path: str) -> No
         problems.unsupported(f"{path}.operator", operator, _TOLERATION_OPERATORS)
     elif operator == "Exists" and toleration.get("value"):
         text = "value must be empty when `operator` is 'Exists'"
-        problems.invalid(f"{path}.operator", _as_given(toleration), text)
+        problems.invalid(f"{path}.operator", toleration["value"], text)
     if toleration.get("tolerationSeconds") is not None and effect != "NoExecute":
         text = "effect must be 'NoExecute' when `tolerationSeconds` is set"
         problems.invalid(f"{path}.effect", effect, text)
     if effect and effect not in _TAINT_EFFECTS:
         problems.unsupported(f"{path}.effect", effect, _TAINT_EFFECTS)
-
-
-def _as_given(value: JsonView) -> JsonObject:
-    return dict(value)
 
 
 def _check_spread(problems: Problems, spread: JsonView, path: str) -> None:

@@ -158,11 +158,7 @@ def _field_tests(kind: ServedKind, text: str) -> list[Predicate]:
             raise bad_request(f"invalid selector: '{text}'; can't understand '{term}'")
         field, operator, value = match[1], match[2], match[3]
         if field not in served:
-            raise bad_request(
-                f"Unable to find {kind.group or ''}/{kind.version}, Resource={kind.plural} that"
-                f' match label selector "", field selector "{text}":'
-                f" field label not supported: {field}"
-            )
+            raise bad_request(f"field label not supported: {field}")
         tests.append(_field_test(served[field], value, equal=operator != "!="))
     return tests
 

@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Callable
 import msgspec
 
 from pyscheduler.clock import Clock
-from pyscheduler.sim.api_errors import gone, version_too_large
+from pyscheduler.sim.api_errors import ApiError, gone, version_too_large
 from pyscheduler.sim.json_objects import with_metadata
 from pyscheduler.sim.list_options import ListOptions
 from pyscheduler.sim.listing import snapshot
@@ -84,7 +84,8 @@ class WatchStream:
     def _open(self, target: Target) -> None:
         options, store = self._options, self._store
         if options.initial_events and options.version > store.version:
-            raise version_too_large(options.version, store.version)
+            self._refuse(version_too_large(options.version, store.version))
+            return
         collection = store.collection(target.kind.collection)
         initial = options.initial_events
         if initial is None:
@@ -92,8 +93,7 @@ class WatchStream:
         try:
             missed = [] if initial or not options.version else collection.since(options.version)
         except Compacted as error:
-            self._buffer.push(encode_line("ERROR", _encode(gone(str(error)).status)))
-            self._buffer.close()
+            self._refuse(gone(str(error)))
             return
         self._stop = collection.listen(self._on_event)
         if initial:
@@ -104,6 +104,11 @@ class WatchStream:
             self._on_event(event)
         if options.initial_events and options.bookmarks:
             self._buffer.push(self._form.bookmark(store.version, _INITIAL_EVENTS_END))
+
+    def _refuse(self, error: ApiError) -> None:
+        """The stream is one ERROR event: the answer has begun with 200 by then."""
+        self._buffer.push(encode_line("ERROR", msgspec.json.encode(error.status)))
+        self._buffer.close()
 
     def _on_event(self, event: Event) -> None:
         key = event.object.key
@@ -146,7 +151,3 @@ class WatchStream:
                 self._buffer.push(self._form.bookmark(self._store.version, None))
         self._stop()
         self._buffer.close()
-
-
-def _encode(status: object) -> bytes:
-    return msgspec.json.encode(status)

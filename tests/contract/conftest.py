@@ -7,6 +7,7 @@ import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import aiohttp
 import pytest
@@ -32,10 +33,16 @@ def pytest_configure(config: pytest.Config) -> None:
     )
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One event loop for the suite, so that connections to the real server are kept."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
+
+
 @dataclass(frozen=True)
 class RealServer:
-    url: str
-    token: str
+    connection: HttpConnection
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -45,7 +52,9 @@ async def real_server() -> AsyncIterator[RealServer]:
         async with ControlPlane.start(controller_manager=False, audit=False) as plane:
             # Its watch window then begins after version 1, as on any server that was restarted.
             await plane.restart_apiserver()
-            yield RealServer(plane.server, plane.identities.tokens[ADMIN])
+            token = plane.identities.tokens[ADMIN]
+            async with _over_http(plane.server, token) as connection:
+                yield RealServer(connection)
     except ControlPlaneUnavailableError as error:
         pytest.skip(str(error))
 
@@ -69,14 +78,14 @@ def server(request: pytest.FixtureRequest) -> Server:
     return Server(kind, request.getfixturevalue("real_server") if kind == "real" else None)
 
 
-@pytest_asyncio.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def cluster() -> AsyncIterator[EmbeddedCluster]:
     """The embedded cluster of an embedded case; dead, as the real one has no controllers."""
     async with EmbeddedCluster(http=True, live=False) as cluster:
         yield cluster
 
 
-@pytest_asyncio.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def api(server: Server, cluster: EmbeddedCluster) -> AsyncIterator[Api]:
     """The server as a case sees it, with a namespace of its own."""
     async with _connection(server, cluster) as connection:
@@ -91,8 +100,10 @@ async def _connection(server: Server, cluster: EmbeddedCluster) -> AsyncIterator
     if server.kind == "embedded-in-process":
         yield InProcessConnection(cluster.transport())
         return
-    url, token = (server.real.url, server.real.token) if server.real else (cluster.url, None)
-    async with _over_http(url, token) as connection:
+    if server.real is not None:
+        yield server.real.connection
+        return
+    async with _over_http(cluster.url, None) as connection:
         yield connection
 
 

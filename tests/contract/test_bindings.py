@@ -151,11 +151,11 @@ async def test_a_missing_pod_is_not_found(api: Api) -> None:
     assert (answer.status, answer.message) == (404, 'pods "nobody" not found')
 
 
-def binding(name: str, **target: str) -> Json:
+def binding(pod_name: str, **target: str) -> Json:
     return {
         "kind": "Binding",
         "apiVersion": "v1",
-        "metadata": {"name": name},
+        "metadata": {"name": pod_name},
         "target": target,
     }
 

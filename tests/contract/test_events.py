@@ -99,4 +99,4 @@ async def test_an_invalid_event_is_refused(api: Api, changes: Json, problem: str
     answer = await api.request("POST", api.events, event(api, "a", **changes))
 
     assert answer.status == 422
-    assert answer.message == f'Event.events.k8s.io "a" is invalid: {problem}'
+    assert answer.message == f'Event "a" is invalid: {problem}'

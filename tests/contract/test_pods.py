@@ -168,7 +168,8 @@ TERM = (
         ),
         pytest.param(
             {"tolerations": [{"key": "a", "operator": "Exists", "value": "b"}]},
-            "spec.tolerations[0].operator: Invalid value: core.Toleration{",
+            'spec.tolerations[0].operator: Invalid value: "b": value must be empty when'
+            " `operator` is 'Exists'",
             id="exists-with-value",
         ),
         pytest.param(
