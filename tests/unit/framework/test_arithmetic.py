@@ -1,0 +1,52 @@
+"""Division and rounding are Go's."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pyscheduler import framework as fwk
+
+
+@pytest.mark.parametrize(
+    ("dividend", "divisor", "quotient"),
+    [
+        pytest.param(7, 2, 3, id="both-positive"),
+        pytest.param(-7, 2, -3, id="negative-dividend"),
+        pytest.param(7, -2, -3, id="negative-divisor"),
+        pytest.param(-7, -2, 3, id="both-negative"),
+        pytest.param(0, -5, 0, id="zero"),
+        pytest.param(-1, 3, 0, id="small-negative-is-zero"),
+    ],
+)
+def test_quotients_are_truncated_toward_zero(dividend: int, divisor: int, quotient: int) -> None:
+    assert fwk.truncated_quotient(dividend, divisor) == quotient
+    assert fwk.truncated_quotient(np.array([dividend]), divisor).tolist() == [quotient]
+    assert fwk.truncated_quotient(np.array([dividend]), np.array([divisor])).tolist() == [quotient]
+
+
+@pytest.mark.parametrize(
+    ("value", "rounded"),
+    [(0.5, 1), (1.5, 2), (2.5, 3), (-0.5, -1), (-2.5, -3), (2.4, 2), (-2.4, -2), (0.0, 0)],
+    ids=str,
+)
+def test_halves_are_rounded_away_from_zero(value: float, rounded: int) -> None:
+    assert fwk.round_half_away(value) == rounded
+
+
+@pytest.mark.parametrize(
+    ("scores", "reverse", "expected"),
+    [
+        pytest.param([0, 5, 15], False, [0, 33, 100], id="highest-becomes-100"),
+        pytest.param([0, 5, 15], True, [100, 67, 0], id="reversed"),
+        pytest.param([0, 0], False, [0, 0], id="all-zero"),
+        pytest.param([0, 0], True, [100, 100], id="all-zero-reversed"),
+        pytest.param([], False, [], id="no-nodes"),
+        pytest.param([], True, [], id="no-nodes-reversed"),
+    ],
+)
+def test_default_normalisation(scores: list[int], reverse: bool, expected: list[int]) -> None:
+    normalized = fwk.default_normalize(np.array(scores, dtype=np.int64), reverse=reverse)
+
+    assert normalized.tolist() == expected
+    assert normalized.dtype == np.int64
