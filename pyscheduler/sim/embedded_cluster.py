@@ -79,7 +79,8 @@ class EmbeddedCluster:
             seed: of uids and generated names.
             http: whether to listen on loopback, for kubectl and other processes.
             port: to listen on; 0 for any free one.
-            token: bearer token that HTTP requests must carry; None lets everybody in.
+            token: bearer token that HTTP requests must carry; None lets everybody in. kubectl
+                never sends one over plain HTTP, so a cluster for kubectl has none.
             live: whether nodes become Ready, and pods Running and gone.
             start_delay_s: from binding to Running.
             stop_delay_s: from deletion to gone.

@@ -108,6 +108,8 @@ class Kubelets:
 
     def _ready_node(self, stored: Stored) -> None:
         name, status = stored.key, stored.data.get("status", {})
+        if self._heartbeat_s is not None:
+            self._renew_lease(name)
         if any(condition["type"] == "Ready" for condition in status.get("conditions") or ()):
             return
         conditions = [self._ready_condition(ready=True)]
@@ -154,9 +156,9 @@ class Kubelets:
 
     async def _beat(self, interval_s: float) -> None:
         while True:
+            await self._clock.sleep(interval_s)
             for name in tuple(self._server.store.collection(NODES.collection).objects):
                 self._renew_lease(name)
-            await self._clock.sleep(interval_s)
 
     def _renew_lease(self, name: str) -> None:
         renewed = micro_timestamp(self._clock.now())

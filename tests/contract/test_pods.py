@@ -218,9 +218,9 @@ async def test_every_problem_is_named_with_its_field(api: Api) -> None:
 
 
 async def test_a_bad_quantity_cannot_be_decoded(api: Api) -> None:
-    spec = {"containers": container(requests={"cpu": "one"})}
+    pod = api.new_pod("a", containers=container(requests={"cpu": "one"}))
 
-    answer = await api.request("POST", api.pods, api.new_pod("a", **spec))
+    answer = await api.request("POST", api.pods, pod)
 
     assert (answer.status, answer.body["reason"]) == (400, "BadRequest")
     assert answer.message == (
