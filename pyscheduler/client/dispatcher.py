@@ -45,8 +45,8 @@ from pyscheduler.client.write_bodies import (
 from pyscheduler.client.write_lane import WriteLane
 from pyscheduler.clock import Clock, SystemClock
 
-#: Binds under way at once. Measured: beyond 32 a local kube-apiserver gets no faster, and a pod of
-#: high priority has more in front of it.
+#: Binds under way at once. A guess: enough that a local kube-apiserver never waits for us, and
+#: few enough that a pod of high priority finds little in front of it.
 BIND_WINDOW: Final = 32
 _DELETE_WINDOW = 16
 _STATUS_WORKERS = 4

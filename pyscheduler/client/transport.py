@@ -8,6 +8,7 @@ means is `rest`'s affair.
 """
 
 import contextlib
+import os
 import socket
 import sys
 from collections.abc import AsyncIterator, Mapping
@@ -260,8 +261,9 @@ def _reason(error: Exception) -> str:
         error = error.os_error
     if isinstance(error, (aiohttp.ClientPayloadError, aiohttp.ServerDisconnectedError)):
         return "the connection was closed before the answer was complete"
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
+    if isinstance(error, OSError) and error.errno:
+        # asyncio puts texts of its own in strerror; name resolution has negative numbers.
+        return os.strerror(error.errno) if error.errno > 0 else error.strerror or str(error)
     return str(error) or type(error).__name__
 
 
