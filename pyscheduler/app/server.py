@@ -32,7 +32,7 @@ from pyscheduler.app.watchdog import Heartbeat, Watchdog
 from pyscheduler.client.credentials import load_credentials
 from pyscheduler.client.leader_election import LeaderElector, LeaseTimes
 from pyscheduler.client.rest import Rest
-from pyscheduler.client.transport import AiohttpTransport
+from pyscheduler.client.transport import AiohttpTransport, write_transport
 from pyscheduler.clock import SystemClock
 from pyscheduler.config.configuration import Configuration
 from pyscheduler.config.load import default_config, load_config
@@ -133,11 +133,13 @@ class _Process:
         )
         credentials = await load_credentials(kubeconfig)
         transport = AiohttpTransport(credentials)
+        writes = write_transport(credentials, transport)
         try:
             assembly = self._assembly = assemble(
                 self._configuration,
                 self._registry,
                 transport=transport,
+                write_transport=writes,
                 clock=self._clock,
                 rng=self._rng,
                 metrics=self._metrics,
@@ -155,6 +157,8 @@ class _Process:
                 heartbeat.stop()
                 await assembly.dispatcher.close()
         finally:
+            if writes is not transport:
+                await writes.close()
             await transport.close()
         return 0
 
@@ -172,6 +176,7 @@ class _Process:
             server=server,
             profiles=[profile.scheduler_name for profile in self._configuration.profiles],
             port=operations.port,
+            writes=assembly.dispatcher.transport_name,
         )
         async with _Tasks() as tasks:
             tasks.start(assembly.follow(), "reflectors")
