@@ -47,6 +47,8 @@ _log = structlog.get_logger(__name__)
 
 #: Seconds that binds and events in flight get at the end; pods' grace period is 30.
 _DRAIN_TIMEOUT_S = 15.0
+#: Seconds for the server's first answer; after that, silence is waited out.
+_FIRST_ANSWER_S = 10.0
 
 
 class LeadershipLostError(PySchedulerError):
@@ -135,6 +137,8 @@ class _Process:
         transport = AiohttpTransport(credentials)
         writes = write_transport(credentials, transport)
         try:
+            # one question first: an address that does not answer is told in one line
+            await Rest(transport).call("GET", "/version", timeout_s=_FIRST_ANSWER_S)
             assembly = self._assembly = assemble(
                 self._configuration,
                 self._registry,
