@@ -124,5 +124,6 @@ class InFlight:
         assert len(self._events) <= self._max_events
         positions = [flight.position for flight in self._flights.values()]
         assert positions == sorted(positions)
+        assert not positions or positions[0] <= self._first, "events are kept that nobody needs"
         assert all(position <= self._first + len(self._events) for position in positions)
         assert all(uid == flight.entity.uid for uid, flight in self._flights.items())
