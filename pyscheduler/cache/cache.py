@@ -31,6 +31,8 @@ from pyscheduler.cache.node_state import NodeState, PodUsage
 from pyscheduler.errors import PySchedulerError
 from pyscheduler.framework.columns import NODE_ASPECTS, Aspect
 
+_NODE = int(NODE_ASPECTS)
+_PODS = int(Aspect.PODS)
 _NO_USAGE = PodUsage({}, non_zero_cpu=0, non_zero_memory=0, ports=())
 
 
@@ -72,7 +74,7 @@ class SchedulerCache:
 
     def add_node(self, node: Node) -> None:
         """The node exists, with pods that may have been known before it."""
-        self._put_node(node, ~Aspect(0) & NODE_ASPECTS)
+        self._put_node(node, _NODE)
 
     def update_node(self, old: Node, new: Node) -> None:
         """The node changed; rows are written for what really differs."""
@@ -89,12 +91,12 @@ class SchedulerCache:
         self._removed.append(name)
         self._drop_if_empty(state)
 
-    def _put_node(self, node: Node, aspects: Aspect) -> None:
+    def _put_node(self, node: Node, aspects: int) -> None:
         state = self._nodes.get(node.metadata.name)
         if state is None:
             state = self._nodes[node.metadata.name] = NodeState(node.metadata.name)
         state = self._for_change(state)
-        if aspects & Aspect.ALLOCATABLE:
+        if aspects & int(Aspect.ALLOCATABLE):
             try:
                 state.allocatable = node_allocatable(node)
             except InvalidQuantity as error:
@@ -104,7 +106,7 @@ class SchedulerCache:
         state.node = node
         if not state.exists:
             state.exists = True
-            aspects |= NODE_ASPECTS
+            aspects |= _NODE
         state.dirty |= aspects
         if state.dirty:
             self._changed[state.name] = state
@@ -201,7 +203,7 @@ class SchedulerCache:
         state = self._nodes.get(node_name)
         if state is not None and state.exists:
             state = self._for_change(state)
-            state.dirty |= Aspect.STATE
+            state.dirty |= int(Aspect.STATE)
             self._changed[node_name] = state
 
     def take_changes(self) -> tuple[list[NodeState], list[str]]:
@@ -294,7 +296,7 @@ class SchedulerCache:
             state = self._for_change(self._nodes[known.node_name])
             state.pods[pod.uid] = pod
             if state.exists:
-                state.dirty |= Aspect.PODS
+                state.dirty |= _PODS
                 self._changed[known.node_name] = state
             return
         known_assumed = known.is_assumed
@@ -306,7 +308,7 @@ class SchedulerCache:
             self._nodes.pop(state.name, None)
 
 
-def _changed_aspects(old: Node, new: Node) -> Aspect:
+def _changed_aspects(old: Node, new: Node) -> int:
     aspects = Aspect(0)
     if old.metadata.labels != new.metadata.labels:
         aspects |= Aspect.LABELS
@@ -323,4 +325,4 @@ def _changed_aspects(old: Node, new: Node) -> Aspect:
         aspects |= Aspect.IMAGES
     if aspects or old.metadata.annotations != new.metadata.annotations or old.status != new.status:
         aspects |= Aspect.OBJECT
-    return aspects
+    return int(aspects)

@@ -9,7 +9,6 @@ Called by: ``snapshot`` (apply), ``framework.nodes.NodeTable`` (reads, as its `C
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -33,6 +32,16 @@ from pyscheduler.framework.columns import (
 )
 from pyscheduler.framework.nodes import ImageState
 from pyscheduler.framework.status import BoolArray, Int64Array
+
+# Plain ints, because operations of an IntFlag are slow (see ``node_state``).
+_ALL = int(ALL_ASPECTS)
+_IDENTITY = int(Aspect.IDENTITY)
+_LABELS = int(Aspect.LABELS)
+_TAINTS = int(Aspect.TAINTS)
+_UNSCHEDULABLE = int(Aspect.UNSCHEDULABLE)
+_ALLOCATABLE = int(Aspect.ALLOCATABLE)
+_IMAGES = int(Aspect.IMAGES)
+_REQUESTED = int(Aspect.REQUESTED)
 
 _FIRST_CAPACITY = 64
 #: Label keys with a column at a time: the keys that selectors of waiting pods name.
@@ -66,7 +75,8 @@ class ColumnStore:
         self._labels: LRUCache[str, CodedColumn[str]] = LRUCache(_LABEL_KEYS)
         self._custom: dict[str, npt.NDArray[Any]] = {}
         self._unreadable: dict[str, BoolArray] = {}
-        self._columns: dict[str, Column] = {}
+        #: columns of authors, with the aspects after whose change they are written
+        self._columns: dict[str, tuple[Column, int]] = {}
         #: values of StateColumns by column and node, kept when a node's row moves
         self._state_values: dict[str, dict[str, Any]] = {}
         #: image name -> names of the nodes that have it, with the size each reports
@@ -137,11 +147,11 @@ class ColumnStore:
     def register(self, column: Column) -> None:
         """Gives ``column`` an array, filled from what is known."""
         known = self._columns.get(column.name)
-        if known is column:
+        if known is not None and known[0] is column:
             return
         if known is not None:
             raise ValueError(f"two different columns are named {column.name!r}")
-        self._columns[column.name] = column
+        self._columns[column.name] = column, int(column.aspect | Aspect.IDENTITY)
         self._custom[column.name] = np.full(self._capacity, column.default, dtype=column.dtype)
         self._unreadable[column.name] = np.zeros(self._capacity, dtype=np.bool_)
         for state in self.states:
@@ -155,11 +165,16 @@ class ColumnStore:
 
     def apply(self, changed: Iterable[NodeState], removed: Iterable[str]) -> None:
         """Brings the rows of ``changed`` nodes up to date and gives up those of ``removed``."""
-        with self._thawed():
+        arrays = self._arrays()
+        for array in arrays:
+            array.flags.writeable = True
+        try:
             for name in removed:
                 self._remove(name)
             for state in changed:
                 self._write(state)
+        finally:
+            self._freeze()
 
     # --- rows ---
 
@@ -176,8 +191,8 @@ class ColumnStore:
             self.states[row] = last
             self._rows[last.name] = row
             last.row = row
-            self._write_row(last, ALL_ASPECTS)
-        self.change_log.append(row, ALL_ASPECTS)
+            self._write_row(last, _ALL)
+        self.change_log.append(row, _ALL)
         self._taints.compact(self.n)
         for column in self._labels.values():
             column.compact(self.n)
@@ -191,34 +206,34 @@ class ColumnStore:
             self.n += 1
             self._rows[state.name] = row
             self.states.append(state)
-            state.dirty = ALL_ASPECTS
+            state.dirty = _ALL
         else:
             self.states[row] = state
         state.row = row
         self._write_row(state, state.dirty)
         self.change_log.append(row, state.dirty)
-        state.dirty = Aspect(0)
+        state.dirty = 0
 
-    def _write_row(self, state: NodeState, aspects: Aspect) -> None:
+    def _write_row(self, state: NodeState, aspects: int) -> None:
         row = state.row
-        if aspects & Aspect.REQUESTED:
+        if aspects & _REQUESTED:
             self._write_resources(self._requested, row, state.requested)
             builtin = self._builtin
             builtin["non_zero_cpu"][row] = state.non_zero_cpu
             builtin["non_zero_memory"][row] = state.non_zero_memory
             builtin["pod_count"][row] = len(state.pods)
-        if aspects & Aspect.ALLOCATABLE:
+        if aspects & _ALLOCATABLE:
             self._write_resources(self._allocatable, row, state.allocatable)
             self._builtin["max_pods"][row] = state.allocatable.get(PODS, 0)
-        if aspects & Aspect.UNSCHEDULABLE:
+        if aspects & _UNSCHEDULABLE:
             self._builtin["unschedulable"][row] = state.node.spec.unschedulable
-        if aspects & Aspect.TAINTS:
+        if aspects & _TAINTS:
             self._taints.set(row, tuple(state.node.spec.taints))
-        if aspects & Aspect.LABELS:
+        if aspects & _LABELS:
             labels = state.labels
             for key, column in self._labels.items():
                 column.set(row, labels.get(key))
-        if aspects & Aspect.IMAGES:
+        if aspects & _IMAGES:
             self._write_images(
                 state.name,
                 tuple(
@@ -227,8 +242,8 @@ class ColumnStore:
                     for name in image.names
                 ),
             )
-        for custom in self._columns.values():
-            if aspects & custom.aspect or aspects & Aspect.IDENTITY:
+        for custom, aspect in self._columns.values():
+            if aspects & aspect:
                 self._write_custom(custom, state)
 
     def _write_resources(self, columns: dict[str, Int64Array], row: int, amounts: Any) -> None:
@@ -295,15 +310,6 @@ class ColumnStore:
     def _freeze(self) -> None:
         for array in self._arrays():
             array.flags.writeable = False
-
-    @contextlib.contextmanager
-    def _thawed(self) -> Iterator[None]:
-        for array in self._arrays():
-            array.flags.writeable = True
-        try:
-            yield
-        finally:
-            self._freeze()
 
     def _grow(self) -> None:
         self._capacity *= 2

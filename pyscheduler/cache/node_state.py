@@ -13,6 +13,11 @@ from pyscheduler.api.host_ports import HostPort
 from pyscheduler.api.meta import ObjectMeta
 from pyscheduler.framework.columns import Aspect
 
+# Aspects as plain ints: an operation of an IntFlag costs half a microsecond, and these are on the
+# path of every bind.
+_PODS = int(Aspect.REQUESTED | Aspect.PODS)
+_HOST_PORTS = int(Aspect.HOST_PORTS)
+
 
 class PodUsage:
     """What one pod takes from its node; computed once when the pod arrives."""
@@ -76,8 +81,8 @@ class NodeState:
         self.host_ports: dict[HostPort, int] = {}
         #: row in the column store; -1 while in none. The store alone changes it.
         self.row = -1
-        #: what changed since the store last wrote the row
-        self.dirty = Aspect(0)
+        #: aspects that changed since the store last wrote the row; an int, see `_PODS`
+        self.dirty = 0
 
     @property
     def labels(self) -> Mapping[str, str]:
@@ -120,11 +125,11 @@ class NodeState:
             requested[resource] = requested.get(resource, 0) + sign * amount
         self.non_zero_cpu += sign * usage.non_zero_cpu
         self.non_zero_memory += sign * usage.non_zero_memory
-        self.dirty |= Aspect.REQUESTED | Aspect.PODS
+        self.dirty |= _PODS
         for port in usage.ports:
             left = self.host_ports.get(port, 0) + sign
             if left:
                 self.host_ports[port] = left
             else:
                 del self.host_ports[port]
-            self.dirty |= Aspect.HOST_PORTS
+            self.dirty |= _HOST_PORTS

@@ -13,7 +13,7 @@ from typing import Any
 
 from pyscheduler.api.core_v1 import Pod
 from pyscheduler.framework.cluster_events import EVERYTHING
-from pyscheduler.framework.columns import Aspect, Column, aspects_of
+from pyscheduler.framework.columns import Column, aspects_of
 from pyscheduler.framework.cycle_state import CycleState
 from pyscheduler.framework.entities import QueuedEntity
 from pyscheduler.framework.interface import (
@@ -119,14 +119,16 @@ class Profile:
         ]
         self._judges = {name: plugins[name] for name in self._judging_names()}
         #: plugin -> what its cached answers depend on; plugins not in here are asked every time
-        self.cacheable: dict[str, Aspect] = {
-            name: aspects_of(plugin.depends_on)
+        self.cacheable: dict[str, int] = {
+            name: int(aspects_of(plugin.depends_on))
             for name, plugin in self._judges.items()
             if plugin.depends_on is not None and isinstance(plugin, SignPlugin)
         }
         #: plugin -> aspects of *other* nodes that its answer for a node depends on
-        self.cross_node: dict[str, Aspect] = {
-            name: plugin.cross_node for name, plugin in self._judges.items() if plugin.cross_node
+        self.cross_node: dict[str, int] = {
+            name: int(plugin.cross_node)
+            for name, plugin in self._judges.items()
+            if plugin.cross_node
         }
         self._signs = [
             (name, instrument.hook(name, "Sign", plugin.sign_pod))
