@@ -14,7 +14,6 @@ from __future__ import annotations
 import random
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import msgspec
@@ -34,6 +33,7 @@ from pyscheduler.sim.api_errors import (
 )
 from pyscheduler.sim.deletion import is_released, plan_deletion
 from pyscheduler.sim.discovery import discovery_documents
+from pyscheduler.sim.exchange import JSON, Fault, Request, Response
 from pyscheduler.sim.json_objects import JsonObject, JsonView, timestamp
 from pyscheduler.sim.list_options import read_list_options
 from pyscheduler.sim.listing import list_objects
@@ -55,7 +55,6 @@ from pyscheduler.sim.served_kinds import (
 from pyscheduler.sim.tables import COLUMNS, Table
 from pyscheduler.sim.watching import WatchStream
 
-JSON = "application/json"
 _HEALTH_PATHS = frozenset({"/healthz", "/livez", "/readyz"})
 #: The alphabet of generated name suffixes: no vowels, nothing that looks like another.
 _SUFFIX_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
@@ -72,28 +71,6 @@ _BOUND = b'{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Success","
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
 _NO_HEADERS: Mapping[str, str] = {}
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """One request, its path and query decoded."""
-
-    method: str
-    path: str
-    query: Mapping[str, str] = field(default_factory=dict)
-    body: bytes = b""
-    content_type: str = JSON
-    accept: str = JSON
-
-
-@dataclass(frozen=True, slots=True)
-class Response:
-    """One complete answer."""
-
-    status: int
-    body: bytes
-    content_type: str = JSON
-    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 Answer: TypeAlias = Response | WatchStream
@@ -128,6 +105,7 @@ class ApiServer:
         self._tables = {kind: Table(columns, now=clock.now) for kind, columns in COLUMNS.items()}
         self._plain = {kind: representation(kind, table=None, include="") for kind in COLUMNS}
         self._streams: set[WatchStream] = set()
+        self._faults: list[Fault] = []
         self._verbs: Mapping[str, Callable[[Request, Target], Answer]] = {
             "GET": self._read,
             "POST": self._post,
@@ -139,10 +117,17 @@ class ApiServer:
 
     def handle(self, request: Request) -> Answer:
         """The answer; refusals are answers too."""
+        for fault in self._faults:
+            if (struck := fault.strike(request)) is not None:
+                return struck
         try:
             return self._handle(request)
         except ApiError as error:
             return error_response(error)
+
+    def inject(self, fault: Fault) -> None:
+        """The fault answers the requests it is for, until it is used up."""
+        self._faults = [held for held in self._faults if held.times > 0] + [fault]
 
     def disconnect_watches(self) -> None:
         """Every open watch ends, as when the server or the network goes away."""

@@ -20,7 +20,8 @@ import msgspec
 
 from pyscheduler.clock import Clock, SystemClock
 from pyscheduler.errors import PySchedulerError
-from pyscheduler.sim.api_server import ApiServer, Request, Response
+from pyscheduler.sim.api_server import ApiServer
+from pyscheduler.sim.exchange import Request, Response
 from pyscheduler.sim.http_server import HttpServer
 from pyscheduler.sim.in_process import InProcessTransport
 from pyscheduler.sim.json_objects import JsonObject

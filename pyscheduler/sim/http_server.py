@@ -12,7 +12,8 @@ from urllib.parse import parse_qsl, unquote
 from aiohttp import web
 
 from pyscheduler.sim.api_errors import unauthorized
-from pyscheduler.sim.api_server import ApiServer, Request, Response, error_response
+from pyscheduler.sim.api_server import ApiServer, error_response
+from pyscheduler.sim.exchange import Request, Response
 from pyscheduler.sim.watching import WatchStream
 
 #: Large enough for any object the real server takes (etcd's limit is 1.5 MiB), and then some.
@@ -45,7 +46,7 @@ class HttpServer:
         Args:
             port: to listen on; 0 for any free one.
         """
-        handler = web.Server(self._answer, access_log=None)
+        handler = web.Server(self._answer, access_log=None, handler_cancellation=True)
         self._runner = web.ServerRunner(handler, shutdown_timeout=1.0)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", port)

@@ -14,8 +14,9 @@ from urllib.parse import unquote
 from pyscheduler.client.errors import ServerUnreachable
 from pyscheduler.client.transport import Response, Stream
 from pyscheduler.clock import Clock
-from pyscheduler.sim.api_server import ApiServer, Request
-from pyscheduler.sim.api_server import Response as ServerResponse
+from pyscheduler.sim.api_server import ApiServer
+from pyscheduler.sim.exchange import Request
+from pyscheduler.sim.exchange import Response as ServerResponse
 
 _JSON_HEADERS: Mapping[str, str] = {"Content-Type": "application/json"}
 

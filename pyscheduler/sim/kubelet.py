@@ -19,7 +19,8 @@ from collections.abc import Callable
 import msgspec
 
 from pyscheduler.clock import Clock
-from pyscheduler.sim.api_server import ApiServer, Request
+from pyscheduler.sim.api_server import ApiServer
+from pyscheduler.sim.exchange import Request
 from pyscheduler.sim.json_objects import JsonObject, JsonView, micro_timestamp, timestamp
 from pyscheduler.sim.object_store import Event, Stored
 from pyscheduler.sim.served_kinds import LEASES, NODES, PODS

@@ -11,8 +11,8 @@ import msgspec
 import pytest
 import pytest_asyncio
 
-from pyscheduler.sim.api_server import Request, Response
 from pyscheduler.sim.embedded_cluster import EmbeddedCluster
+from pyscheduler.sim.exchange import Request, Response
 from pyscheduler.sim.workload import make_node, make_pod
 from tests.controlplane.build import ControlPlaneUnavailableError, ensure_binaries
 from tests.controlplane.kubectl import KubectlError, run_kubectl

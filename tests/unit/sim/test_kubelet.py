@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 import msgspec
 import pytest_asyncio
 
-from pyscheduler.sim.api_server import Request
 from pyscheduler.sim.embedded_cluster import EmbeddedCluster
+from pyscheduler.sim.exchange import Request
 from pyscheduler.sim.json_objects import JsonObject
 from pyscheduler.sim.virtual_clock import VirtualClock
 from pyscheduler.sim.workload import make_node, make_pod
