@@ -205,7 +205,7 @@ class SchedulingQueue:
         are not noticed any more: then the caller looks first whether the pod still exists.
 
         Args:
-            entity: what `pop` gave.
+            entity: what `pop` gave; its pod may have been replaced by a newer object.
             unschedulable_plugins: who rejected it.
             pending_plugins: who answered Pending.
             is_error: the attempt broke down; who rejected it until then does not matter.
@@ -214,9 +214,14 @@ class SchedulingQueue:
         flight = self._in_flight.get(uid)
         missed = self._in_flight.missed_events(uid)
         self._in_flight.end(uid)
-        if flight is not None:
-            if flight.is_deleted:
-                return
+        if flight is None:
+            entity.signature = None
+        elif flight.is_deleted:
+            return
+        else:
+            if entity.pod is not flight.popped:
+                flight.newest = entity.pod  # the caller looked it up: no older than what we heard
+                entity.signature = None
             _replace_pod(entity, flight.newest)
         namesake = self._uids.setdefault(entity.pod.key, uid)
         if namesake != uid or self._get_waiting(uid) is not None:

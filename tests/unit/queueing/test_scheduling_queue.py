@@ -492,6 +492,17 @@ def test_in_flight_the_object_stays_the_popped_one_until_the_failure() -> None:
     assert entity.pod is harness.pods["a"]
 
 
+def test_a_newer_object_that_the_caller_looked_up_is_kept_and_compared() -> None:
+    harness = QueueHarness()
+    harness.run("add a \n pop a")
+    entity = harness.flying["a"]
+    entity.signature = ("class",)
+    entity.pod = newer = make_pod("a", label="free")
+    harness.run("fail a Hold \n backoff: a")
+    assert entity.pod is newer
+    assert entity.signature is None
+
+
 def test_an_update_to_another_uid_is_a_deletion_and_an_addition() -> None:
     harness = QueueHarness()
     harness.run("add a \n pop a \n fail a Fit")
