@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection
 
 from pyscheduler.api.core_v1 import Node, Pod
 from pyscheduler.cache.cache import SchedulerCache
-from pyscheduler.cycle.event_diff import node_events, pod_events
+from pyscheduler.cycle.event_diff import node_events
 from pyscheduler.framework.cluster_events import (
     ASSIGNED_POD_ADDED,
     ASSIGNED_POD_DELETED,
@@ -21,6 +21,7 @@ from pyscheduler.framework.cluster_events import (
     NODE_DELETED,
     EventResource,
 )
+from pyscheduler.queueing.pod_changes import pod_change_events
 from pyscheduler.queueing.scheduling_queue import SchedulingQueue
 
 #: Prefix of the reason with which a kubelet refuses a pod that does not fit any more.
@@ -65,7 +66,7 @@ class PodEvents:
             self._assigned(new)
             return
         self._cache.update_pod(new)
-        for event in pod_events(old, new, EventResource.ASSIGNED_POD):
+        for event in pod_change_events(old, new, resource=EventResource.ASSIGNED_POD):
             self._queue.move(event, old, new)
 
     def on_delete(self, pod: Pod) -> None:
