@@ -162,8 +162,19 @@ class LeaderElector:
             except (ClientError, MalformedObject) as error:
                 self._report(error)
             is_first = False
-            period_s = self._times.retry_period_s
-            await self._clock.sleep(period_s * (1 + (_JITTER - 1) * self._rng.random()))
+            await self._clock.sleep(self._until_next_look())
+
+    def _until_next_look(self) -> float:
+        """Return the jittered retry period, or less when a lease that we saw runs out before.
+
+        A standby thus takes over within the lease's duration and two retry periods of the last
+        renewal, whatever the jitter.
+        """
+        pause_s = self._times.retry_period_s * (1 + (_JITTER - 1) * self._rng.random())
+        if self._seen is None:
+            return pause_s
+        left_s = self._expiry(self._seen) - self._clock.monotonic()
+        return min(pause_s, left_s) if left_s > 0 else pause_s
 
     async def _hold(self) -> str:
         """Renew until that fails for too long; return why."""
@@ -250,8 +261,12 @@ class LeaderElector:
         holder = lease.spec.holder_identity
         if not holder or holder == self._identity:
             return True
+        return self._clock.monotonic() >= self._expiry(lease)
+
+    def _expiry(self, lease: Lease) -> float:
+        """Return the monotonic moment at which a lease runs out unless it changes."""
         duration_s = lease.spec.lease_duration_seconds or self._times.lease_duration_s
-        return self._clock.monotonic() >= self._seen_at + duration_s
+        return self._seen_at + duration_s
 
     def _see(self, lease: Lease) -> None:
         """Note a lease; its time runs anew whenever anything in its spec has changed."""
