@@ -29,6 +29,7 @@ class Entry:
         stage: ResponseStarted (watches only), ResponseComplete or Panic.
         time_s: when the stage was reached, unix seconds.
         received_s: when the request arrived, unix seconds.
+        user_pod: the pod whose service account token it came with; "" of other users.
         status: HTTP status; of a watch it is 200 even if its stream ended with a 410 inside.
         target_node: of a binding request, the node asked for.
     """
@@ -38,6 +39,7 @@ class Entry:
     verb: str
     uri: str
     user: str
+    user_pod: str
     user_agent: str
     status: int
     time_s: float
@@ -106,6 +108,10 @@ class AuditLog:
     def of_user(self, user: str) -> AuditLog:
         """Returns the entries of one user, e.g. `system:serviceaccount:ns:name`."""
         return self._only(entry for entry in self.entries if entry.user == user)
+
+    def of_pod(self, name: str) -> AuditLog:
+        """Returns the entries of the service account's token that one pod has."""
+        return self._only(entry for entry in self.entries if entry.user_pod == name)
 
     def since(self, time_s: float) -> AuditLog:
         """Returns the entries whose requests arrived at that unix time or later."""
@@ -199,12 +205,15 @@ def _entries(path: Path, offset: int) -> Iterator[Entry]:
 def _entry(event: dict[str, Any]) -> Entry:
     reference = event.get("objectRef") or {}
     body = event.get("requestObject") or {}
+    user = event.get("user") or {}
+    pods = (user.get("extra") or {}).get("authentication.kubernetes.io/pod-name") or [""]
     return Entry(
         audit_id=event["auditID"],
         stage=event["stage"],
         verb=event["verb"],
         uri=event["requestURI"],
-        user=(event.get("user") or {}).get("username", ""),
+        user=user.get("username", ""),
+        user_pod=pods[0],
         user_agent=event.get("userAgent", ""),
         status=(event.get("responseStatus") or {}).get("code", 0),
         time_s=_unix(event["stageTimestamp"]),
