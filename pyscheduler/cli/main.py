@@ -19,6 +19,7 @@ from pyscheduler.errors import PySchedulerError
 #: By name: the module that holds the command as ``command``, and its line in the help.
 _COMMANDS = {
     "run": ("pyscheduler.cli.run", "Schedule the pods of a cluster."),
+    "demo": ("pyscheduler.cli.demo", "Watch the scheduler at work on an embedded cluster."),
     "completion": ("pyscheduler.cli.completion", "Print a shell completion script."),
 }
 
