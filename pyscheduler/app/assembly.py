@@ -41,6 +41,7 @@ from pyscheduler.cycle.scheduling import SchedulingAlgorithm
 from pyscheduler.framework.args import NoArgs
 from pyscheduler.framework.handle import Handle
 from pyscheduler.framework.status import Status
+from pyscheduler.intree.registry import DEFAULT_PLUGINS, IN_TREE
 from pyscheduler.queueing.flushing import keep_flushing
 from pyscheduler.queueing.scheduling_queue import SchedulingQueue
 from pyscheduler.runtime.budget import Budget
@@ -126,6 +127,11 @@ class Assembly:
         except TimeoutError:
             return False
         return await self.dispatcher.drain(timeout_s)
+
+
+def in_tree_registry() -> Registry:
+    """Returns the registry that every scheduler starts from: what comes with it, and its order."""
+    return Registry(IN_TREE, DEFAULT_PLUGINS)
 
 
 def assemble(

@@ -8,6 +8,7 @@ the queue come from the scheduler itself.
 from __future__ import annotations
 
 import asyncio
+import os
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack
@@ -18,13 +19,11 @@ from typing import Self
 
 import msgspec
 
-from pyscheduler.app.assembly import Assembly, assemble
+from pyscheduler.app.assembly import Assembly, assemble, in_tree_registry
 from pyscheduler.clock import Clock, SystemClock
 from pyscheduler.config.load import default_config
 from pyscheduler.errors import PySchedulerError
-from pyscheduler.intree.registry import DEFAULT_PLUGINS, IN_TREE
 from pyscheduler.queueing.observing import QueueCounts
-from pyscheduler.runtime.registry import Registry
 from pyscheduler.sim.embedded_cluster import EmbeddedCluster
 from pyscheduler.sim.exchange import Request, Response
 from pyscheduler.sim.json_objects import JsonObject, JsonView
@@ -136,7 +135,7 @@ class DemoCluster:
         )
         self.tally = PodTally(self.clock)
         self._http, self._port = http, port
-        registry = Registry(IN_TREE, DEFAULT_PLUGINS)
+        registry = in_tree_registry()
         self.assembly: Assembly = assemble(
             default_config(registry, scheduler_name=None),
             registry,
@@ -155,8 +154,10 @@ class DemoCluster:
             try:
                 await stack.enter_async_context(self.cluster)
             except OSError as error:
+                # asyncio's own message names the address once more.
+                reason = os.strerror(error.errno) if error.errno else str(error)
                 raise PySchedulerError(
-                    f"cannot listen on 127.0.0.1:{self._port}: {error.strerror or error}"
+                    f"cannot listen on 127.0.0.1:{self._port}: {reason.lower()}"
                 ) from error
             stack.callback(
                 self.cluster.store.collection(PODS.collection).listen(self.tally.observe)

@@ -72,7 +72,8 @@ def run_demo(options: DemoOptions, display: Display) -> int:
             raise KeyboardInterrupt from None
         finally:
             display.end_progress()
-            display.heading(f"The scheduler's log: {log_file}")
+            if log.tell():
+                display.heading(f"The scheduler's log: {log_file}")
     return 0
 
 
