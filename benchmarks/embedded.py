@@ -156,7 +156,7 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--no-live", action="store_true", help="no kubelets: pods stay bound")
     parser.add_argument(
-        "--profile", action="store_true", help="one more run, with its costs per pod by function"
+        "--profile", action="store_true", help="one more run: costs per pod by function"
     )
     options = parser.parse_args()
     results = []

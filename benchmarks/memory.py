@@ -56,19 +56,20 @@ class Memory:
 
 
 def replica_set(replicas: int) -> Manifest:
-    return _workload("ReplicaSet", "web", replicas)
+    return _workload("ReplicaSet", "web", replicas, cpu="10m")
 
 
 def stateful_set(replicas: int) -> Manifest:
-    workload = _workload("StatefulSet", "store", replicas)
+    # Other requests than the ReplicaSet's: a class of its own.
+    workload = _workload("StatefulSet", "store", replicas, cpu="12m")
     # One at a time would measure the controller.
     workload["spec"] |= {"serviceName": "store", "podManagementPolicy": "Parallel"}
     return workload
 
 
-def _workload(kind: str, name: str, replicas: int) -> Manifest:
+def _workload(kind: str, name: str, replicas: int, *, cpu: str) -> Manifest:
     labels = {"app": name}
-    requests = {"cpu": "10m", "memory": "16Mi"}
+    requests = {"cpu": cpu, "memory": "16Mi"}
     pod = pod_manifest(name, scheduler_name=SCHEDULER_NAME, requests=requests, labels=labels)
     return {
         "apiVersion": "apps/v1",

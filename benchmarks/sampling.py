@@ -35,7 +35,7 @@ class Sampler:
         signal.setitimer(signal.ITIMER_PROF, 0)
         signal.signal(signal.SIGPROF, signal.SIG_IGN)
 
-    def report(self, *, pods: int, cpu_s: float, shown: int = 40) -> str:
+    def report(self, *, pods: int, cpu_s: float, shown: int = 70) -> str:
         """Returns two tables in microseconds of CPU per pod: by own time, and with callees.
 
         Args:
@@ -68,4 +68,6 @@ def name_of(frame: FrameType) -> str:
     for prefix in _PREFIXES:
         _, found, rest = path.partition(prefix)
         path = rest if found else path
+    if path == "<string>" and frame.f_back is not None:  # generated: a dataclass's __init__
+        return f"{code.co_name} called by {name_of(frame.f_back)}"
     return f"{path}:{code.co_firstlineno} {code.co_qualname}"

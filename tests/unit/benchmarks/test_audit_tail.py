@@ -42,7 +42,7 @@ def taken(*lines: bytes) -> Writes:
     return writes
 
 
-def test_pace_runs_from_the_first_bind_to_the_last_bind_and_to_the_last_event():
+def test_pace_runs_from_the_first_bind_to_the_last_bind_and_to_the_last_event() -> None:
     writes = taken(
         entry("binding", "a", 1.0),
         entry("binding", "b", 2.0),
@@ -56,12 +56,12 @@ def test_pace_runs_from_the_first_bind_to_the_last_bind_and_to_the_last_event():
     assert pace.recorded_pods_per_s == 0.5
 
 
-def test_pace_takes_the_server_times_and_not_the_order_of_lines():
+def test_pace_takes_the_server_times_and_not_the_order_of_lines() -> None:
     writes = taken(entry("binding", "b", 4.0), entry("binding", "a", 1.0))
     assert writes.pace().binding_s == 3.0
 
 
-def test_an_event_before_the_last_bind_does_not_end_the_run():
+def test_an_event_before_the_last_bind_does_not_end_the_run() -> None:
     writes = taken(
         entry("binding", "a", 1.0), entry("events", "a.1", 1.5), entry("binding", "b", 3.0)
     )
@@ -78,24 +78,24 @@ def test_an_event_before_the_last_bind_does_not_end_the_run():
         pytest.param(entry("events", "a", 1.0, status=403), id="a refused event"),
     ],
 )
-def test_other_requests_do_not_count(line: bytes):
+def test_other_requests_do_not_count(line: bytes) -> None:
     writes = taken(line)
     assert not writes.binds
     assert not writes.events
     assert not writes.refused
 
 
-def test_refused_bindings_are_kept_apart():
+def test_refused_bindings_are_kept_apart() -> None:
     writes = taken(entry("binding", "a", 1.0, status=409))
     assert writes.refused == [("a", 409)]
     assert not writes.binds
 
 
-def test_nothing_bound_has_no_pace():
+def test_nothing_bound_has_no_pace() -> None:
     assert taken().pace().pods_per_s == 0.0
 
 
-def test_tail_reads_only_what_was_added_and_waits_for_the_end_of_a_line(tmp_path: Path):
+def test_tail_reads_only_what_was_added_and_waits_for_the_end_of_a_line(tmp_path: Path) -> None:
     path = tmp_path / "audit.log"
     path.write_bytes(entry("binding", "old", 0.5) + b"\n")
     tail = AuditTail(path, "bench")

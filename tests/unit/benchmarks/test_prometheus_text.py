@@ -15,21 +15,21 @@ lag_count 7
 """
 
 
-def test_value_sums_the_samples_that_match():
+def test_value_sums_the_samples_that_match() -> None:
     assert value(TEXT, "classes") == 5.0
     assert value(TEXT, "classes", profile="a") == 2.0
     assert value(TEXT, "classes", profile="c") == 0.0
 
 
-def test_labels_may_hold_quotes():
+def test_labels_may_hold_quotes() -> None:
     assert [dict(labels) for labels, _ in samples(TEXT, "classes")][1]["note"] == 'x\\"y'
 
 
-def test_histogram_is_read_by_upper_bound():
+def test_histogram_is_read_by_upper_bound() -> None:
     assert histogram(TEXT, "lag") == {0.01: 5.0, math.inf: 7.0}
 
 
-def test_what_grew_between_two_looks():
+def test_what_grew_between_two_looks() -> None:
     assert grown({0.01: 5.0, math.inf: 7.0}, {0.01: 6.0, math.inf: 10.0}) == {
         0.01: 1.0,
         math.inf: 3.0,

@@ -5,13 +5,13 @@ import sys
 from benchmarks.sampling import Sampler, name_of
 
 
-def test_a_function_is_named_by_file_line_and_qualified_name():
+def test_a_function_is_named_by_file_line_and_qualified_name() -> None:
     name = name_of(sys._getframe())
     assert name.endswith("test_a_function_is_named_by_file_line_and_qualified_name")
     assert "test_sampling.py:" in name
 
 
-def test_report_gives_every_sample_its_share_of_the_cpu_time():
+def test_report_gives_every_sample_its_share_of_the_cpu_time() -> None:
     sampler = Sampler()
     sampler.samples = 4
     sampler.own.update({"f": 3, "g": 1})
