@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import faulthandler
 import os
+import signal
 import sys
 import threading
 import time
@@ -98,8 +99,8 @@ class Watchdog:
         report_after_s: for how long the loop may be held before that is logged.
         exit_process: ends the process at once, with the status given.
         cpu_time: seconds of processor time that this process has used.
-        dump_to: takes the stacks of all threads when not even the watchdog's thread gets to run
-            (native code that keeps the interpreter lock); None for no such dump.
+        dump_to: takes the stack of the main thread when not even the watchdog's thread gets to run
+            (native code that computes and keeps the interpreter lock); None for no such dump.
     """
 
     def __init__(
@@ -144,6 +145,8 @@ class Watchdog:
     def start(self) -> None:
         """Watch from now on."""
         self._last_tick_s, self._last_cpu_s = self._monotonic(), self._cpu_time()
+        if self._dump_to is not None:
+            _dump_on_alarm(self._dump_to)
         self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
         self._thread.start()
 
@@ -212,10 +215,27 @@ class Watchdog:
                 self.tick()
         finally:
             if self._dump_to is not None:
-                faulthandler.cancel_dump_traceback_later()
+                _set_alarm(0)
 
     def _postpone_dump(self) -> None:
-        """Let the interpreter dump all stacks by itself unless this is called again in time."""
+        """Let the main thread's stack be dumped unless this is called again in time."""
         if self._dump_to is not None and self._ticks % _DUMP_POSTPONED_EVERY_TICKS == 0:
-            faulthandler.dump_traceback_later(self._exit_after_s, file=self._dump_to)
+            _set_alarm(self._exit_after_s)
         self._ticks += 1
+
+
+def _dump_on_alarm(file: TextIO) -> None:
+    """The main thread writes its stack at every alarm, whoever has the interpreter lock.
+
+    `faulthandler.dump_traceback_later` will not do: it reads the stacks of threads that run, which
+    crashes, and goes off in a process that was suspended. This goes by processor time, and a thread
+    reads its own stack.
+    """
+    if hasattr(faulthandler, "register"):  # not on Windows
+        faulthandler.register(signal.SIGPROF, file=file, all_threads=False)
+
+
+def _set_alarm(after_s: float) -> None:
+    """Sets the alarm off after so many seconds of processor time; 0 for never."""
+    if hasattr(signal, "setitimer"):
+        signal.setitimer(signal.ITIMER_PROF, after_s)
