@@ -9,7 +9,7 @@ import pytest
 from tests.controlplane import load
 from tests.controlplane.api_client import Manifest
 from tests.controlplane.waiting import eventually
-from tests.e2e.claims import all_bound, assert_bound_once, metric, scheduler_audit
+from tests.e2e.claims import all_bound, assert_bound_once, metric, restarts, scheduler_audit
 from tests.e2e.providers.base import Provider
 
 #: What kube-scheduler would say of the web app, word for word.
@@ -45,7 +45,7 @@ async def test_web_app_is_bound_when_a_larger_node_joins(provider: Provider) -> 
     metrics = await replica.metrics()
     assert metric(metrics, "scheduler_pod_scheduled_after_flush_total") == 0
     assert metric(metrics, "scheduler_pod_scheduling_attempts_count") == 4
-    assert await _restarts(provider) == 0
+    assert await restarts(provider) == 0
     await assert_bound_once(provider, pods=4)
 
 
@@ -99,14 +99,6 @@ async def _seconds_from_fitting_to_binding(provider: Provider, pod: str, node: s
         and entry.time_s < binding.received_s
     ]
     return binding.received_s - max(changes)
-
-
-async def _restarts(provider: Provider) -> int:
-    """Returns how often the scheduler's containers were started again."""
-    pods = await provider.api.list(f"/api/v1/namespaces/{provider.namespace}/pods")
-    return sum(
-        status["restartCount"] for pod in pods for status in pod["status"]["containerStatuses"]
-    )
 
 
 def _pod(name: str, *, cpu: str) -> Manifest:
