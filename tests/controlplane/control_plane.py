@@ -232,9 +232,16 @@ class ControlPlane:
         return names
 
     async def nodes_ready(self, names: Sequence[str], *, timeout_s: float = 120) -> None:
-        """The nodes have the condition Ready and no `not-ready` taint."""
+        """The nodes have the condition Ready and no `not-ready` taint.
+
+        Raises:
+            ProcessEndedError: a program ended meanwhile, maybe a node's kubelet.
+            TimeoutError: they were not all ready in time.
+        """
 
         async def all_ready() -> bool:
+            for process in self.processes:
+                process.check()
             nodes = await self.api.list("/api/v1/nodes")
             return set(names) <= {node["metadata"]["name"] for node in nodes if _is_live(node)}
 

@@ -74,9 +74,11 @@ class Identities:
     def kubeconfig_with_token(self, name: str, token: str) -> Path:
         """Returns a kubeconfig file with that token; `name` only names the file."""
         path = self.folder / f"{name.replace(':', '-').replace('/', '-')}.kubeconfig"
-        path.write_text(json.dumps(self._kubeconfig(token), indent=1))
-        path.chmod(0o600)
-        return path
+        # Replaced as a whole: a program that was started with it may be reading it just now.
+        draft = path.with_suffix(".new")
+        draft.write_text(json.dumps(self._kubeconfig(token), indent=1))
+        draft.chmod(0o600)
+        return draft.replace(path)
 
     def _kubeconfig(self, token: str) -> dict[str, object]:
         cluster = {
