@@ -36,18 +36,13 @@ class ChangeLog:
             del self._aspects[:dropped]
             self._base += dropped
 
-    def since(self, position: int) -> dict[int, int] | None:
-        """Row -> changed aspects since ``position``; None when that is no longer known."""
+    def since(self, position: int, aspects: int) -> dict[int, int] | None:
+        """Row -> which of ``aspects`` changed since ``position``; None when no longer known."""
         if position < self._base:
             return None
         start = position - self._base
         changed: dict[int, int] = {}
-        for row, aspects in zip(self._rows[start:], self._aspects[start:], strict=True):
-            changed[row] = changed.get(row, 0) | aspects
+        for row, mask in zip(self._rows[start:], self._aspects[start:], strict=True):
+            if mask & aspects:
+                changed[row] = changed.get(row, 0) | mask
         return changed
-
-    def forget_all(self) -> None:
-        """Makes every earlier position unknown, for example after the rows were renumbered."""
-        self._base = self.position + 1
-        self._rows.clear()
-        self._aspects.clear()

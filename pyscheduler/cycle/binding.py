@@ -10,17 +10,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import structlog
+
 from pyscheduler.cache.cache import SchedulerCache
 from pyscheduler.cycle.failure import Failure, FailureHandler
 from pyscheduler.framework.cluster_events import ASSIGNED_POD_DELETED
 from pyscheduler.framework.cycle_state import CycleState
 from pyscheduler.framework.entities import QueuedEntity
 from pyscheduler.framework.handle import EventRecorder
-from pyscheduler.framework.status import Code, Status
+from pyscheduler.framework.status import Code, Diagnosis, Status
 from pyscheduler.queueing.scheduling_queue import SchedulingQueue
 from pyscheduler.runtime.instrument import PluginFault
 from pyscheduler.runtime.profile import Profile
 from pyscheduler.runtime.reserving import run_unreserve
+
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +102,10 @@ class BindingCycle:
                     return failure_of(status.by(name))
         except PluginFault as fault:
             return Failure.fault(str(fault))
+        except Exception as error:  # noqa: BLE001  # outermost edge of a binding cycle
+            # whatever it is, the pod must not stay assumed
+            _log.exception("binding cycle broke down", pod=pod.key, node=assumed.node_name)
+            return Failure.fault(f"{type(error).__name__}: {error}")
         return Failure.fault("no Bind plugin took the pod")
 
 
@@ -107,8 +115,11 @@ def failure_of(status: Status) -> Failure:
         return Failure.fault(status.message)
     plugins = frozenset({status.plugin}) if status.plugin else frozenset()
     is_pending = status.code is Code.PENDING
+    diagnosis = Diagnosis(total_nodes=1)
+    diagnosis.count(status.reasons)
     return Failure(
-        f"0/1 nodes are available: 1 {status.message}.",
+        diagnosis.message,
+        clears_nomination=True,
         unschedulable_plugins=frozenset() if is_pending else plugins,
         pending_plugins=plugins if is_pending else frozenset(),
     )

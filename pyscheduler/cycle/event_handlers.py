@@ -9,7 +9,7 @@ Called by: the informers' handlers, through ``app.assembly``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 
 from pyscheduler.api.core_v1 import Node, Pod
 from pyscheduler.cache.cache import SchedulerCache
@@ -24,13 +24,6 @@ from pyscheduler.framework.cluster_events import (
 from pyscheduler.queueing.pod_changes import pod_change_events
 from pyscheduler.queueing.scheduling_queue import SchedulingQueue
 
-#: Prefix of the reason with which a kubelet refuses a pod that does not fit any more.
-_KUBELET_REFUSAL = "OutOf"
-
-
-def _ignore(_pod: Pod) -> None:
-    """Default for ``on_refusal``."""
-
 
 class PodEvents:
     """Pods of the watch."""
@@ -40,14 +33,10 @@ class PodEvents:
         cache: SchedulerCache,
         queue: SchedulingQueue,
         scheduler_names: Collection[str],
-        *,
-        on_refusal: Callable[[Pod], None] = _ignore,
     ) -> None:
         self._cache = cache
         self._queue = queue
         self._scheduler_names = frozenset(scheduler_names)
-        #: told of every pod that a kubelet refused for want of room
-        self._on_refusal = on_refusal
 
     def on_add(self, pod: Pod, initial: bool) -> None:  # the informer's signature
         """A pod is there."""
@@ -71,8 +60,6 @@ class PodEvents:
 
     def on_delete(self, pod: Pod) -> None:
         """A pod is gone or has ended. Its last state may be older than what we know."""
-        if pod.status.phase == "Failed" and pod.status.reason.startswith(_KUBELET_REFUSAL):
-            self._on_refusal(pod)
         was_counted = self._cache.node_of(pod.uid) is not None
         self._cache.remove_pod(pod)
         self._queue.delete(pod)

@@ -34,11 +34,13 @@ class Failure:
     reason: str = UNSCHEDULABLE
     unschedulable_plugins: frozenset[str] = frozenset()
     pending_plugins: frozenset[str] = frozenset()
+    #: True: the node that the pod was nominated to is void, too
+    clears_nomination: bool = False
 
     @classmethod
     def fault(cls, message: str) -> Failure:
         """Something went wrong."""
-        return cls(message, is_error=True, reason=SCHEDULER_ERROR)
+        return cls(message, is_error=True, reason=SCHEDULER_ERROR, clears_nomination=True)
 
 
 class FailureHandler:
@@ -58,10 +60,15 @@ class FailureHandler:
         #: ``namespace/name`` -> the newest pod that the watch delivered
         self._current_pod = current_pod
 
+    def newest(self, entity: QueuedEntity) -> Pod | None:
+        """The entity's pod as it is now; None when it is gone, bound, or made again."""
+        pod = self._current_pod(entity.pod.key)
+        return None if pod is None or pod.uid != entity.uid or pod.node_name else pod
+
     def handle(self, entity: QueuedEntity, failure: Failure) -> None:
         """Puts the entity where it waits for its next attempt, and tells its pod why."""
-        pod = self._current_pod(entity.pod.key)
-        if pod is None or pod.uid != entity.uid or pod.node_name:
+        pod = self.newest(entity)
+        if pod is None:
             self._queue.done(entity.uid)
             return
         entity.pod = pod
@@ -71,16 +78,12 @@ class FailureHandler:
             pending_plugins=set(failure.pending_plugins),
             is_error=failure.is_error,
         )
+        if failure.clears_nomination:
+            self._queue.nominator.delete(pod.uid)
         self._recorder.event(pod, "Warning", "FailedScheduling", "Scheduling", failure.message)
-        if not _says_so_already(pod, failure):
-            self._writes.patch_pod_status(pod, reason=failure.reason, message=failure.message)
-
-
-def _says_so_already(pod: Pod, failure: Failure) -> bool:
-    return any(
-        condition.type == "PodScheduled"
-        and condition.status == "False"
-        and condition.reason == failure.reason
-        and condition.message == failure.message
-        for condition in pod.status.conditions
-    )
+        self._writes.patch_pod_status(
+            pod,
+            reason=failure.reason,
+            message=failure.message,
+            nominated_node_name="" if failure.clears_nomination else None,
+        )

@@ -126,8 +126,18 @@ class Scheduler:
         return len(self._binding_tasks)
 
     async def schedule_one(self, entity: QueuedEntity) -> None:
-        """One attempt for one popped entity, up to the start of its binding cycle."""
+        """One attempt for one popped entity, up to the start of its binding cycle.
+
+        Whatever goes wrong costs this entity its attempt and nobody else anything.
+        """
         started = self._clock.monotonic()
+        try:
+            await self._attempt(entity, started)
+        except Exception as error:  # noqa: BLE001  # outermost edge of an attempt
+            _log.exception("attempt broke down", pod=entity.pod.key)
+            self._give_up(entity, Failure.fault(f"{type(error).__name__}: {error}"), started)
+
+    async def _attempt(self, entity: QueuedEntity, started: float) -> None:
         pod = entity.pod
         algorithm = self._algorithms.get(pod.scheduler_name)
         if algorithm is None or self._cache.node_of(pod.uid) is not None:
@@ -148,15 +158,20 @@ class Scheduler:
         self._cache.begin_cycle()
         self._instrument.start_cycle(pod)
         try:
-            result = await self._place(algorithm, entity)
+            try:
+                result = await self._place(algorithm, entity)
+            finally:
+                self._cache.end_cycle()
+            self._observer.algorithm_took(self._clock.monotonic() - started)
+            if isinstance(result, Failure):
+                self._fail(entity, result, version=version, started=started)
+            elif self._failures.newest(entity) is None:
+                # deleted, or bound by somebody else, while we were judging
+                self._queue.done(pod.uid)
+            else:
+                self._assume(algorithm, entity, result, version=version, started=started)
         finally:
             self._instrument.end_cycle()
-            self._cache.end_cycle()
-        self._observer.algorithm_took(self._clock.monotonic() - started)
-        if isinstance(result, Placement):
-            self._assume(algorithm, entity, result, version=version, started=started)
-        else:
-            self._fail(entity, result, version=version, started=started)
 
     async def _place(
         self, algorithm: SchedulingAlgorithm, entity: QueuedEntity
@@ -164,7 +179,7 @@ class Scheduler:
         try:
             found = await algorithm.schedule(entity)
         except NoNodes as error:
-            return Failure(str(error), is_error=True)
+            return Failure(str(error), is_error=True, clears_nomination=True)
         except PluginFault as fault:
             return Failure.fault(str(fault))
         if isinstance(found, Diagnosis):
@@ -188,11 +203,15 @@ class Scheduler:
         self._cache.assume(pod, placement.node_name)
         self._queue.nominator.delete(pod.uid)
         assumed = Assumed(entity, profile, placement.state, placement.node_name)
-        status = run_reserve(profile, placement.state, pod, placement.node_name) or run_permit(
-            profile, placement.state, pod, placement.node_name
-        )
-        if status is not None:
-            failure = failure_of(status)
+        try:
+            status = run_reserve(profile, placement.state, pod, placement.node_name) or run_permit(
+                profile, placement.state, pod, placement.node_name
+            )
+            failure = None if status is None else failure_of(status)
+        except Exception as error:  # noqa: BLE001  # an assumed pod must be given back
+            _log.exception("reserving broke down", pod=pod.key, node=placement.node_name)
+            failure = Failure.fault(f"{type(error).__name__}: {error}")
+        if failure is not None:
             self._binding.undo(assumed, failure)
             self._report(entity, failure, version=version, started=started)
             return
@@ -234,6 +253,15 @@ class Scheduler:
     ) -> None:
         self._failures.handle(entity, failure)
         self._report(entity, failure, version=version, started=started)
+
+    def _give_up(self, entity: QueuedEntity, failure: Failure, started: float) -> None:
+        try:
+            self._fail(entity, failure, version=self._observed_version(), started=started)
+        except Exception:  # noqa: BLE001  # outermost edge of an attempt
+            # nothing more can be done for it until its pod changes
+            _log.exception("failed attempt could not be handled", pod=entity.pod.key)
+        finally:
+            self._queue.done(entity.uid)
 
     def _report(
         self, entity: QueuedEntity, failure: Failure, *, version: str, started: float

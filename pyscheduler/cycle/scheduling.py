@@ -75,25 +75,41 @@ class SchedulingAlgorithm:
             raise NoNodes
         if entity.signature is None:
             entity.signature = self.profile.sign(entity.pod)
-        entry = await self._filtering.evaluate(entity.pod, entity.signature)
+        try:
+            entry = await self._judged(entity)
+        except BaseException:
+            # half brought up to date: nobody may use it
+            if entity.signature is not None:
+                self._filtering.classes.drop(entity.signature)
+            raise
         if entry.feasible_count == 0:
             return self._filtering.diagnose(entry)
-        if entry.feasible_count == 1:
-            row = only_host(entry)
-        else:
-            await self._scoring.score(entry, entity.pod)
-            if entry.pods > 1:
-                await self._check_now_and_then(entry, entity)
-            row = select_host(entry, self._rng)
+        row = only_host(entry) if entry.feasible_count == 1 else select_host(entry, self._rng)
         return Placement(nodes.node(row).name, entry.state.clone(), entry.feasible_count)
 
-    async def _check_now_and_then(self, entry: ClassEntry, entity: QueuedEntity) -> None:
-        """Holds a kept answer against a cold one; a plugin that is wrong loses its cache."""
+    async def _judged(self, entity: QueuedEntity) -> ClassEntry:
+        """The entry of the entity's class, true for the current snapshot, scored if need be."""
+        entry = await self._filtering.evaluate(entity.pod, entity.signature)
+        await self._score(entry, entity)
+        if entry.pods > 1 and not await self._is_right(entry, entity):
+            entry = await self._filtering.evaluate(entity.pod, entity.signature)
+            await self._score(entry, entity)
+        return entry
+
+    async def _score(self, entry: ClassEntry, entity: QueuedEntity) -> None:
+        if entry.feasible_count > 1:
+            await self._scoring.score(entry, entity.pod)
+
+    async def _is_right(self, entry: ClassEntry, entity: QueuedEntity) -> bool:
+        """Holds a kept answer against a cold one now and then; False: all of them were dropped.
+
+        A plugin that is wrong is asked every time from now on.
+        """
         self._kept_answers += 1
         if self._kept_answers % _COLD_CHECK_ONE_IN:
-            return
+            return True
         cold = await self._filtering.judge_all(entity.pod)
-        await self._scoring.score(cold, entity.pod)
+        await self._score(cold, entity)
         wrong = self._filtering.differing_plugins(entry, cold)
         for plugin in wrong:
             _log.error(
@@ -105,3 +121,4 @@ class SchedulingAlgorithm:
             self.profile.distrust(plugin)
         if wrong:
             self._filtering.classes.clear()
+        return not wrong

@@ -9,7 +9,7 @@ Called by: plugins (they make the values), ``runtime`` (reads them), ``cycle.fai
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import IntEnum
 
@@ -244,8 +244,3 @@ class Diagnosis:
         """Adds ``nodes`` to each of ``reasons``."""
         for reason in reasons:
             self.reason_counts[reason] = self.reason_counts.get(reason, 0) + nodes
-
-
-def merge_reasons(statuses: Sequence[Status]) -> tuple[str, ...]:
-    """All reasons of ``statuses``, in order."""
-    return tuple(reason for status in statuses for reason in status.reasons)

@@ -15,7 +15,15 @@ from pyscheduler.api.core_v1 import Pod
 from pyscheduler.framework.cycle_state import CycleState
 from pyscheduler.framework.interface import FilterPlugin, ScorePlugin, has_form
 from pyscheduler.framework.nodes import NodeTable
-from pyscheduler.framework.status import BoolArray, Code, Int64Array, ReasonTable, Status
+from pyscheduler.framework.scores import MAX_NODE_SCORE
+from pyscheduler.framework.status import (
+    BoolArray,
+    Code,
+    Int64Array,
+    NodeVerdict,
+    ReasonTable,
+    Status,
+)
 from pyscheduler.runtime.instrument import Instrument, PluginFault
 
 #: Below so many rows the per-node form is the faster one (measured: numpy costs ~8 us a call).
@@ -32,12 +40,12 @@ class FilterHook:
     def __init__(self, plugin: FilterPlugin, name: str, instrument: Instrument) -> None:
         self.name = name
         self._per_node = (
-            instrument.hook(name, "Filter", plugin.filter)
+            instrument.hook(name, "Filter", plugin.filter, answers=(Status, type(None)))
             if has_form(plugin, FilterPlugin, "filter")
             else None
         )
         self._whole = (
-            instrument.hook(name, "Filter", plugin.filter_nodes)
+            instrument.hook(name, "Filter", plugin.filter_nodes, answers=(NodeVerdict,))
             if has_form(plugin, FilterPlugin, "filter_nodes")
             else None
         )
@@ -57,6 +65,9 @@ class FilterHook:
         """
         if self._whole is not None and (self._per_node is None or nodes.n > _FEW_ROWS):
             verdict = self._whole(state, pod, nodes)
+            if verdict.n != nodes.n:
+                wrong = f"judged {verdict.n} of {nodes.n} nodes"
+                raise PluginFault(self.name, "Filter", wrong)
             return None if verdict.all_pass else verdict.resolve(reasons)
         return self._loop(state, pod, nodes, reasons, None)
 
@@ -110,22 +121,25 @@ class ScoreHook:
             else None
         )
         self._whole = (
-            instrument.hook(name, "Score", plugin.score_nodes)
+            instrument.hook(name, "Score", plugin.score_nodes, answers=(np.ndarray,))
             if has_form(plugin, ScorePlugin, "score_nodes")
             else None
         )
         self.normalizes = has_form(plugin, ScorePlugin, "normalize")
-        self._normalize = instrument.hook(name, "Score", plugin.normalize)
+        self._normalize = instrument.hook(name, "Score", plugin.normalize, answers=(np.ndarray,))
 
     def raw(self, state: CycleState, pod: Pod, nodes: NodeTable) -> Int64Array:
-        """(N,) int64: raw scores of all rows of ``nodes``."""
+        """(N,) int64: raw scores of all rows of ``nodes``.
+
+        Raises:
+            PluginFault: the plugin raised, or answered no integers, or too many or few of them.
+        """
         if self._whole is not None and (self._per_node is None or nodes.n > _FEW_ROWS):
-            return self._whole(state, pod, nodes)
+            return self._integers(self._whole(state, pod, nodes), nodes.n)
         hook = self._per_node
         assert hook is not None, f"plugin {self.name} has no form of Score"
-        return np.fromiter(
-            (hook(state, pod, nodes.node(row)) for row in range(nodes.n)), np.int64, nodes.n
-        )
+        scores = np.array([hook(state, pod, nodes.node(row)) for row in range(nodes.n)])
+        return self._integers(scores, nodes.n)
 
     def normalized(self, state: CycleState, pod: Pod, raw: Int64Array) -> Int64Array:
         """Scores (F,) in 0..100.
@@ -133,8 +147,33 @@ class ScoreHook:
         Raises:
             PluginFault: a score is out of range.
         """
-        scores = self._normalize(state, pod, raw) if self.normalizes else raw
-        if scores.size and (int(scores.min()) < 0 or int(scores.max()) > 100):
+        scores = raw
+        if self.normalizes:
+            scores = self._integers(self._normalize(state, pod, raw), len(raw))
+        self.refuse_odd_scores(scores)
+        return scores
+
+    def refuse_odd_scores(self, scores: Int64Array) -> None:
+        """Every score may be weighed.
+
+        Raises:
+            PluginFault: a score is out of range.
+        """
+        if not are_in_range(scores):
             low, high = int(scores.min()), int(scores.max())
             raise PluginFault(self.name, "Score", f"scores {low}..{high} are not in 0..100")
+
+    def _integers(self, scores: Int64Array, n: int) -> Int64Array:
+        if scores.shape != (n,):
+            wrong = f"answered scores of shape {scores.shape} for {n} nodes"
+            raise PluginFault(self.name, "Score", wrong)
+        if n and scores.dtype.kind not in "iu":
+            raise PluginFault(self.name, "Score", f"scores are {scores.dtype}, not integers")
         return scores
+
+
+def are_in_range(scores: Int64Array) -> bool:
+    """True when all ``scores`` are in 0..100."""
+    if scores.size <= _FEW_ROWS:
+        return all(0 <= score <= MAX_NODE_SCORE for score in scores.tolist())
+    return bool(scores.min() >= 0 and scores.max() <= MAX_NODE_SCORE)

@@ -9,6 +9,7 @@ Bounded by memory, least recently used first.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,25 @@ from pyscheduler.framework.status import BoolArray, Int64Array, ReasonTable, Sta
 #: Bytes of answers kept; about 1,000 classes at 1,000 nodes. A guess.
 _MAX_BYTES = 64 << 20
 
-Signature = tuple[Any, ...]
+
+class Signature(tuple[Any, ...]):
+    """The class of a pod: what the profile's plugins signed of it, hashed once."""
+
+    _hash: int
+
+    def __new__(cls, parts: Iterable[Any]) -> Signature:
+        """Joins the parts.
+
+        Raises:
+            TypeError: a part cannot be hashed.
+        """
+        signature = super().__new__(cls, parts)
+        signature._hash = tuple.__hash__(signature)
+        return signature
+
+    def __hash__(self) -> int:
+        # the cache asks several times a pod, and parts are deep
+        return self._hash
 
 
 class FilterAnswer:
@@ -116,20 +135,20 @@ class ClassCache:
 
     def __init__(self, max_bytes: int = _MAX_BYTES) -> None:
         self.reasons = ReasonTable()
-        self._entries: LRUCache[Signature, ClassEntry] = LRUCache(
+        self._entries: LRUCache[tuple[object, ...], ClassEntry] = LRUCache(
             max_bytes, getsizeof=lambda entry: entry.nbytes
         )
 
-    def get(self, signature: Signature) -> ClassEntry | None:
+    def get(self, signature: tuple[object, ...]) -> ClassEntry | None:
         """The entry of a class."""
         return self._entries.get(signature)
 
-    def put(self, signature: Signature, entry: ClassEntry) -> None:
+    def put(self, signature: tuple[object, ...], entry: ClassEntry) -> None:
         """Keeps ``entry``, unless it alone is larger than the bound."""
         if entry.nbytes <= self._entries.maxsize:
             self._entries[signature] = entry
 
-    def drop(self, signature: Signature) -> None:
+    def drop(self, signature: tuple[object, ...]) -> None:
         """Forgets one class."""
         self._entries.pop(signature, None)
 

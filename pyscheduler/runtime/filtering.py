@@ -15,14 +15,19 @@ import numpy.typing as npt
 
 from pyscheduler.api.core_v1 import Pod
 from pyscheduler.cache.snapshot import Snapshot
+from pyscheduler.framework.columns import Aspect
 from pyscheduler.framework.nodes import NodeTable
 from pyscheduler.framework.status import Code, Diagnosis, PreFilterResult, Status
 from pyscheduler.runtime.adapters import FilterHook, Verdict
 from pyscheduler.runtime.budget import Checkpoint
-from pyscheduler.runtime.class_cache import ClassCache, ClassEntry, FilterAnswer, Signature
+from pyscheduler.runtime.class_cache import ClassCache, ClassEntry, FilterAnswer
 from pyscheduler.runtime.instrument import PluginFault
 from pyscheduler.runtime.profile import Profile
 
+_IDENTITY = int(Aspect.IDENTITY)
+#: Distinct reasons after which all kept answers are given up: reasons may carry figures that never
+#: come again, and the table that numbers them only grows. A guess; in-tree plugins give dozens.
+_MAX_REASONS = 10_000
 #: The pseudo-plugin in front of all filters: rows that a PreFilterResult leaves out.
 _NARROWED = ""
 #: From this share of the rows on, judging all of them again is cheaper.
@@ -37,13 +42,16 @@ class Filtering:
         self._snapshot = snapshot
         self._budget = budget
         self.classes = ClassCache()
+        self._hooks = {hook.name: hook for hook in profile.filters}
 
-    async def evaluate(self, pod: Pod, signature: Signature | None) -> ClassEntry:
+    async def evaluate(self, pod: Pod, signature: tuple[object, ...] | None) -> ClassEntry:
         """The entry of the pod's class with `feasible` true for the current snapshot.
 
         Raises:
             PluginFault: a hook raised or answered an error.
         """
+        if len(self.classes.reasons) > _MAX_REASONS:
+            self.classes.clear()
         entry = None if signature is None else self.classes.get(signature)
         if entry is None or not self._bring_up_to_date(entry, pod):
             entry = await self.judge_all(pod)
@@ -112,17 +120,31 @@ class Filtering:
         return diagnosis
 
     def differing_plugins(self, kept: ClassEntry, cold: ClassEntry) -> list[str]:
-        """Plugins whose kept verdicts or raw scores are not what a fresh judgement gives."""
-        n, wrong = cold.n, []
-        for ours, fresh in zip(kept.filters, cold.filters, strict=True):
-            if not np.array_equal(_codes(ours, n), _codes(fresh, n)):
-                wrong.append(ours.plugin)
-        wrong += [
-            name
-            for name, fresh_scores in cold.scores.items()
-            if not np.array_equal(kept.scores[name].raw[:n], fresh_scores.raw[:n])
-        ]
-        return wrong
+        """Plugins whose kept verdicts or raw scores are not what a fresh judgement gives.
+
+        Only plugins whose answers are kept are compared, and scores only if both were scored.
+        """
+        n = cold.n
+        ours = {answer.plugin: answer for answer in kept.filters}
+        fresh = {answer.plugin: answer for answer in cold.filters}
+        wrong = {
+            plugin
+            for plugin in ours.keys() | fresh.keys()
+            if plugin not in ours
+            or plugin not in fresh
+            or not np.array_equal(_codes(ours[plugin], n), _codes(fresh[plugin], n))
+        }
+        if kept.skip_scores is not None and cold.skip_scores is not None:
+            wrong |= {
+                plugin
+                for plugin in kept.scores.keys() | cold.scores.keys()
+                if plugin not in kept.scores
+                or plugin not in cold.scores
+                or not np.array_equal(kept.scores[plugin].raw[:n], cold.scores[plugin].raw[:n])
+            }
+        if cold.pre_filter_status is not None:
+            wrong = {cold.pre_filter_status.plugin}
+        return sorted(plugin for plugin in wrong if self._profile.is_cacheable(plugin))
 
     # --- PreFilter ---
 
@@ -183,7 +205,7 @@ class Filtering:
     def _bring_up_to_date(self, entry: ClassEntry, pod: Pod) -> bool:
         """Judges again what changed since the entry was last used; False: start afresh."""
         nodes, store = self._snapshot.nodes, self._snapshot.store
-        changed = store.change_log.since(entry.position)
+        changed = store.change_log.since(entry.position, self._profile.judged_aspects)
         if (
             changed is None
             or entry.capacity != store.capacity
@@ -196,24 +218,25 @@ class Filtering:
         aspects = 0
         for mask in changed.values():
             aspects |= mask
+        if aspects & self._profile.filters_cross_node:
+            return False
         entry.position = store.change_log.position
         shrunk, entry.n = nodes.n < entry.n, nodes.n
         touched = False
-        hooks = {hook.name: hook for hook in self._profile.filters}
+        some = nodes.select(rows)
         for answer in entry.filters:
             cacheable = self._profile.cacheable.get(answer.plugin)
-            hook = hooks[answer.plugin]
+            hook = self._hooks[answer.plugin]
             if cacheable is None:
                 _store(answer, entry.capacity, slice(0, nodes.n), None)
                 verdict = self._judge(hook, entry, pod, nodes)
                 _store(answer, entry.capacity, slice(0, nodes.n), verdict)
                 touched = True
             elif rows.size and aspects & cacheable:
-                some = nodes.select(rows)
                 verdict = hook.judge(entry.state, pod, some, self.classes.reasons)
                 _store(answer, entry.capacity, rows, verdict)
                 touched = True
-        if touched or shrunk:
+        if touched or shrunk or aspects & _IDENTITY:
             self._recount(entry, rows, all_rows=shrunk or self._asks_every_time(entry))
         for row, mask in changed.items():
             entry.changed_rows[row] = entry.changed_rows.get(row, 0) | mask

@@ -2,7 +2,8 @@
 
 `Instrument.hook` wraps a bound hook once, when a profile is made. The wrapper says what is running
 (for the watchdog), times a sample of the calls, and turns whatever is raised into a `PluginFault`
-that names plugin and hook. A hint that raises counts as Queue: it costs an attempt, never liveness.
+that names plugin and hook; an answer of a wrong type is the same fault. A hint that raises counts
+as Queue: it costs an attempt, never liveness.
 
 Called by: ``runtime.profile``, once per plugin and hook.
 """
@@ -44,10 +45,13 @@ class PluginFault(PySchedulerError):  # noqa: N818  # a fault is what it is
 
 
 class HookObserver(Protocol):
-    """Takes the durations; ``telemetry.metrics`` in the real process."""
+    """Takes durations and faults; ``telemetry.metrics`` in the real process."""
 
     def plugin_executed(self, plugin: str, point: str, seconds: float) -> None:
         """One timed call of a hook."""
+
+    def plugin_fault(self, plugin: str, hook: str) -> None:
+        """A hook raised, or answered what it may not."""
 
 
 class Instrument:
@@ -72,20 +76,31 @@ class Instrument:
         """No hook is running any more."""
         self.work.clear()
 
-    def hook(self, plugin: str, point: str, function: F) -> F:
-        """``function`` with its faults named; use for sync hooks."""
+    def hook(self, plugin: str, point: str, function: F, *, answers: tuple[type, ...] = ()) -> F:
+        """``function`` with its faults named; use for sync hooks.
+
+        Args:
+            plugin: its name.
+            point: the hook, as metrics and messages name it.
+            function: the bound hook.
+            answers: types that it may answer; any other is a fault. Empty: not looked at.
+        """
         work, clock = self.work, self._clock
 
         def call(*args: Any) -> Any:
             work.plugin, work.hook = plugin, point
             start = clock.monotonic() if self._timed else 0.0
             try:
-                return function(*args)
+                answer = function(*args)
+                _check_type(answer, answers)
             except PluginFault:
                 raise
             except Exception as error:
+                self._count_fault(plugin, point)
                 _log.exception("plugin raised", plugin=plugin, hook=point, pod=work.pod)
                 raise PluginFault(plugin, point, error) from error
+            else:
+                return answer
             finally:
                 work.plugin = work.hook = ""
                 if start and self._observer is not None:
@@ -93,19 +108,25 @@ class Instrument:
 
         return call  # type: ignore[return-value]  # same call shape
 
-    def async_hook(self, plugin: str, point: str, function: F) -> F:
+    def async_hook(
+        self, plugin: str, point: str, function: F, *, answers: tuple[type, ...] = ()
+    ) -> F:
         """The same for hooks that are awaited; others run meanwhile, so nothing is 'current'."""
 
         async def call(*args: Any) -> Any:
             try:
-                return await function(*args)
+                answer = await function(*args)
+                _check_type(answer, answers)
             except PluginFault:
                 raise
             except Exception as error:
+                self._count_fault(plugin, point)
                 # the API refusing a write is no bug of the plugin: its text says it all
                 if not isinstance(error, PySchedulerError):
                     _log.exception("plugin raised", plugin=plugin, hook=point)
                 raise PluginFault(plugin, point, error) from error
+            else:
+                return answer
 
         return call  # type: ignore[return-value]  # same call shape
 
@@ -118,7 +139,18 @@ class Instrument:
             try:
                 return function(pod, old, new)
             except Exception:  # noqa: BLE001  # foreign code; a fault costs an attempt, never liveness
+                self._count_fault(plugin, "QueueingHint")
                 _log.exception("queueing hint raised", plugin=plugin, pod=pod.key)
                 return QueueingHint.QUEUE
 
         return call
+
+    def _count_fault(self, plugin: str, point: str) -> None:
+        if self._observer is not None:
+            self._observer.plugin_fault(plugin, point)
+
+
+def _check_type(answer: object, answers: tuple[type, ...]) -> None:
+    if answers and not isinstance(answer, answers):
+        wanted = " or ".join("None" if kind is type(None) else kind.__name__ for kind in answers)
+        raise TypeError(f"answered {type(answer).__name__} instead of {wanted}")

@@ -13,7 +13,7 @@ from typing import Any
 
 from pyscheduler.api.core_v1 import Pod
 from pyscheduler.framework.cluster_events import EVERYTHING
-from pyscheduler.framework.columns import Column, aspects_of
+from pyscheduler.framework.columns import Aspect, Column, aspects_of
 from pyscheduler.framework.cycle_state import CycleState
 from pyscheduler.framework.entities import QueuedEntity
 from pyscheduler.framework.interface import (
@@ -49,6 +49,10 @@ AsyncNodeFn = Callable[[CycleState, Pod, str], Awaitable[Status | None]]
 SortKeyFn = Callable[[QueuedEntity], tuple[Any, ...]]
 PermitFn = Callable[[CycleState, Pod, str], tuple[Status | None, float]]
 
+# What hooks may answer.
+_STATUS = (Status, type(None))
+_TUPLE = (tuple,)
+
 
 class ProfileError(PluginFault):
     """A profile that cannot work: the message names profile, plugin and point."""
@@ -70,12 +74,17 @@ class Profile:
         self._instrument = instrument
         self._points = points
         self.pre_enqueue = [
-            (name, instrument.hook(name, "PreEnqueue", plugin.pre_enqueue))
+            (name, instrument.hook(name, "PreEnqueue", plugin.pre_enqueue, answers=_STATUS))
             for name, plugin in self._at("preEnqueue", PreEnqueuePlugin)
         ]
         self.sort_key = self._sort_key()
         self.pre_filters: list[tuple[str, PreFilterFn]] = [
-            (name, instrument.hook(name, "PreFilter", plugin.pre_filter))
+            (
+                name,
+                instrument.hook(
+                    name, "PreFilter", plugin.pre_filter, answers=(PreFilterResult, *_STATUS)
+                ),
+            )
             for name, plugin in self._at("preFilter", PreFilterPlugin)
         ]
         self.filters = [
@@ -83,7 +92,7 @@ class Profile:
             for name, plugin in self._at("filter", FilterPlugin)
         ]
         self.pre_scores: list[tuple[str, PreScoreFn]] = [
-            (name, instrument.hook(name, "PreScore", plugin.pre_score))
+            (name, instrument.hook(name, "PreScore", plugin.pre_score, answers=_STATUS))
             for name, plugin in self._at("preScore", PreScorePlugin)
         ]
         weights = dict(points.get("score", ()))
@@ -93,22 +102,23 @@ class Profile:
         ]
         reserves = self._at("reserve", ReservePlugin)
         self.reserves: list[tuple[str, NodeFn]] = [
-            (name, instrument.hook(name, "Reserve", plugin.reserve)) for name, plugin in reserves
+            (name, instrument.hook(name, "Reserve", plugin.reserve, answers=_STATUS))
+            for name, plugin in reserves
         ]
         self.unreserves = [
             (name, instrument.hook(name, "Unreserve", plugin.unreserve))
             for name, plugin in reversed(reserves)
         ]
         self.permits: list[tuple[str, PermitFn]] = [
-            (name, instrument.hook(name, "Permit", plugin.permit))
+            (name, instrument.hook(name, "Permit", plugin.permit, answers=_TUPLE))
             for name, plugin in self._at("permit", PermitPlugin)
         ]
         self.pre_binds: list[tuple[str, AsyncNodeFn]] = [
-            (name, instrument.async_hook(name, "PreBind", plugin.pre_bind))
+            (name, instrument.async_hook(name, "PreBind", plugin.pre_bind, answers=_STATUS))
             for name, plugin in self._at("preBind", PreBindPlugin)
         ]
         self.binds: list[tuple[str, AsyncNodeFn]] = [
-            (name, instrument.async_hook(name, "Bind", plugin.bind))
+            (name, instrument.async_hook(name, "Bind", plugin.bind, answers=_STATUS))
             for name, plugin in self._at("bind", BindPlugin)
         ]
         if not self.binds:
@@ -130,11 +140,25 @@ class Profile:
             for name, plugin in self._judges.items()
             if plugin.cross_node
         }
+        #: plugins whose hooks write the state that later hooks read
+        self._preparing = tuple(name for name, _ in (*self.pre_filters, *self.pre_scores))
         self._signs = [
-            (name, instrument.hook(name, "Sign", plugin.sign_pod))
+            (name, instrument.hook(name, "Sign", plugin.sign_pod, answers=(*_TUPLE, type(None))))
             for name, plugin in self._judges.items()
             if name in self.cacheable and isinstance(plugin, SignPlugin)
         ]
+        #: aspects after whose change, in any row, PreFilter and Filter start afresh
+        self.filters_cross_node = 0
+        for name in {name for name, _ in self.pre_filters} | {hook.name for hook in self.filters}:
+            self.filters_cross_node |= self.cross_node.get(name, 0)
+        #: the same for PreScore
+        self.pre_scores_cross_node = 0
+        for name, _ in self.pre_scores:
+            self.pre_scores_cross_node |= self.cross_node.get(name, 0)
+        #: what must change in a row before any kept answer is judged again
+        self.judged_aspects = int(Aspect.IDENTITY)
+        for mask in (*self.cacheable.values(), *self.cross_node.values()):
+            self.judged_aspects |= mask
 
     def columns(self) -> list[Column]:
         """The columns that the profile's plugins declared."""
@@ -146,14 +170,27 @@ class Profile:
         ]
 
     def sign(self, pod: Pod) -> Signature | None:
-        """The class of ``pod``; None when a plugin says that the pod is like no other."""
+        """The class of ``pod``; None when nothing about it may be kept.
+
+        That is so when a plugin says that the pod is like no other, and when one prepares
+        (PreFilter, PreScore) without saying what its answers depend on: what it prepared for one
+        pod must not be used for another.
+        """
+        if any(name not in self.cacheable for name in self._preparing):
+            return None
         parts: list[Any] = []
         for _, sign in self._signs:
             part = sign(pod)
             if part is None:
                 return None
             parts.append(part)
-        return tuple(parts)
+        try:
+            return Signature(parts)
+        except TypeError as error:
+            guilty = next(
+                name for (name, _), p in zip(self._signs, parts, strict=True) if not _is_hashable(p)
+            )
+            raise PluginFault(guilty, "Sign", error) from error
 
     def is_cacheable(self, plugin: str) -> bool:
         """True when the plugin's answers may be kept."""
@@ -206,11 +243,27 @@ class Profile:
                 self.scheduler_name, "queueSort", f"needs exactly one plugin, has {names}"
             )
         name, plugin = found[0]
-        hook: SortKeyFn = self._instrument.hook(name, "QueueSort", plugin.sort_key)
-        return hook
+        hook: SortKeyFn = self._instrument.hook(name, "QueueSort", plugin.sort_key, answers=_TUPLE)
+
+        def sort_key(entity: QueuedEntity) -> tuple[Any, ...]:
+            # who cannot be compared with the others goes behind them, first come first served
+            try:
+                return (0, *hook(entity))
+            except PluginFault:
+                return (1, entity.timestamp)
+
+        return sort_key
 
     def _judging_names(self) -> list[str]:
         names: dict[str, None] = {}
         for point in ("preFilter", "filter", "preScore", "score"):
             names.update(dict.fromkeys(name for name, _ in self._points.get(point, ())))
         return list(names)
+
+
+def _is_hashable(part: object) -> bool:
+    try:
+        hash(part)
+    except TypeError:
+        return False
+    return True

@@ -28,9 +28,10 @@ def run_permit(profile: Profile, state: CycleState, pod: Pod, node_name: str) ->
     """None when every plugin permits; waiting comes with the complete framework."""
     for name, hook in profile.permits:
         try:
-            status, _ = hook(state, pod, node_name)
+            answer = hook(state, pod, node_name)
         except PluginFault as fault:
             return fault.status()
+        status = answer[0]
         if status is None or status.is_success:
             continue
         if status.code is Code.WAIT:

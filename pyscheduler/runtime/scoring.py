@@ -15,7 +15,7 @@ from pyscheduler.api.core_v1 import Pod
 from pyscheduler.cache.snapshot import Snapshot
 from pyscheduler.framework.nodes import NodeTable
 from pyscheduler.framework.status import Code
-from pyscheduler.runtime.adapters import ScoreHook
+from pyscheduler.runtime.adapters import ScoreHook, are_in_range
 from pyscheduler.runtime.budget import Checkpoint
 from pyscheduler.runtime.class_cache import ClassEntry, ScoreAnswer
 from pyscheduler.runtime.instrument import PluginFault
@@ -37,13 +37,14 @@ class Scoring:
             PluginFault: a hook raised, or a score is out of range.
         """
         nodes = self._snapshot.nodes
-        if entry.skip_scores is None:
-            self._run_pre_scores(entry, pod, nodes)
         changed, entry.changed_rows = entry.changed_rows, {}
         rows = np.array([row for row in changed if row < entry.n], dtype=np.intp)
+        some = nodes.select(rows)
         aspects = 0
         for mask in changed.values():
             aspects |= mask
+        if entry.skip_scores is None or aspects & self._profile.pre_scores_cross_node:
+            self._run_pre_scores(entry, pod, nodes)
         same_feasible = entry.scored_version == entry.feasible_version
         renormalised = False
         for hook in self._profile.scores:
@@ -52,7 +53,7 @@ class Scoring:
             answer = entry.scores.get(hook.name)
             if answer is None:
                 answer = entry.scores[hook.name] = ScoreAnswer(entry.capacity)
-            self._refresh_raw(hook, answer, entry, pod, rows, aspects)
+            self._refresh_raw(hook, answer, entry, pod, some=some, rows=rows, aspects=aspects)
             if hook.normalizes and (answer.stale or not same_feasible):
                 self._normalize(hook, answer, entry, pod)
                 renormalised = True
@@ -77,6 +78,7 @@ class Scoring:
             if status.code is not Code.SKIP:
                 raise PluginFault(name, "PreScore", status.message or status.code.label)
             skipped.add(name)
+            entry.scores.pop(name, None)
         entry.skip_scores = frozenset(skipped)
 
     def _refresh_raw(
@@ -85,6 +87,8 @@ class Scoring:
         answer: ScoreAnswer,
         entry: ClassEntry,
         pod: Pod,
+        *,
+        some: NodeTable,
         rows: npt.NDArray[np.intp],
         aspects: int,
     ) -> None:
@@ -93,16 +97,12 @@ class Scoring:
         others = self._profile.cross_node.get(hook.name, 0)
         if answer.fresh and cacheable is not None and not aspects & others:
             if rows.size and aspects & cacheable:
-                scores = hook.raw(entry.state, pod, nodes.select(rows))
+                scores = hook.raw(entry.state, pod, some)
                 if hook.normalizes and not np.array_equal(answer.raw[rows], scores):
                     answer.stale = True
                 answer.raw[rows] = scores
             return
-        raw = hook.raw(entry.state, pod, nodes)
-        if raw.shape != (nodes.n,):
-            shape = f"answered scores of shape {raw.shape} for {nodes.n} nodes"
-            raise PluginFault(hook.name, "Score", shape)
-        answer.raw[: nodes.n] = raw
+        answer.raw[: nodes.n] = hook.raw(entry.state, pod, nodes)
         answer.fresh = answer.stale = True
 
     def _normalize(self, hook: ScoreHook, answer: ScoreAnswer, entry: ClassEntry, pod: Pod) -> None:
@@ -138,9 +138,7 @@ class Scoring:
         rows: slice | npt.NDArray[np.intp],
     ) -> npt.NDArray[np.int64]:
         scores = answer.normalized[rows]
-        if not hook.normalizes and scores.size:
-            ours = scores[entry.feasible[rows]]
-            if ours.size and (int(ours.min()) < 0 or int(ours.max()) > 100):
-                low, high = int(ours.min()), int(ours.max())
-                raise PluginFault(hook.name, "Score", f"scores {low}..{high} are not in 0..100")
+        if not hook.normalizes and not are_in_range(scores):
+            # what an infeasible node would score does not matter
+            hook.refuse_odd_scores(scores[entry.feasible[rows]])
         return scores

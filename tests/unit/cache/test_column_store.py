@@ -6,6 +6,7 @@ import pytest
 from pyscheduler import framework as fwk
 from pyscheduler.api.core_v1 import Node
 from pyscheduler.cache import SchedulerCache, Snapshot
+from pyscheduler.framework.columns import ALL_ASPECTS
 from pyscheduler.testing import make_node, make_pod, snapshot_of
 
 
@@ -145,6 +146,6 @@ def test_change_log_forgets_its_beginning_but_says_so() -> None:
     for i in range(10_000):
         log.append(0, fwk.Aspect.REQUESTED if i % 2 else fwk.Aspect.LABELS)
 
-    assert log.since(start) is None
-    assert log.since(log.position) == {}
-    assert log.since(log.position - 2) == {0: fwk.Aspect.REQUESTED | fwk.Aspect.LABELS}
+    assert log.since(start, ALL_ASPECTS) is None
+    assert log.since(log.position, ALL_ASPECTS) == {}
+    assert log.since(log.position - 2, ALL_ASPECTS) == {0: fwk.Aspect.REQUESTED | fwk.Aspect.LABELS}
