@@ -117,6 +117,14 @@ bench-basic: $(VENV)/.dev ## beside kube-scheduler on one control plane: pods/s,
 bench-embedded: $(VENV)/.dev ## the embedded cluster: 5,000 nodes, 10,000 pods
 	@$(PY) -m benchmarks.embedded $(ARGS)
 
+.PHONY: bench-latency
+bench-latency: $(VENV)/.dev ## the event loop's lag and an urgent pod's wait, behind thousands of pods
+	@$(PY) -m benchmarks.latency $(ARGS)
+
+.PHONY: bench-memory
+bench-memory: $(VENV)/.dev ## memory per stored pod, and pods per class
+	@$(PY) -m benchmarks.memory $(ARGS)
+
 ##@ to ship it, and to tidy up
 
 .PHONY: image
