@@ -5,7 +5,8 @@ All it knows is `docker`, `kind` and `kubectl` on the PATH and four variables:
     KIND_NODE_IMAGE   the node image; unset, kind's own default
     PYTHON_IMAGE      the base of our image; unset, the Dockerfile's default
     KIND_CLUSTER      the cluster's name (default `pyscheduler-e2e`); one of that name is replaced
-    KIND_KEEP         when set, the cluster is left standing for a look around
+    KIND_KEEP         when set, the cluster is left standing for a look around, and used again by
+                      the next run that has it set, too
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from tests.e2e.providers.base import (
     MANIFESTS,
     REPOSITORY,
     Capability,
+    KubectlError,
     Release,
     Replica,
     eventually,
@@ -141,7 +143,7 @@ class KindProvider(InPodsProvider):
             return True
 
         await eventually(paused, what=f"{name} to be paused", timeout_s=60, interval_s=1)
-        # 40 s without a heartbeat, then the node controller's next look.
+        # The grace period without a heartbeat (kind-config.yaml), then the controller's next look.
         await self._node_is(name, ready=False, timeout_s=120)
 
     async def resume_node(self, name: str) -> None:
@@ -152,6 +154,8 @@ class KindProvider(InPodsProvider):
         """It always runs here: kubeadm made it part of the control plane."""
 
     async def _create_cluster(self) -> None:
+        if os.environ.get("KIND_KEEP") and await self._is_there():
+            return
         await self._delete_cluster()
         node_image = os.environ.get("KIND_NODE_IMAGE")
         await run(
@@ -162,6 +166,16 @@ class KindProvider(InPodsProvider):
             log="create",
         )
         await self.kubectl("wait", "--for=condition=Ready", "nodes", "--all", "--timeout=120s")
+
+    async def _is_there(self) -> bool:
+        """Claims that an earlier run left a cluster that answers."""
+        if self._cluster not in (await run("kind", "get", "clusters")).split():
+            return False
+        try:
+            await self.kubectl("get", "nodes")
+        except KubectlError:
+            return False
+        return True
 
     async def _delete_cluster(self) -> None:
         await run(
