@@ -25,6 +25,7 @@ from pyscheduler.app.observers import (
     ReflectorObserver,
     WriteObserver,
 )
+from pyscheduler.app.refusals import RefusalWatch, failed_pods_of
 from pyscheduler.cache import SchedulerCache, Snapshot
 from pyscheduler.client.dispatcher import Dispatcher
 from pyscheduler.client.informer import Informer
@@ -90,6 +91,8 @@ class Assembly:
     pods: Informer[Pod]
     nodes: Informer[Node]
     reflectors: tuple[Reflector[Any], ...]
+    #: Run only while this process schedules; nothing waits for them.
+    leader_reflectors: tuple[Reflector[Any], ...]
     dispatcher: Dispatcher
     clock: Clock
 
@@ -116,6 +119,8 @@ class Assembly:
     async def schedule(self) -> None:
         """Schedules until cancelled."""
         async with asyncio.TaskGroup() as group:
+            for reflector in self.leader_reflectors:
+                group.create_task(reflector.run())
             group.create_task(keep_flushing(self.queue, clock=self.clock))
             group.create_task(self.scheduler.run())
 
@@ -211,9 +216,7 @@ def assemble(
     }
     pods: Informer[Pod] = Informer(clock=clock)
     nodes: Informer[Node] = Informer(clock=clock)
-    pods.add_handler(
-        PodEvents(cache, queue, profiles, on_refusal=functools.partial(_report_refusal, metrics))
-    )
+    pods.add_handler(PodEvents(cache, queue, profiles))
     nodes.add_handler(NodeEvents(cache, queue))
     interner = Interner()
     reflectors = (
@@ -234,6 +237,19 @@ def assemble(
             rng=rng,
             metrics=ReflectorObserver(metrics, "pods"),
         ),
+    )
+    refusals = RefusalWatch(functools.partial(_report_refusal, metrics))
+    leader_reflectors = tuple(
+        Reflector(
+            transport,
+            decoder(PODS, interner),
+            refusals,
+            params=failed_pods_of(name),
+            clock=clock,
+            rng=rng,
+            metrics=ReflectorObserver(metrics, "failed pods"),
+        )
+        for name in profiles
     )
     failures = FailureHandler(queue, dispatcher, recorder, current_pod=pods.get)
     scheduler = Scheduler(
@@ -261,6 +277,7 @@ def assemble(
         pods=pods,
         nodes=nodes,
         reflectors=reflectors,
+        leader_reflectors=leader_reflectors,
         dispatcher=dispatcher,
         clock=clock,
     )
