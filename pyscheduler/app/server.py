@@ -102,6 +102,8 @@ class _Process:
         self._metrics.build_info.labels(__version__).set(1)
         self._work = CurrentWork()
         self._is_leading = False
+        #: made and run by the operations thread; None while there is no election
+        self._elector: LeaderElector | None = None
         #: read by the operations thread
         self._assembly: Assembly | None = None
         self._leading: asyncio.Future[None] | None = None
@@ -197,6 +199,7 @@ class _Process:
                 resource_version=assembly.pods.last_resource_version,
             )
             if self._elects:
+                assembly.dispatcher.ask_before_writing(self._may_write)
                 self._elect(operations, watchdog, kubeconfig)
             else:
                 self._start_leading()
@@ -209,6 +212,8 @@ class _Process:
                 scheduling = tasks.start(assembly.schedule(), "scheduling")
                 await tasks.until(stop, lost)
                 scheduling.cancel()
+                # it may still start a bind before it notices
+                await asyncio.wait({scheduling})
             _log.info("stopping", binds_in_flight=assembly.scheduler.binding_count)
             if not await assembly.drain(_DRAIN_TIMEOUT_S):
                 _log.warning(
@@ -228,7 +233,7 @@ class _Process:
             # a connection of its own, so that no backlog of ours stands in front of a renewal
             transport = AiohttpTransport(await load_credentials(kubeconfig))
             try:
-                elector = LeaderElector(
+                elector = self._elector = LeaderElector(
                     Rest(transport),
                     namespace=election.resource_namespace,
                     name=election.resource_name,
@@ -258,12 +263,22 @@ class _Process:
         self._metrics.leader_election_status.labels(
             self._configuration.leader_election.resource_name
         ).set(0)
-        if self._stop.is_set():
-            return
         if self._assembly is not None:
-            # at once: the next leader may bind the same pods
+            # at once, and amid the drain, too: the next leader may bind the same pods
             self._assembly.dispatcher.fence()
-        self._lose(LeadershipLostError(f"lost the lease: {reason}"))
+        if not self._stop.is_set():
+            self._lose(LeadershipLostError(f"lost the lease: {reason}"))
+
+    def _may_write(self) -> bool:
+        """Asked before each write: a process that was suspended learns here that it leads no more.
+
+        The elector would notice, too, but on its own thread and perhaps a bind too late.
+        """
+        elector = self._elector
+        if elector is None or self._clock.monotonic() < elector.holds_until:
+            return True
+        self._stop_leading("its time ran out before it was renewed")
+        return False
 
     def _elector_ended(self, error: BaseException | None) -> None:
         if error is None:

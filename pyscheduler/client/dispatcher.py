@@ -152,6 +152,7 @@ class Dispatcher:
         self._binds = PrioritySlots(bind_window)
         self._deletes = PrioritySlots(_DELETE_WINDOW)
         self._is_fenced = False
+        self._may_write: Callable[[], bool] = lambda: True
         self._bucket: TokenBucket | None = None
         self._event_bucket: TokenBucket | None = None
         if qps is not None:
@@ -212,7 +213,7 @@ class Dispatcher:
         started = self._clock.monotonic()
         result = "error"
         try:
-            if self._is_fenced:
+            if not self._may_go_on():
                 raise BindFenced(f"{pod.key}: not bound to {node_name}: no longer the leader")
             await self._send_bind(pod, node_name)
             result = "success"
@@ -231,7 +232,7 @@ class Dispatcher:
         started = self._clock.monotonic()
         result = "error"
         try:
-            if self._is_fenced:
+            if not self._may_go_on():
                 raise BindFenced(f"{pod.key}: not deleted: no longer the leader")
             path = f"/api/v1/namespaces/{meta.namespace}/pods/{meta.name}"
             await self._send_patiently("DELETE", path, deletion(pod))
@@ -264,14 +265,21 @@ class Dispatcher:
 
     def send_event(self, key: str, write: EventWrite) -> None:
         """Have an event written in the background, in place of an unsent one of that key."""
+        if self._is_fenced:
+            self._metrics.dropped_event("no longer the leader")
+            return
         self._events.put(key, write)
 
     def unsent_event(self, key: str) -> bool:
         """Whether the write of that key still waits, so that it can be replaced."""
         return self._events.get(key) is not None and not self._events.is_sending(key)
 
+    def ask_before_writing(self, may_write: Callable[[], bool]) -> None:
+        """Ask `may_write` right before each bind, deletion and condition; False: it is not sent."""
+        self._may_write = may_write
+
     def fence(self) -> None:
-        """Send no bind, deletion or condition any more: another one may be leading.
+        """Send no bind, deletion or condition, and take no event, any more: another may lead.
 
         What waits fails at once with `BindFenced`; what is on its way cannot be called back.
         """
@@ -301,35 +309,30 @@ class Dispatcher:
         path = f"/api/v1/namespaces/{meta.namespace}/pods/{meta.name}/binding"
         try:
             # The answer is a Status without content: nothing of it is read.
-            await self._send_patiently(
-                "POST", path, binding(pod, node_name), may_go_on=self._may_bind
-            )
+            await self._send_patiently("POST", path, binding(pod, node_name))
         except NotFound as error:
             raise BindPodGone(f"{pod.key}: not bound to {node_name}: {error.details}") from error
         except Conflict as error:
             if f'is already assigned to node "{node_name}"' in error.details:
                 return
             raise BindRefused(f"{pod.key}: not bound to {node_name}: {error.details}") from error
+        except BindFenced:
+            raise
         except ApiError as error:
             kind = BindUnavailable if error.is_transient else BindRefused
             raise kind(f"{pod.key}: not bound to {node_name}: {error}") from error
         except ClientError as error:
             raise BindUnavailable(f"{pod.key}: not bound to {node_name}: {error}") from error
 
-    def _may_bind(self) -> bool:
-        return not self._is_fenced
+    def _may_go_on(self) -> bool:
+        return not self._is_fenced and self._may_write()
 
-    async def _send_patiently(
-        self,
-        method: str,
-        path: str,
-        body: bytes,
-        *,
-        may_go_on: Callable[[], bool] | None = None,
-    ) -> None:
+    async def _send_patiently(self, method: str, path: str, body: bytes) -> None:
         """Send until an answer is final or patience is over; the last error is raised then."""
         if self._bucket is not None:
             await self._bucket.take()
+            if not self._may_go_on():
+                raise BindFenced(f"{method} {path}: not sent: no longer the leader")
         backoff: Backoff | None = None
         give_up_at = 0.0
         while True:
@@ -355,14 +358,14 @@ class Dispatcher:
             if now + delay_s > give_up_at:
                 raise error
             await self._clock.sleep(delay_s)
-            if may_go_on is not None and not may_go_on():
+            if not self._may_go_on():
                 raise error
 
     async def _send_status(self, _uid: str, write: StatusWrite) -> None:
-        if self._is_fenced:
-            return
         meta = write.pod.metadata
         await self._give_way()
+        if not self._may_go_on():
+            return
         await self._send_in_background(
             "status",
             EventWrite(

@@ -117,6 +117,15 @@ class LeaderElector:
         return self._is_leading
 
     @property
+    def holds_until(self) -> float:
+        """Monotonic moment after which nobody may act on the lease unless it is renewed again.
+
+        For who acts: a process that was suspended for longer learns of that here first. May be
+        read from any thread.
+        """
+        return self._renewed_at + self._times.renew_deadline_s
+
+    @property
     def leader(self) -> str:
         """Identity of the last leader seen; "" before any."""
         return self._leader

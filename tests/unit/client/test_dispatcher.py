@@ -194,6 +194,51 @@ async def test_fence_stops_waiting_and_repeated_binds() -> None:
     assert bench.dispatcher.pending()["binding"] == 0
 
 
+async def test_who_may_not_write_is_asked_before_each_write() -> None:
+    bench = Bench()
+    may_write = True
+    bench.dispatcher.ask_before_writing(lambda: may_write)
+    bench.transport.answers.append(refusal(503))
+    repeated = bench.bind(pod("a"))
+    await settle()
+
+    may_write = False
+    await bench.pass_time(2)
+
+    with pytest.raises(BindUnavailable):
+        await repeated
+    with pytest.raises(BindFenced):
+        await bench.dispatcher.bind(pod("b"), "n1")
+    with pytest.raises(BindFenced):
+        await bench.dispatcher.delete_pod(pod("c"))
+    refuse(bench, pod("d"), "no")
+    await settle()
+    assert bench.names() == ["a"]
+
+
+async def test_waiting_for_the_rate_limit_does_not_outlive_the_lease() -> None:
+    bench = Bench(qps=1, burst=1)
+    await bench.dispatcher.bind(pod("a"), "n1")
+    late = bench.bind(pod("b"))
+    await settle()
+    bench.dispatcher.ask_before_writing(lambda: False)
+    await bench.pass_time(2)
+
+    with pytest.raises(BindFenced):
+        await late
+    assert bench.names() == ["a"]
+
+
+async def test_no_event_is_taken_behind_the_fence(bench: Bench) -> None:
+    bench.dispatcher.fence()
+
+    bench.dispatcher.send_event("k", EventWrite("POST", "/events", b"{}"))
+    await settle()
+
+    assert bench.transport.sent == []
+    assert bench.counts.words == ["dropped no longer the leader"]
+
+
 def refuse(bench: Bench, subject: Pod, message: str, nominated: str | None = None) -> None:
     bench.dispatcher.patch_pod_status(
         subject, reason="Unschedulable", message=message, nominated_node_name=nominated

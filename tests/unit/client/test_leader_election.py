@@ -323,3 +323,18 @@ async def test_first_look_without_rights_is_an_error(bench: Bench) -> None:
 def test_times_that_cannot_work_are_refused(times: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="must be longer"):
         LeaseTimes(**times)
+
+
+async def test_the_moment_until_which_it_holds_moves_with_each_renewal(bench: Bench) -> None:
+    me = bench.candidate()
+    await settle()
+    first = me.elector.holds_until
+    assert first == bench.clock.monotonic() + 10
+
+    await bench.pass_time(3)
+    renewed = me.elector.holds_until
+    assert first + 2 <= renewed <= first + 3
+
+    bench.server.trouble = ServerUnreachable("away")
+    await bench.pass_time(5)
+    assert me.elector.holds_until == renewed
