@@ -104,7 +104,8 @@ class ApiServer:
         self._documents = discovery_documents(address)
         self._tables = {kind: Table(columns, now=clock.now) for kind, columns in COLUMNS.items()}
         self._plain = {kind: representation(kind, table=None, include="") for kind in COLUMNS}
-        self._streams: set[WatchStream] = set()
+        #: Ordered, so that a replay ends them in the same order.
+        self._streams: dict[WatchStream, None] = {}
         self._faults: list[Fault] = []
         self._verbs: Mapping[str, Callable[[Request, Target], Answer]] = {
             "GET": self._read,
@@ -137,7 +138,7 @@ class ApiServer:
 
     def stream_closed(self, stream: WatchStream) -> None:
         """The watch is over; whoever carried the stream says so."""
-        self._streams.discard(stream)
+        self._streams.pop(stream, None)
 
     def _handle(self, request: Request) -> Answer:
         target = resolve(request.path)
@@ -173,7 +174,7 @@ class ApiServer:
         stream = WatchStream(
             self.store, target, options, selects=selects, form=form, clock=self._clock
         )
-        self._streams.add(stream)
+        self._streams[stream] = None
         return stream
 
     def _form(self, request: Request, kind: ServedKind) -> Representation:
