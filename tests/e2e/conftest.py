@@ -29,7 +29,7 @@ _PROVIDERS = {
 #: it is there to end a hang, each wait inside a test has a deadline of its own.
 _TIMEOUT_S = 600
 
-_PROVIDER_OF_ITEM = pytest.StashKey[Provider]()
+_RUNNING = pytest.StashKey[Provider]()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -55,13 +55,13 @@ async def cluster(request: pytest.FixtureRequest) -> AsyncIterator[Provider]:
     if provider_class.name == "local":
         request.getfixturevalue("control_plane_programs")
     async with running(provider_class()) as provider:
+        request.config.stash[_RUNNING] = provider
         yield provider
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def provider(cluster: Provider, request: pytest.FixtureRequest) -> AsyncIterator[Provider]:
+async def provider(cluster: Provider) -> AsyncIterator[Provider]:
     """The cluster, empty again afterwards."""
-    request.node.stash[_PROVIDER_OF_ITEM] = cluster
     yield cluster
     await cluster.reset()
 
@@ -72,8 +72,8 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """A failed test's report has the ends of the cluster's logs."""
     report = yield
-    if call.when == "call" and report.failed:
-        cluster = item.stash.get(_PROVIDER_OF_ITEM, None)
+    if report.failed:
+        cluster = item.config.stash.get(_RUNNING, None)
         if cluster is not None:
             report.sections.append((f"{cluster.name} cluster", cluster.diagnostics()))
     return report
