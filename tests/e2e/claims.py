@@ -75,9 +75,12 @@ async def assert_bound_once(provider: Provider, *, pods: int, unrecorded: int = 
     nodes = {_key(pod): pod["spec"].get("nodeName") for pod in await provider.pods()}
     by_pod: dict[str, list[str]] = {}
     for entry in attempts:
+        if entry.status == 201:
+            by_pod.setdefault(f"{entry.namespace}/{entry.name}", []).append(entry.target_node)
+    for entry in attempts:
         pod = f"{entry.namespace}/{entry.name}"
-        if entry.status == 201 or nodes.get(pod) == entry.target_node:
-            by_pod.setdefault(pod, []).append(entry.target_node)
+        if entry.status != 201 and nodes.get(pod) == entry.target_node:
+            by_pod.setdefault(pod, [entry.target_node])
     assert {pod: targets for pod, targets in by_pod.items() if len(targets) != 1} == {}
     elsewhere = {pod: node for pod, node in nodes.items() if by_pod.get(pod, [node]) != [node]}
     assert elsewhere == {}

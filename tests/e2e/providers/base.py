@@ -90,6 +90,9 @@ class Capability(StrEnum):
     KUBE_SCHEDULER = "kube_scheduler"
     #: `Replica.pause` and `Replica.resume` (SIGSTOP, SIGCONT).
     PAUSE_SCHEDULER = "pause_scheduler"
+    #: Replicas run in the tests' own Python environment, so they find the plugins installed there,
+    #: and those on PYTHONPATH when they are started.
+    INSTALLED_PLUGINS = "installed_plugins"
     #: The cluster is ours alone: cluster-scoped objects may be made, changed and counted.
     DISPOSABLE = "disposable"
 

@@ -65,6 +65,7 @@ class LocalProvider(Provider):
             Capability.AUDIT_LOG,
             Capability.KUBE_SCHEDULER,
             Capability.PAUSE_SCHEDULER,
+            Capability.INSTALLED_PLUGINS,
             Capability.DISPOSABLE,
         }
     )
