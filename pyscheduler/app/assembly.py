@@ -75,7 +75,11 @@ class ProfileRecorders:
         related: Pod | None = None,
     ) -> None:
         """Records one event about one of our pods."""
-        recorder = self._recorders[regarding.scheduler_name]
+        recorder = self._recorders.get(regarding.scheduler_name)
+        if recorder is None and related is not None:
+            # a victim may be anybody's pod; it is ours that caused the event
+            recorder = self._recorders.get(related.scheduler_name)
+        recorder = recorder or next(iter(self._recorders.values()))
         recorder.event(regarding, event_type, reason, action, note, related=related)
 
 
@@ -126,12 +130,13 @@ class Assembly:
 
     async def drain(self, timeout_s: float) -> bool:
         """Finishes binds in flight and what is left to be written; False when time was short."""
+        until = self.clock.monotonic() + timeout_s
         try:
             async with asyncio.timeout(timeout_s):
                 await self.scheduler.drain()
         except TimeoutError:
             return False
-        return await self.dispatcher.drain(timeout_s)
+        return await self.dispatcher.drain(until - self.clock.monotonic())
 
 
 def in_tree_registry() -> Registry:
@@ -290,7 +295,7 @@ def _profile(
     instrument: Instrument,
 ) -> Profile:
     plugins = {
-        name: registry.get(name)(configuration.args.get(name, NoArgs()), handle)
+        name: registry.make(name, configuration.args.get(name, NoArgs()), handle)
         for name in configuration.plugin_names()
     }
     points = {

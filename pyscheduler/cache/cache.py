@@ -64,7 +64,7 @@ class SchedulerCache:
         self._assumed = 0
         #: nodes whose rows must be written by the next refresh
         self._changed: dict[str, NodeState] = {}
-        self._removed: list[str] = []
+        self._removed: dict[str, None] = {}
         self._in_cycle = False
         #: nodes already copied in this cycle
         self._copied: set[str] = set()
@@ -88,7 +88,9 @@ class SchedulerCache:
         state = self._for_change(state)
         state.exists = False
         self._changed.pop(name, None)
-        self._removed.append(name)
+        if state.row >= 0:
+            # else no refresh has seen it, as in a standby: nothing is to be given up
+            self._removed[name] = None
         self._drop_if_empty(state)
 
     def _put_node(self, node: Node, aspects: int) -> None:
@@ -208,8 +210,8 @@ class SchedulerCache:
 
     def take_changes(self) -> tuple[list[NodeState], list[str]]:
         """Changed and removed nodes since the last call, for the snapshot's refresh."""
-        changed, removed = list(self._changed.values()), self._removed
-        self._changed, self._removed = {}, []
+        changed, removed = list(self._changed.values()), list(self._removed)
+        self._changed, self._removed = {}, {}
         return changed, removed
 
     def validate(self) -> None:
@@ -299,9 +301,8 @@ class SchedulerCache:
                 state.dirty |= _PODS
                 self._changed[known.node_name] = state
             return
-        known_assumed = known.is_assumed
         self._take_away(pod.uid)
-        self._place(pod, pod.spec.node_name, is_assumed=known_assumed)
+        self._place(pod, pod.spec.node_name, is_assumed=False)
 
     def _drop_if_empty(self, state: NodeState) -> None:
         if not state.exists and not state.pods:
@@ -323,6 +324,11 @@ def _changed_aspects(old: Node, new: Node) -> int:
         aspects |= Aspect.ALLOCATABLE
     if old.status.images != new.status.images:
         aspects |= Aspect.IMAGES
-    if aspects or old.metadata.annotations != new.metadata.annotations or old.status != new.status:
+    if (
+        aspects
+        or old.metadata.annotations != new.metadata.annotations
+        or old.spec != new.spec
+        or old.status != new.status
+    ):
         aspects |= Aspect.OBJECT
     return int(aspects)

@@ -9,7 +9,7 @@ Called by: ``snapshot`` (apply), ``framework.nodes.NodeTable`` (reads, as its `C
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -82,6 +82,8 @@ class ColumnStore:
         #: image name -> names of the nodes that have it, with the size each reports
         self._images: dict[str, dict[str, int]] = {}
         self._images_of: dict[str, tuple[str, ...]] = {}
+        #: answers of `image` since images or rows changed last
+        self._known_images: dict[str, tuple[ImageState, npt.NDArray[np.intp]]] = {}
         self._freeze()
 
     @property
@@ -139,8 +141,13 @@ class ColumnStore:
         owners = self._images.get(name)
         if not owners:
             return None
-        rows = np.sort(np.fromiter((self._rows[o] for o in owners), dtype=np.intp))
-        return ImageState(max(owners.values()), len(owners)), rows
+        known = self._known_images.get(name)
+        if known is None:
+            rows = np.sort(np.fromiter((self._rows[o] for o in owners), dtype=np.intp))
+            rows.flags.writeable = False
+            known = ImageState(max(owners.values()), len(owners)), rows
+            self._known_images[name] = known
+        return known
 
     # --- what the snapshot and plugins' state write ---
 
@@ -163,7 +170,7 @@ class ColumnStore:
         """Remembers a StateColumn's value; written to its row by the next `apply`."""
         self._state_values.setdefault(column.name, {})[node_name] = value
 
-    def apply(self, changed: Iterable[NodeState], removed: Iterable[str]) -> None:
+    def apply(self, changed: Sequence[NodeState], removed: Sequence[str]) -> None:
         """Brings the rows of ``changed`` nodes up to date and gives up those of ``removed``."""
         arrays = self._arrays()
         for array in arrays:
@@ -171,8 +178,12 @@ class ColumnStore:
         try:
             for name in removed:
                 self._remove(name)
+            aspects = _IDENTITY if removed else 0
             for state in changed:
+                aspects |= state.dirty
                 self._write(state)
+            if aspects & (_LABELS | _TAINTS | _IDENTITY):
+                self._forget_old_values()
         finally:
             self._freeze()
 
@@ -193,6 +204,9 @@ class ColumnStore:
             last.row = row
             self._write_row(last, _ALL)
         self.change_log.append(row, _ALL)
+
+    def _forget_old_values(self) -> None:
+        """Values that left the cluster leave the vocabularies, now and then."""
         self._taints.compact(self.n)
         for column in self._labels.values():
             column.compact(self.n)
@@ -277,6 +291,7 @@ class ColumnStore:
             unreadable[row] = True
 
     def _write_images(self, node: str, images: tuple[tuple[str, int], ...]) -> None:
+        self._known_images.clear()
         for name in self._images_of.pop(node, ()):
             owners = self._images[name]
             del owners[node]

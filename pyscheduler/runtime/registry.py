@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from pyscheduler.errors import PySchedulerError
 from pyscheduler.framework.args import NoArgs
 from pyscheduler.framework.functions import FunctionPlugin
+from pyscheduler.framework.handle import Handle
 from pyscheduler.framework.interface import Plugin
 
 ENTRY_POINT_GROUP = "pyscheduler.plugins"
@@ -76,6 +77,22 @@ class Registry:
         if known is None:
             known = self._classes[name] = self._load(name)
         return known
+
+    def make(self, name: str, args: BaseModel, handle: Handle) -> Plugin[Any]:
+        """The plugin of that name, ready to run.
+
+        Raises:
+            PluginLoadError: there is none, or it could not be made.
+        """
+        plugin_class = self.get(name)
+        try:
+            return plugin_class(args, handle)
+        except PySchedulerError:
+            raise
+        except Exception as error:  # foreign code is being run
+            raise PluginLoadError(
+                f"plugin {name} cannot be made: {type(error).__name__}: {error}"
+            ) from error
 
     def _load(self, name: str) -> PluginClass:
         point = self._installed.get(name)

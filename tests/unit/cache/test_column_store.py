@@ -149,3 +149,50 @@ def test_change_log_forgets_its_beginning_but_says_so() -> None:
     assert log.since(start, ALL_ASPECTS) is None
     assert log.since(log.position, ALL_ASPECTS) == {}
     assert log.since(log.position - 2, ALL_ASPECTS) == {0: fwk.Aspect.REQUESTED | fwk.Aspect.LABELS}
+
+
+def test_label_values_that_come_and_go_on_one_node_leave_nothing_behind() -> None:
+    cache = SchedulerCache()
+    snapshot = Snapshot(cache)
+    node = make_node("a").label("build", "0").obj()
+    cache.add_node(node)
+    snapshot.refresh()
+    snapshot.nodes.label_codes("build")
+
+    for i in range(1, 500):
+        newer = make_node("a").label("build", str(i)).obj()
+        cache.update_node(node, newer)
+        node = newer
+        snapshot.refresh()
+
+    codes, values = snapshot.nodes.label_codes("build")
+    assert values[codes[0]] == "499"
+    assert len(values) < 100
+
+
+def test_rows_of_an_image_follow_the_nodes() -> None:
+    cache = SchedulerCache()
+    snapshot = Snapshot(cache)
+    for name in "abc":
+        cache.add_node(make_node(name).image("app:1", size_bytes=5).obj())
+    snapshot.refresh()
+    before = snapshot.store.image("app:1")
+    assert before is not None
+    assert before is snapshot.store.image("app:1")
+
+    cache.remove_node("a")
+    snapshot.refresh()
+
+    after = snapshot.nodes.image("app:1")
+    assert after is not None
+    assert (after[0].nodes, after[1].tolist()) == (2, [0, 1])
+
+
+def test_a_cache_that_nobody_reads_remembers_no_nodes_that_went() -> None:
+    cache = SchedulerCache()
+
+    for i in range(100):
+        cache.add_node(make_node(f"n{i}").obj())
+        cache.remove_node(f"n{i}")
+
+    assert cache.take_changes() == ([], [])
