@@ -177,12 +177,19 @@ class ApiClient:
         return str(page["metadata"]["resourceVersion"])
 
     async def watch(
-        self, path: str, *, resource_version: str, label_selector: str = ""
+        self,
+        path: str,
+        *,
+        resource_version: str,
+        label_selector: str = "",
+        field_selector: str = "",
     ) -> AsyncIterator[Manifest]:
         """Yields watch events (type, object) until the server ends the stream."""
         params = {"watch": "true", "resourceVersion": resource_version}
         if label_selector:
             params["labelSelector"] = label_selector
+        if field_selector:
+            params["fieldSelector"] = field_selector
         async with self._session.get(
             self.server + path,
             params=params,

@@ -55,6 +55,8 @@ class LocalPod:
         self._folder = plane.folder / "pods" / self.name
         self._address = f"127.0.0.1:{free_port()}"
         self._is_ready = False
+        #: Of its last life that ended; as a shell says it, 128 more than a signal's number.
+        self._last_exit_code: int | None = None
         #: Its process; set by `start`.
         self.scheduler: SchedulerProcess
 
@@ -103,7 +105,9 @@ class LocalPod:
     async def look_after(self) -> None:
         """The pod's status says what its process does; runs until cancelled."""
         while True:
-            if not self.scheduler.is_running:
+            code = self.scheduler.process.exit_code
+            if code is not None:
+                self._last_exit_code = code if code >= 0 else 128 - code
                 await self._report(is_ready=False)
                 await asyncio.sleep(RESTART_DELAY_S)
                 self.restarts += 1
@@ -130,6 +134,11 @@ class LocalPod:
         (container,) = self._manifest["spec"]["containers"]
         word = "True" if is_ready else "False"
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        last_state = (
+            {}
+            if self._last_exit_code is None
+            else {"terminated": {"exitCode": self._last_exit_code, "finishedAt": now}}
+        )
         status = {
             "phase": "Running",
             "conditions": [
@@ -144,6 +153,7 @@ class LocalPod:
                     "ready": is_ready,
                     "restartCount": self.restarts,
                     "state": {"running": {"startedAt": now}},
+                    "lastState": last_state,
                 }
             ],
         }
