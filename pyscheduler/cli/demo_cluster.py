@@ -71,8 +71,9 @@ class PodTally:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self.submitted = self.bound = self.running = 0
-        #: monotonic seconds of the first and the last binding
-        self.first_bound_s = self.last_bound_s = 0.0
+        #: monotonic seconds of the first and the last binding; None before there is one
+        self._first_bound_s: float | None = None
+        self.last_bound_s = 0.0
         #: called with each pod that was bound
         self.on_bound: Callable[[JsonView], None] | None = None
         self._recent: deque[tuple[float, int]] = deque()
@@ -91,14 +92,15 @@ class PodTally:
         if _is_bound(now) and not _is_bound(before):
             self.bound += 1
             self.last_bound_s = self._clock.monotonic()
-            self.first_bound_s = self.first_bound_s or self.last_bound_s
+            if self._first_bound_s is None:
+                self._first_bound_s = self.last_bound_s
             if self.on_bound is not None:
                 self.on_bound(now)
 
     @property
     def took_s(self) -> float:
         """Seconds from the first binding to the last."""
-        return self.last_bound_s - self.first_bound_s
+        return 0.0 if self._first_bound_s is None else self.last_bound_s - self._first_bound_s
 
     def average(self) -> float:
         """Pods bound per second, from the first binding to the last; 0 while that is unknown."""
