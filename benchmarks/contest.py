@@ -119,7 +119,7 @@ async def contest(
 def transport_of(log: str) -> str:
     """Returns what carries the writes, as this scheduler's log names it at the start; "" if not."""
     return next(
-        (str(line["writes"]) for line in json_records(log) if line.get("event") == "starting"), ""
+        (str(line["writes"]) for line in json_records(log) if line.get("msg") == "starting"), ""
     )
 
 

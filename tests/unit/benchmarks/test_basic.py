@@ -31,7 +31,7 @@ def test_as_fast_with_no_more_memory_is_what_is_wanted() -> None:
 
 
 def test_transport_is_read_from_the_start_of_the_log() -> None:
-    log = 'noise\n{"event":"starting","writes":"pyreqwest"}\n{"event":"in sync"}\n'
+    log = 'noise\n{"msg":"starting","writes":"pyreqwest"}\n{"msg":"in sync"}\n'
     assert transport_of(log) == "pyreqwest"
 
 
