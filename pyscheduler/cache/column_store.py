@@ -9,7 +9,7 @@ Called by: ``snapshot`` (apply), ``framework.nodes.NodeTable`` (reads, as its `C
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -172,9 +172,8 @@ class ColumnStore:
 
     def apply(self, changed: Sequence[NodeState], removed: Sequence[str]) -> None:
         """Brings the rows of ``changed`` nodes up to date and gives up those of ``removed``."""
-        arrays = self._arrays()
-        for array in arrays:
-            array.flags.writeable = True
+        for array in self._arrays():
+            array.setflags(write=True)
         try:
             for name in removed:
                 self._remove(name)
@@ -312,19 +311,21 @@ class ColumnStore:
         zeros.flags.writeable = False
         return zeros
 
-    def _arrays(self) -> Iterator[npt.NDArray[Any]]:
-        yield from self._allocatable.values()
-        yield from self._requested.values()
-        yield from self._builtin.values()
-        yield self._taints.codes
-        for column in self._labels.values():
-            yield column.codes
-        yield from self._custom.values()
-        yield from self._unreadable.values()
+    def _arrays(self) -> list[npt.NDArray[Any]]:
+        return [
+            *self._allocatable.values(),
+            *self._requested.values(),
+            *self._builtin.values(),
+            self._taints.codes,
+            *(column.codes for column in self._labels.values()),
+            *self._custom.values(),
+            *self._unreadable.values(),
+        ]
 
     def _freeze(self) -> None:
+        # setflags: twice a cycle for each array, and half the cost of `flags.writeable`
         for array in self._arrays():
-            array.flags.writeable = False
+            array.setflags(write=False)
 
     def _grow(self) -> None:
         self._capacity *= 2

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Protocol
 
-import numpy as np
-
 from pyscheduler.runtime.class_cache import ClassEntry
 
 
@@ -19,7 +17,7 @@ class Rng(Protocol):
 def select_host(entry: ClassEntry, rng: Rng) -> int:
     """The row with the highest total, any of them with equal chance."""
     totals = entry.totals[: entry.n]
-    best = np.flatnonzero(totals == totals.max())
+    best = (totals == totals.max()).nonzero()[0]
     return int(best[rng.randrange(len(best))] if len(best) > 1 else best[0])
 
 

@@ -222,7 +222,7 @@ class Filtering:
             return False
         entry.position = store.change_log.position
         shrunk, entry.n = nodes.n < entry.n, nodes.n
-        touched = False
+        touched = judged_all = False
         some = nodes.select(rows)
         for answer in entry.filters:
             cacheable = self._profile.cacheable.get(answer.plugin)
@@ -231,19 +231,16 @@ class Filtering:
                 _store(answer, entry.capacity, slice(0, nodes.n), None)
                 verdict = self._judge(hook, entry, pod, nodes)
                 _store(answer, entry.capacity, slice(0, nodes.n), verdict)
-                touched = True
+                judged_all = True
             elif rows.size and aspects & cacheable:
                 verdict = hook.judge(entry.state, pod, some, self.classes.reasons)
                 _store(answer, entry.capacity, rows, verdict)
                 touched = True
-        if touched or shrunk or aspects & _IDENTITY:
-            self._recount(entry, rows, all_rows=shrunk or self._asks_every_time(entry))
+        if touched or judged_all or shrunk or aspects & _IDENTITY:
+            self._recount(entry, rows, all_rows=shrunk or judged_all)
         for row, mask in changed.items():
             entry.changed_rows[row] = entry.changed_rows.get(row, 0) | mask
         return True
-
-    def _asks_every_time(self, entry: ClassEntry) -> bool:
-        return any(a.plugin not in self._profile.cacheable for a in entry.filters)
 
     def _judge(
         self, hook: FilterHook, entry: ClassEntry, pod: Pod, nodes: NodeTable
@@ -274,7 +271,7 @@ class Filtering:
         for answer in entry.filters:
             if answer.codes is not None:
                 now &= answer.codes[rows] == 0
-        if not np.array_equal(before, now):
+        if (before != now).any():
             entry.feasible[rows] = now
             entry.feasible_count += int(np.count_nonzero(now)) - int(np.count_nonzero(before))
             entry.feasible_version += 1

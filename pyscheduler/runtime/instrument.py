@@ -11,7 +11,7 @@ Called by: ``runtime.profile``, once per plugin and hook.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol, TypeVar
+from typing import Any, NoReturn, Protocol, TypeVar
 
 import structlog
 
@@ -92,7 +92,8 @@ class Instrument:
             start = clock.monotonic() if self._timed else 0.0
             try:
                 answer = function(*args)
-                _check_type(answer, answers)
+                if answers and not isinstance(answer, answers):
+                    _refuse(answer, answers)
             except PluginFault:
                 raise
             except Exception as error:
@@ -116,7 +117,8 @@ class Instrument:
         async def call(*args: Any) -> Any:
             try:
                 answer = await function(*args)
-                _check_type(answer, answers)
+                if answers and not isinstance(answer, answers):
+                    _refuse(answer, answers)
             except PluginFault:
                 raise
             except Exception as error:
@@ -150,7 +152,6 @@ class Instrument:
             self._observer.plugin_fault(plugin, point)
 
 
-def _check_type(answer: object, answers: tuple[type, ...]) -> None:
-    if answers and not isinstance(answer, answers):
-        wanted = " or ".join("None" if kind is type(None) else kind.__name__ for kind in answers)
-        raise TypeError(f"answered {type(answer).__name__} instead of {wanted}")
+def _refuse(answer: object, answers: tuple[type, ...]) -> NoReturn:
+    wanted = " or ".join("None" if kind is type(None) else kind.__name__ for kind in answers)
+    raise TypeError(f"answered {type(answer).__name__} instead of {wanted}")

@@ -141,7 +141,8 @@ class Profile:
             if plugin.cross_node
         }
         #: plugins whose hooks write the state that later hooks read
-        self._preparing = tuple(name for name, _ in (*self.pre_filters, *self.pre_scores))
+        self._preparing = {name for name, _ in (*self.pre_filters, *self.pre_scores)}
+        self._keeps_answers = self._preparing <= self.cacheable.keys()
         self._signs = [
             (name, instrument.hook(name, "Sign", plugin.sign_pod, answers=(*_TUPLE, type(None))))
             for name, plugin in self._judges.items()
@@ -176,7 +177,7 @@ class Profile:
         (PreFilter, PreScore) without saying what its answers depend on: what it prepared for one
         pod must not be used for another.
         """
-        if any(name not in self.cacheable for name in self._preparing):
+        if not self._keeps_answers:
             return None
         parts: list[Any] = []
         for _, sign in self._signs:
@@ -199,6 +200,8 @@ class Profile:
     def distrust(self, plugin: str) -> None:
         """Asks ``plugin`` every time from now on: a kept answer of its turned out wrong."""
         self.cacheable.pop(plugin, None)
+        if plugin in self._preparing:
+            self._keeps_answers = False
 
     def run_pre_enqueue(self, pod: Pod) -> Status | None:
         """None when every PreEnqueue lets the pod in, else the first objection."""

@@ -98,7 +98,7 @@ class Scoring:
         if answer.fresh and cacheable is not None and not aspects & others:
             if rows.size and aspects & cacheable:
                 scores = hook.raw(entry.state, pod, some)
-                if hook.normalizes and not np.array_equal(answer.raw[rows], scores):
+                if hook.normalizes and (answer.raw[rows] != scores).any():
                     answer.stale = True
                 answer.raw[rows] = scores
             return

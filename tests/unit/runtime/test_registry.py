@@ -34,5 +34,5 @@ def test_what_a_plugin_says_about_its_configuration_is_passed_on(
     monkeypatch.setattr(Unready, "fault", PySchedulerError("zones: none given"))
     registry = Registry({"Unready": Unready}, (), installed=())
 
-    with pytest.raises(PySchedulerError, match="^zones: none given"):
+    with pytest.raises(PySchedulerError, match=r"^zones: none given"):
         registry.make("Unready", fwk.NoArgs(), fake_handle(snapshot_of([])))
