@@ -130,6 +130,10 @@ class _Story:
     async def _place(self) -> None:
         demo = self._demo
         demo.cluster.create_nodes(demo_nodes(self._options.nodes))
+        # The watches of nodes and pods are two: the first pods would be tried too early.
+        while demo.assembly.cache.node_count < self._options.nodes:
+            demo.check()
+            await demo.clock.sleep(_TICK_S / 10)
         began_s = demo.clock.monotonic()
         submitting = asyncio.create_task(self._submit())
         try:
