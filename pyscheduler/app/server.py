@@ -158,6 +158,8 @@ class _Process:
             try:
                 await self._live(assembly, operations, watchdog, kubeconfig, credentials.server)
             finally:
+                # before the Lease is given back: what still retries must not bind after that
+                assembly.dispatcher.fence()
                 await operations.stop()
                 watchdog.stop()
                 heartbeat.stop()

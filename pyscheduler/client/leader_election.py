@@ -120,10 +120,10 @@ class LeaderElector:
     def holds_until(self) -> float:
         """Monotonic moment after which nobody may act on the lease unless it is renewed again.
 
-        For who acts: a process that was suspended for longer learns of that here first. May be
-        read from any thread.
+        0 while we do not lead. For who acts: a process that was suspended for longer learns of
+        that here first. May be read from any thread.
         """
-        return self._renewed_at + self._times.renew_deadline_s
+        return self._renewed_at + self._times.renew_deadline_s if self._is_leading else 0.0
 
     @property
     def leader(self) -> str:

@@ -338,3 +338,6 @@ async def test_the_moment_until_which_it_holds_moves_with_each_renewal(bench: Be
     bench.server.trouble = ServerUnreachable("away")
     await bench.pass_time(5)
     assert me.elector.holds_until == renewed
+
+    await cancelled(me.task)
+    assert me.elector.holds_until == 0
