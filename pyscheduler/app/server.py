@@ -370,8 +370,9 @@ def _settle_memory() -> None:
     """Takes what the initial sync made out of the garbage collector's sight.
 
     A full collection over a hundred thousand long-lived objects holds the loop for tens of
-    milliseconds; they are freed by reference counts anyway.
+    milliseconds; they are freed by reference counts anyway. What comes later is looked at in small
+    portions (about 1 ms each), and as a whole hardly ever.
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(50_000, 20, 100)
+    gc.set_threshold(5_000, 5, 1_000)
