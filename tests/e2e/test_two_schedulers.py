@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 
 import pytest
@@ -41,17 +41,22 @@ OLDEST_VIEW_S = 2.0
 async def test_each_bind_beside_kube_scheduler_fitted_what_could_be_known(
     provider: Provider,
 ) -> None:
-    await provider.start_hollow_nodes(NODES)
+    names = await provider.start_hollow_nodes(NODES)
     async with recording(provider.api) as record:
         await provider.start_kube_scheduler()
         await provider.deploy()
+        # All wait until there is room, and then both schedulers go for each node at once.
+        await _set_unschedulable(provider, names, True)
         await _create_deployments(
             provider, {"ours": SCHEDULER_NAME, "theirs": provider.kube_scheduler_name}
         )
+        await _all_wait(provider)
+        await _set_unschedulable(provider, names, False)
         await _complete(provider, "ours")
         await _complete(provider, "theirs")
         await _refusals_are_counted(provider, record)
-
+        theirs = record.refused(provider.kube_scheduler_name)
+        assert theirs or record.refused(SCHEDULER_NAME), "the two never got in each other's way"
     decisions = await _decisions(provider)
     audit = await scheduler_audit(provider)
     sent_s = {entry.name: entry.received_s for entry in audit.binding_attempts()}
@@ -86,6 +91,26 @@ async def test_refusal_is_counted_when_the_pod_asks_for_this_scheduler(provider:
         await eventually(both_refused, what="the kubelet's refusals", timeout_s=60)
         assert list(record.refused(SCHEDULER_NAME).values()) == ["OutOfcpu"]
         await _refusals_are_counted(provider, record)
+
+
+async def _set_unschedulable(provider: Provider, nodes: Sequence[str], value: object) -> None:
+    for name in nodes:
+        await provider.api.patch(f"/api/v1/nodes/{name}", {"spec": {"unschedulable": value}})
+
+
+async def _all_wait(provider: Provider) -> None:
+    """The pods of both Deployments have been tried in vain."""
+
+    async def tried() -> bool:
+        conditions = [
+            condition["status"]
+            for pod in await provider.pods()
+            for condition in pod["status"].get("conditions", [])
+            if condition["type"] == "PodScheduled"
+        ]
+        return conditions == ["False"] * 2 * REPLICAS
+
+    await eventually(tried, what="all pods to wait", timeout_s=60)
 
 
 async def _create_deployments(provider: Provider, scheduler_names: Mapping[str, str]) -> None:
