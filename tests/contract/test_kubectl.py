@@ -14,7 +14,7 @@ import pytest_asyncio
 from pyscheduler.sim.embedded_cluster import EmbeddedCluster
 from pyscheduler.sim.exchange import Request, Response
 from pyscheduler.sim.workload import make_node, make_pod
-from tests.controlplane.build import ControlPlaneUnavailableError, ensure_binaries
+from tests.controlplane.build import ensure_binaries
 from tests.controlplane.kubectl import KubectlError, run_kubectl
 
 POD = """\
@@ -52,11 +52,8 @@ class Kubectl:
 
 
 @pytest.fixture(scope="session")
-def kubectl_binary() -> Path:
-    try:
-        return ensure_binaries({"kubectl"})["kubectl"]
-    except ControlPlaneUnavailableError as error:
-        pytest.skip(str(error))
+def kubectl_binary(control_plane_programs: None) -> Path:
+    return ensure_binaries({"kubectl"})["kubectl"]
 
 
 @pytest_asyncio.fixture(loop_scope="session")
