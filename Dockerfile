@@ -6,20 +6,21 @@ FROM ${PYTHON_IMAGE} AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
 RUN python3 -m venv /opt/venv
 WORKDIR /src
-# Dependencies first, in a layer that only pyproject.toml can invalidate.
+# Dependencies first, in a layer that only pyproject.toml can invalidate. Bytecode is made here, since
+# nothing can be written at run time, and never checked against the sources, whose times a builder
+# may change. The official client has none: a third of the image, and in a cluster nothing imports it.
 COPY pyproject.toml ./
 RUN /opt/venv/bin/python -c "import tomllib; p = tomllib.load(open('pyproject.toml', 'rb')); \
 print(*p['project']['dependencies'], *p['project']['optional-dependencies']['fast'], sep='\n')" \
         > /tmp/requirements.txt \
-    && /opt/venv/bin/pip install --quiet --no-compile -r /tmp/requirements.txt
-COPY README.md LICENSE ./
-COPY pyscheduler ./pyscheduler
-# Bytecode is made here, since nothing can be written at run time, and never checked against the
-# sources, whose times a builder may change. The official client has none: a third of the image, and
-# in a cluster nothing imports it.
-RUN /opt/venv/bin/pip install --quiet --no-compile --no-deps . \
+    && /opt/venv/bin/pip install --quiet --no-compile -r /tmp/requirements.txt \
     && /opt/venv/bin/python -m compileall -q -j 0 --invalidation-mode unchecked-hash \
         -x '/site-packages/(kubernetes|pip|setuptools)/' /opt/venv/lib
+COPY README.md LICENSE ./
+COPY pyscheduler ./pyscheduler
+RUN /opt/venv/bin/pip install --quiet --no-compile --no-deps . \
+    && /opt/venv/bin/python -m compileall -q -j 0 --invalidation-mode unchecked-hash \
+        /opt/venv/lib/python3*/site-packages/pyscheduler
 
 FROM ${PYTHON_IMAGE}
 COPY --from=build /opt/venv /opt/venv
