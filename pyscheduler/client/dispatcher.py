@@ -380,7 +380,7 @@ class Dispatcher:
     async def _send_event(self, key: str, write: EventWrite) -> None:
         if self._event_bucket is not None:
             await self._event_bucket.take()
-        await self._send_in_background("event", write, event=key)
+        await self._send_in_background("event", write, event_key=key)
 
     async def _send_in_background(self, kind: str, write: EventWrite, **subject: str) -> None:
         """Send, trying again a few times; whatever comes of it is counted and nothing raised."""

@@ -3,6 +3,7 @@ from random import Random
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from pyscheduler.api.core_v1 import Pod, PodCondition, PodStatus
 from pyscheduler.client.dispatcher import (
@@ -411,12 +412,14 @@ async def test_oldest_events_are_dropped_and_counted_when_too_many_wait(
     assert [sent.body for sent in bench.transport.sent] == list(range(2, 12))
 
 
-async def test_refused_event_is_counted_and_nothing_else_happens(bench: Bench) -> None:
+async def test_refused_event_is_counted_and_told(bench: Bench) -> None:
     bench.transport.answers.append(refusal(403))
-    bench.dispatcher.send_event("e", EventWrite("POST", "/e", b"{}"))
-    await settle()
+    with capture_logs() as told:
+        bench.dispatcher.send_event("e", EventWrite("POST", "/e", b"{}"))
+        await settle()
 
     assert bench.counts.words == ["event error", "dropped refused"]
+    assert [(line["event"], line["event_key"]) for line in told] == [("write given up", "e")]
 
 
 async def test_drain_waits_for_everything_accepted(bench: Bench) -> None:
