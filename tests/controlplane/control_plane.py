@@ -33,7 +33,7 @@ from pathlib import Path
 import aiohttp
 import yaml
 
-from tests.controlplane import identities, load
+from tests.controlplane import flags, identities, load
 from tests.controlplane.api_client import ApiClient, ApiError, Manifest
 from tests.controlplane.audit import AuditLog
 from tests.controlplane.build import Binaries, ensure_binaries
@@ -44,22 +44,6 @@ from tests.controlplane.process import Process, end_all
 
 #: Set to keep the folder (logs, audit log, etcd's data) of every control plane.
 KEEP_VARIABLE = "PYSCHEDULER_KEEP_CONTROL_PLANE"
-
-_AUDIT_POLICY = {
-    "apiVersion": "audit.k8s.io/v1",
-    "kind": "Policy",
-    "omitStages": ["RequestReceived"],
-    "omitManagedFields": True,
-    "rules": [
-        # A binding's body is the only place that says which node.
-        {
-            "level": "Request",
-            "verbs": ["create"],
-            "resources": [{"group": "", "resources": ["pods/binding", "bindings"]}],
-        },
-        {"level": "Metadata"},
-    ],
-}
 
 
 class ControlPlane:
@@ -300,19 +284,14 @@ class ControlPlane:
             qps: client-side limit, as `qps` and `burst`; upstream's 50 would be the bottleneck.
             profile: further fields of its one profile.
         """
-        config = {
-            "apiVersion": "kubescheduler.config.k8s.io/v1",
-            "kind": "KubeSchedulerConfiguration",
-            "leaderElection": {"leaderElect": False},
-            "clientConnection": {
-                "kubeconfig": str(self.kubeconfig(user)),
-                "qps": qps,
-                "burst": int(qps),
-            },
-            "profiles": [{"schedulerName": scheduler_name, **(profile or {})}],
-        }
+        configuration = flags.kube_scheduler_configuration(
+            scheduler_name=scheduler_name,
+            kubeconfig=self.kubeconfig(user),
+            qps=qps,
+            profile=profile or {},
+        )
         config_path = self.folder / f"kube-scheduler-{scheduler_name}.yaml"
-        config_path.write_text(yaml.safe_dump(config))
+        config_path.write_text(yaml.safe_dump(configuration))
         binary = await self._program("kube-scheduler")
         return self._start(
             "kube-scheduler",
@@ -333,19 +312,16 @@ class ControlPlane:
         binary = await self._program("kubemark")
         folder = self.folder / f"hollow-{name}"
         folder.mkdir(exist_ok=True)
-        offered = ",".join(f"{key}={value}" for key, value in (extended_resources or {}).items())
         return self._start(
             f"hollow-{name}",
             binary,
-            "--morph=kubelet",
-            "--use-host-image-service=false",
-            f"--name={name}",
-            f"--kubeconfig={self.kubeconfig(identities.NODE_FAKER)}",
-            f"--kubelet-port={free_port()}",
-            f"--kubelet-read-only-port={free_port()}",
-            f"--cert-dir={folder}",
-            f"--max-pods={max_pods}",
-            *([f"--extended-resources={offered}"] if offered else []),
+            *flags.hollow_kubelet(
+                name,
+                kubeconfig=self.kubeconfig(identities.NODE_FAKER),
+                folder=folder,
+                extended_resources=extended_resources or {},
+                max_pods=max_pods,
+            ),
         )
 
     async def stop(self, process: Process, *, kill: bool = False) -> None:
@@ -358,6 +334,10 @@ class ControlPlane:
             self.processes.remove(process)
 
     # -- what happened --------------------------------------------------------------------------
+
+    @property
+    def _audit_policy(self) -> Path:
+        return self.folder / "audit-policy.yaml"
 
     @property
     def audit_path(self) -> Path:
@@ -389,21 +369,9 @@ class ControlPlane:
 
     async def _start_servers(self) -> None:
         self.identities.write()
-        (self.folder / "audit-policy.yaml").write_text(yaml.safe_dump(_AUDIT_POLICY))
-        client_url = f"http://127.0.0.1:{self._etcd_port}"
-        peer_url = f"http://127.0.0.1:{free_port()}"
+        self._audit_policy.write_text(yaml.safe_dump(dict(flags.AUDIT_POLICY)))
         etcd = self._start(
-            "etcd",
-            self.binaries["etcd"],
-            f"--data-dir={self.folder / 'etcd'}",
-            f"--listen-client-urls={client_url}",
-            f"--advertise-client-urls={client_url}",
-            f"--listen-peer-urls={peer_url}",
-            f"--initial-advertise-peer-urls={peer_url}",
-            f"--initial-cluster=default={peer_url}",
-            "--unsafe-no-fsync",
-            "--quota-backend-bytes=8589934592",
-            "--log-level=warn",
+            "etcd", self.binaries["etcd"], *flags.etcd(self.folder / "etcd", port=self._etcd_port)
         )
         try:
             await self.start_apiserver()
@@ -413,37 +381,16 @@ class ControlPlane:
             raise
 
     def _flags_of_apiserver(self) -> list[str]:
-        keys = self.identities
-        flags = [
-            f"--etcd-servers=http://127.0.0.1:{self._etcd_port}",
-            "--bind-address=127.0.0.1",
-            f"--secure-port={self.server.rpartition(':')[2]}",
-            f"--cert-dir={keys.certificate_authority.parent}",
-            # Else it refuses to advertise 127.0.0.1.
-            "--endpoint-reconciler-type=none",
-            "--service-account-issuer=https://kubernetes.default.svc",
-            f"--service-account-key-file={keys.signing_key_file}",
-            f"--service-account-signing-key-file={keys.signing_key_file}",
-            "--service-cluster-ip-range=10.0.0.0/20",
-            # Without it a clean stop waits a minute for watches that never end by themselves.
-            "--shutdown-watch-termination-grace-period=3s",
-            "--authorization-mode=RBAC",
-            "--delete-collection-workers=8",
-            f"--token-auth-file={keys.token_file}",
-        ]
-        if self._with_audit:
-            flags += [
-                f"--audit-policy-file={self.folder / 'audit-policy.yaml'}",
-                f"--audit-log-path={self.audit_path}",
-            ]
-        if not self._with_controller_manager:
-            flags.append("--disable-admission-plugins=TaintNodesByCondition")
-        if self.feature_gates:
-            gates = ",".join(
-                f"{name}={str(is_on).lower()}" for name, is_on in self.feature_gates.items()
-            )
-            flags.append(f"--feature-gates={gates}")
-        return [*flags, *self._apiserver_flags]
+        return flags.kube_apiserver(
+            self.identities,
+            etcd_port=self._etcd_port,
+            port=self.server.rpartition(":")[2],
+            controller_manager=self._with_controller_manager,
+            audit_log=self.audit_path if self._with_audit else None,
+            audit_policy=self._audit_policy,
+            feature_gates=self.feature_gates,
+            further=self._apiserver_flags,
+        )
 
     async def _is_ready(self) -> bool:
         headers = {"Authorization": f"Bearer {self.identities.tokens[ADMIN]}"}
@@ -463,24 +410,18 @@ class ControlPlane:
             self._start(
                 "kube-controller-manager",
                 self.binaries["kube-controller-manager"],
-                f"--kubeconfig={self.kubeconfig(identities.KUBE_CONTROLLER_MANAGER)}",
-                f"--service-account-private-key-file={self.identities.signing_key_file}",
-                f"--root-ca-file={self.identities.certificate_authority}",
-                "--use-service-account-credentials=true",
-                "--leader-elect=false",
-                "--secure-port=0",
-                "--kube-api-qps=500",
-                "--kube-api-burst=1000",
+                *flags.kube_controller_manager(
+                    self.identities, kubeconfig=self.kubeconfig(identities.KUBE_CONTROLLER_MANAGER)
+                ),
             )
         if kwok:
             self._start(
                 "kwok",
                 self.binaries["kwok"],
-                f"--kubeconfig={self.kubeconfig(identities.NODE_FAKER)}",
-                f"--config={self.binaries.kwok_stages}",
-                f"--manage-nodes-with-annotation-selector={load.KWOK_ANNOTATION}=fake",
-                "--node-lease-duration-seconds=40",
-                "--v=WARN",
+                *flags.kwok(
+                    kubeconfig=self.kubeconfig(identities.NODE_FAKER),
+                    stages=self.binaries.kwok_stages,
+                ),
             )
         await self._default_service_account("default")
 
