@@ -87,3 +87,13 @@ def test_only_a_ready_server_forbids(
     path.write_text(line(responseStatus={"code": 403}))
 
     assert len(AuditLog.read(path, starts=starts).forbidden()) == counted
+
+
+def test_service_account_token_says_which_pod_it_is_of(path: Path) -> None:
+    user = {"username": "account", "extra": {"authentication.kubernetes.io/pod-name": ["one"]}}
+    path.write_text(line(user=user) + line(auditID="b"))
+
+    log = AuditLog.read(path)
+
+    assert [entry.user_pod for entry in log.entries] == ["one", ""]
+    assert len(log.of_pod("one").entries) == 1

@@ -21,6 +21,7 @@ from tests.controlplane.ports import free_port
 from tests.controlplane.scheduler_process import PROGRAM
 from tests.controlplane.waiting import eventually
 from tests.e2e.claims import all_bound, assert_bound_once, metric, restarts
+from tests.e2e.plugin_packages import write_package
 from tests.e2e.providers.base import Provider, Release
 
 #: Seconds within which a process has seen its fault, on a machine with other things to do.
@@ -217,15 +218,11 @@ profiles:
 @pytest.fixture
 def grumpy_plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A scheduler started now finds an installed package with the plugin Grumpy."""
-    (tmp_path / "grumpy.py").write_text(_PLUGIN)
-    metadata = tmp_path / "grumpy-1.0.dist-info"
-    metadata.mkdir()
-    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: grumpy\nVersion: 1.0\n")
-    (metadata / "entry_points.txt").write_text("[pyscheduler.plugins]\nGrumpy = grumpy:Grumpy\n")
+    write_package(tmp_path, plugin="Grumpy", source=_PLUGIN)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
 
 
-@pytest.mark.needs("fake_nodes", "audit_log", "disposable", "pause_scheduler")
+@pytest.mark.needs("fake_nodes", "installed_plugins", "audit_log", "disposable")
 async def test_plugin_that_raises_costs_that_pod_its_attempt(
     provider: Provider, grumpy_plugin: None
 ) -> None:

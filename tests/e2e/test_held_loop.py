@@ -19,6 +19,7 @@ from tests.controlplane import load
 from tests.controlplane.api_client import Manifest
 from tests.controlplane.waiting import eventually
 from tests.e2e.claims import all_bound, assert_bound_once, witness_is_content
+from tests.e2e.plugin_packages import write_package
 from tests.e2e.providers.base import Provider, Release, Replica
 from tests.e2e.takeover import Takeover
 
@@ -80,11 +81,8 @@ def endless_plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """
     marker = tmp_path / "loop"
     marker.touch()
-    (tmp_path / "endless.py").write_text(_PLUGIN.format(marker=str(marker)))
-    metadata = tmp_path / "endless-1.0.dist-info"
-    metadata.mkdir()
-    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: endless\nVersion: 1.0\n")
-    (metadata / "entry_points.txt").write_text("[pyscheduler.plugins]\nEndless = endless:Endless\n")
+    source = _PLUGIN.format(marker=str(marker))
+    write_package(tmp_path, plugin="Endless", source=source)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     return marker
 
