@@ -77,4 +77,6 @@ def test_kind_cluster_starts_on_cgroup_v1_machines_too() -> None:
     cluster = yaml.safe_load((REPOSITORY / "kind-config.yaml").read_text())
     patches = [yaml.safe_load(patch) for patch in cluster["kubeadmConfigPatches"]]
 
-    assert {"kind": "KubeletConfiguration", "failCgroupV1": False} in patches
+    (kubelet,) = [patch for patch in patches if patch["kind"] == "KubeletConfiguration"]
+
+    assert kubelet["failCgroupV1"] is False
