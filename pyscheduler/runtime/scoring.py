@@ -14,12 +14,16 @@ import numpy.typing as npt
 from pyscheduler.api.core_v1 import Pod
 from pyscheduler.cache.snapshot import Snapshot
 from pyscheduler.framework.nodes import NodeTable
-from pyscheduler.framework.status import Code
+from pyscheduler.framework.scores import MAX_NODE_SCORE, MIN_NODE_SCORE
+from pyscheduler.framework.status import Code, Int64Array
 from pyscheduler.runtime.adapters import ScoreHook, are_in_range
 from pyscheduler.runtime.budget import Checkpoint
 from pyscheduler.runtime.class_cache import ClassEntry, ScoreAnswer
 from pyscheduler.runtime.instrument import PluginFault
 from pyscheduler.runtime.profile import Profile
+
+#: Up to so many rows are summed one by one; about where numpy begins to pay.
+_FEW_ROWS = 16
 
 
 class Scoring:
@@ -62,7 +66,7 @@ class Scoring:
                 answer.stale = False
             if renormalised:
                 await self._budget.checkpoint()
-        if renormalised or not same_feasible:
+        if renormalised or not same_feasible or rows.size > _FEW_ROWS:
             self._sum(entry)
         elif rows.size:
             self._sum_rows(entry, rows)
@@ -115,30 +119,33 @@ class Scoring:
     def _sum(self, entry: ClassEntry) -> None:
         n = entry.n
         totals = np.zeros(n, dtype=np.int64)
-        for hook in self._profile.scores:
-            answer = entry.scores.get(hook.name)
-            if answer is not None:
-                totals += self._checked(hook, answer, entry, slice(0, n)) * hook.weight
+        for hook, normalized in self._answers(entry):
+            scores = normalized[:n]
+            if not hook.normalizes and not are_in_range(scores):
+                # what an infeasible node would score does not matter
+                hook.refuse_odd_scores(scores[entry.feasible[:n]])
+            totals += scores * hook.weight
         entry.totals[:n] = np.where(entry.feasible[:n], totals, -1)
         entry.totals[n:] = -1
 
     def _sum_rows(self, entry: ClassEntry, rows: npt.NDArray[np.intp]) -> None:
-        totals = np.zeros(rows.size, dtype=np.int64)
-        for hook in self._profile.scores:
-            answer = entry.scores.get(hook.name)
-            if answer is not None:
-                totals += self._checked(hook, answer, entry, rows) * hook.weight
-        entry.totals[rows] = np.where(entry.feasible[rows], totals, -1)
+        """The same for a few rows, number by number: numpy costs more than it saves there."""
+        answers = self._answers(entry)
+        for row in rows.tolist():
+            total = -1
+            if entry.feasible[row]:
+                total = 0
+                for hook, normalized in answers:
+                    score = normalized.item(row)
+                    if not MIN_NODE_SCORE <= score <= MAX_NODE_SCORE:
+                        hook.refuse_odd_scores(normalized[row : row + 1])
+                    total += score * hook.weight
+            entry.totals[row] = total
 
-    def _checked(
-        self,
-        hook: ScoreHook,
-        answer: ScoreAnswer,
-        entry: ClassEntry,
-        rows: slice | npt.NDArray[np.intp],
-    ) -> npt.NDArray[np.int64]:
-        scores = answer.normalized[rows]
-        if not hook.normalizes and not are_in_range(scores):
-            # what an infeasible node would score does not matter
-            hook.refuse_odd_scores(scores[entry.feasible[rows]])
-        return scores
+    def _answers(self, entry: ClassEntry) -> list[tuple[ScoreHook, Int64Array]]:
+        """The scorers that were asked, each with its scores for all rows."""
+        return [
+            (hook, answer.normalized)
+            for hook in self._profile.scores
+            if (answer := entry.scores.get(hook.name)) is not None
+        ]
