@@ -71,20 +71,19 @@ async def assert_bound_once(provider: Provider, *, pods: int, unrecorded: int = 
             down what it had done.
     """
     audit = await scheduler_audit(provider)
-    attempts = [entry for entry in audit.binding_attempts() if not 400 <= entry.status < 500]
     nodes = {_key(pod): pod["spec"].get("nodeName") for pod in await provider.pods()}
-    by_pod: dict[str, list[str]] = {}
-    for entry in attempts:
-        if entry.status == 201:
-            by_pod.setdefault(f"{entry.namespace}/{entry.name}", []).append(entry.target_node)
-    for entry in attempts:
+    targets = {
+        pod: [entry.target_node for entry in bindings]
+        for pod, bindings in audit.bindings_by_pod().items()
+    }
+    assert {pod: twice for pod, twice in targets.items() if len(twice) != 1} == {}
+    for entry in audit.binding_attempts():
         pod = f"{entry.namespace}/{entry.name}"
-        if entry.status != 201 and nodes.get(pod) == entry.target_node:
-            by_pod.setdefault(pod, [entry.target_node])
-    assert {pod: targets for pod, targets in by_pod.items() if len(targets) != 1} == {}
-    elsewhere = {pod: node for pod, node in nodes.items() if by_pod.get(pod, [node]) != [node]}
-    assert elsewhere == {}
-    assert pods - unrecorded <= len(by_pod) <= pods, [str(entry) for entry in attempts][-5:]
+        if entry.status >= 500 and nodes.get(pod) == entry.target_node:
+            targets.setdefault(pod, [entry.target_node])
+    misplaced = {pod: node for pod, node in nodes.items() if targets.get(pod, [node]) != [node]}
+    assert misplaced == {}
+    assert pods - unrecorded <= len(targets) <= pods, f"{len(targets)} pods were bound"
     assert_nothing_forbidden(audit)
 
 
