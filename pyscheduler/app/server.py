@@ -12,6 +12,7 @@ Losing the Lease ends the process: its successor begins with a clean cache.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import signal
 import socket
@@ -30,6 +31,7 @@ from pyscheduler.app.operations_thread import OperationsThread
 from pyscheduler.app.options import RunOptions
 from pyscheduler.app.watchdog import Heartbeat, Watchdog
 from pyscheduler.client.credentials import load_credentials
+from pyscheduler.client.errors import Forbidden, NotFound
 from pyscheduler.client.leader_election import LeaderElector, LeaseTimes
 from pyscheduler.client.rest import Rest
 from pyscheduler.client.transport import AiohttpTransport, write_transport
@@ -139,8 +141,7 @@ class _Process:
         transport = AiohttpTransport(credentials)
         writes = write_transport(credentials, transport)
         try:
-            # one question first: an address that does not answer is told in one line
-            await Rest(transport).call("GET", "/version", timeout_s=_FIRST_ANSWER_S)
+            await _ask_once(transport)
             assembly = self._assembly = assemble(
                 self._configuration,
                 self._registry,
@@ -314,6 +315,17 @@ class _Process:
             ready={"sched-handler-sync": synced, "shutdown": shutdown},
             render_metrics=Exposition(self._metrics.registry).render,
         )
+
+
+async def _ask_once(transport: AiohttpTransport) -> None:
+    """Anybody answers: an address where nobody does is told in one line, at the start.
+
+    Raises:
+        ClientError: nobody does, or we are not who we say we are.
+    """
+    # not every cluster lets everybody ask for its version: a refusal is an answer, too
+    with contextlib.suppress(Forbidden, NotFound):
+        await Rest(transport).call("GET", "/version", timeout_s=_FIRST_ANSWER_S)
 
 
 class _Tasks:

@@ -62,7 +62,7 @@ _STATUS_CAPACITY = 50_000
 _PATIENCE_S = 30.0
 _BACKOFF_FIRST_S, _BACKOFF_LIMIT_S = 0.2, 3.0
 #: Attempts of a condition or an event.
-_BACKGROUND_ATTEMPTS = 5
+_BACKGROUND_ATTEMPTS = 12
 
 
 class BindError(ClientError):

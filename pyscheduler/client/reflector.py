@@ -58,8 +58,9 @@ from pyscheduler.client.transport import Stream, Transport
 from pyscheduler.clock import Clock, SystemClock
 from pyscheduler.errors import CredentialsError
 
-#: Back-off of client-go's reflector.
-_BACKOFF_FIRST_S, _BACKOFF_LIMIT_S = 0.8, 30.0
+#: Back-off of client-go's reflector, but with a lower limit: it waits 30 s, and a scheduler that
+#: does not see the cluster for so long decides on an old picture.
+_BACKOFF_FIRST_S, _BACKOFF_LIMIT_S = 0.8, 10.0
 
 #: Seconds that a watch is asked to last, drawn at random so that watches do not end together.
 _WATCH_SHORTEST_S, _WATCH_LONGEST_S = 300, 600
@@ -423,6 +424,8 @@ class Reflector(Generic[T]):
             lost_s = self._clock.monotonic() - self._lost_at
             self._log.info("watch recovered", lost_s=round(lost_s, 1))
             self._lost_at = None
+            # The next trouble is another one: a scheduler must not be blind for half a minute.
+            self._backoff.reset()
 
     def _on_end(self, lived_s: float) -> float:
         """Return the pause after a list, or after a stream that ended as it should."""

@@ -1,6 +1,7 @@
 """What an update of a pod means for scheduling.
 
-Called by: ``scheduling_queue`` for updates of waiting pods, ``cycle.event_handlers`` for assigned ones.
+Called by: ``scheduling_queue`` for updates of waiting pods, ``cycle.event_handlers`` for those of
+assigned ones.
 
 Source: kube-scheduler 1.37, ``framework/events.go`` PodSchedulingPropertiesChange; knowing
 difference: an update that changes nothing but what schedulers write themselves is no event.

@@ -393,7 +393,7 @@ async def test_lost_connection_is_told_once_and_so_is_the_recovery(bench: Bench)
     assert bench.reflector.is_connected
 
 
-async def test_pauses_grow_to_half_a_minute_and_stay_there(bench: Bench) -> None:
+async def test_pauses_grow_to_ten_seconds_and_stay_there(bench: Bench) -> None:
     bench.transport.streams.extend([ServerUnreachable("refused") for _ in range(9)])
     task = asyncio.ensure_future(bench.reflector.run())
     moments: list[float] = []
@@ -410,7 +410,7 @@ async def test_pauses_grow_to_half_a_minute_and_stay_there(bench: Bench) -> None
     pauses = [later - sooner for sooner, later in itertools.pairwise(moments)]
     assert 0.8 <= pauses[0] <= 1.8
     assert 1.6 <= pauses[1] <= 3.4
-    assert max(pauses) <= 30.3
+    assert 9.9 <= max(pauses[:9]) <= 10.3
 
 
 @pytest.mark.parametrize(
