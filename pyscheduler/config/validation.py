@@ -19,6 +19,7 @@ _RETRY_JITTER = 1.2
 #: nothing here.
 _WITHOUT_EFFECT = {
     "parallelism": "all nodes are judged at once on one core",
+    "percentage_of_nodes_to_score": "all nodes are judged, as if it were 100",
     "delay_cache_until_active": "a standby always keeps its caches warm",
     "enable_profiling": "there are no profiling endpoints",
     "enable_contention_profiling": "there are no profiling endpoints",
@@ -47,6 +48,12 @@ def warnings_for(config: KubeSchedulerConfiguration) -> list[str]:
         "make sure that no other scheduler uses it in this cluster"
         for index, profile in enumerate(config.profiles)
         if profile.scheduler_name == STOCK_SCHEDULER_NAME
+    ]
+    texts += [
+        f"profiles[{index}].percentageOfNodesToScore: has no effect here:"
+        f" {_WITHOUT_EFFECT['percentage_of_nodes_to_score']}"
+        for index, profile in enumerate(config.profiles)
+        if profile.percentage_of_nodes_to_score
     ]
     fields = type(config).model_fields
     texts += [
