@@ -50,7 +50,7 @@ from pyscheduler.clock import Clock, SystemClock
 BIND_WINDOW: Final = 32
 _DELETE_WINDOW = 16
 _STATUS_WORKERS = 4
-_EVENT_WORKERS = 8
+_EVENT_WORKERS = 16
 
 #: Events that may wait. At 1 kB each 20 MB; kube-scheduler's broadcaster drops beyond 1,000.
 _EVENT_CAPACITY = 20_000

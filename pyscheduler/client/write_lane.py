@@ -43,6 +43,9 @@ class WriteLane(Generic[K, V]):
         #: Items whose key is being sent: they go to the front of the queue after that.
         self._held: dict[K, V] = {}
         self._workers: set[asyncio.Task[None]] = set()
+        #: Workers that will still look for an item: a task that has stopped looking stays in
+        #: `_workers` until its callback runs, and must not be counted on.
+        self._looking = 0
 
     def __len__(self) -> int:
         return len(self._waiting) + len(self._sending) + len(self._held)
@@ -56,7 +59,9 @@ class WriteLane(Generic[K, V]):
             _, oldest = self._waiting.popitem(last=False)
             self._on_dropped(oldest)
         self._waiting[key] = item
-        if len(self._workers) < self._limit and len(self._workers) < len(self._waiting):
+        idle = self._looking - len(self._sending)
+        if self._looking < self._limit and idle < len(self._waiting):
+            self._looking += 1
             worker = asyncio.get_running_loop().create_task(self._work())
             self._workers.add(worker)
             worker.add_done_callback(self._workers.discard)
@@ -95,15 +100,21 @@ class WriteLane(Generic[K, V]):
                 await worker
 
     async def _work(self) -> None:
-        while self._waiting:
-            key, item = self._waiting.popitem(last=False)
-            self._sending[key] = None
-            try:
-                await self._send(key, item)
-            finally:
-                done = self._sending.pop(key)
-                if done is not None and not done.done():
-                    done.set_result(None)
-                if key in self._held:
-                    self._waiting[key] = self._held.pop(key)
-                    self._waiting.move_to_end(key, last=False)
+        try:
+            while self._waiting:
+                key, item = self._waiting.popitem(last=False)
+                self._sending[key] = None
+                try:
+                    await self._send(key, item)
+                finally:
+                    self._end(key)
+        finally:
+            self._looking -= 1
+
+    def _end(self, key: K) -> None:
+        done = self._sending.pop(key)
+        if done is not None and not done.done():
+            done.set_result(None)
+        if key in self._held:
+            self._waiting[key] = self._held.pop(key)
+            self._waiting.move_to_end(key, last=False)
