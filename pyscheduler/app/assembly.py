@@ -223,6 +223,7 @@ def assemble(
     nodes: Informer[Node] = Informer(clock=clock)
     pods.add_handler(PodEvents(cache, queue, profiles))
     nodes.add_handler(NodeEvents(cache, queue))
+    dispatcher.look_up_with(pods.get)
     interner = Interner()
     reflectors = (
         Reflector(

@@ -28,6 +28,7 @@ from pyscheduler.client.errors import (
     ApiError,
     ClientError,
     Conflict,
+    Forbidden,
     NotFound,
     ServerUnreachable,
 )
@@ -63,6 +64,10 @@ _PATIENCE_S = 30.0
 _BACKOFF_FIRST_S, _BACKOFF_LIMIT_S = 0.2, 3.0
 #: Attempts of a condition or an event.
 _BACKGROUND_ATTEMPTS = 12
+#: Seconds after which the watch has told us who changed a pod under a condition of ours.
+_WATCH_LAG_S = 0.2
+#: How often a condition is written again for a pod that changed.
+_CONFLICTS = 5
 
 
 class BindError(ClientError):
@@ -153,6 +158,7 @@ class Dispatcher:
         self._deletes = PrioritySlots(_DELETE_WINDOW)
         self._is_fenced = False
         self._may_write: Callable[[], bool] = lambda: True
+        self._newest: Callable[[str], Pod | None] = lambda _key: None
         self._bucket: TokenBucket | None = None
         self._event_bucket: TokenBucket | None = None
         if qps is not None:
@@ -274,6 +280,10 @@ class Dispatcher:
         """Whether the write of that key still waits, so that it can be replaced."""
         return self._events.get(key) is not None and not self._events.is_sending(key)
 
+    def look_up_with(self, newest: Callable[[str], Pod | None]) -> None:
+        """Ask `newest` for a pod by key when it changed under a condition being written."""
+        self._newest = newest
+
     def ask_before_writing(self, may_write: Callable[[], bool]) -> None:
         """Ask `may_write` right before each bind, deletion and condition; False: it is not sent."""
         self._may_write = may_write
@@ -335,17 +345,20 @@ class Dispatcher:
                 raise BindFenced(f"{method} {path}: not sent: no longer the leader")
         backoff: Backoff | None = None
         give_up_at = 0.0
+        was_away = False
         while True:
             error: ApiError | ServerUnreachable
             try:
                 answer = await self._transport.request(method, path, body=body)
             except ServerUnreachable as unreachable:
-                error, asked_s = unreachable, 0.0
+                error, asked_s, was_away = unreachable, 0.0, True
             else:
                 if answer.status < 400:
                     return
                 error = api_error(answer, method, path)
-                if not error.is_transient:
+                # a server that comes back forbids everything until it has read its roles
+                is_coming_back = was_away and isinstance(error, Forbidden)
+                if not error.is_transient and not is_coming_back:
                     raise error
                 asked_s = error.retry_after_s or 0.0
             now = self._clock.monotonic()
@@ -362,31 +375,43 @@ class Dispatcher:
                 raise error
 
     async def _send_status(self, _uid: str, write: StatusWrite) -> None:
-        meta = write.pod.metadata
-        await self._give_way()
-        if not self._may_go_on():
-            return
-        await self._send_in_background(
-            "status",
-            EventWrite(
+        for _ in range(_CONFLICTS):
+            await self._give_way()
+            if not self._may_go_on():
+                return
+            meta = write.pod.metadata
+            patch = EventWrite(
                 "PATCH",
                 f"/api/v1/namespaces/{meta.namespace}/pods/{meta.name}/status",
                 status_patch(write, now_s=self._clock.now()),
                 STRATEGIC_MERGE_PATCH,
-            ),
-            pod=write.pod.key,
-        )
+            )
+            problem = await self._send_in_background("status", patch, pod=write.pod.key)
+            if not isinstance(problem, Conflict):
+                return
+            await self._clock.sleep(_WATCH_LAG_S)
+            newest = self._newest(write.pod.key)
+            if newest is None or newest.uid != write.pod.uid or newest.node_name:
+                return
+            write = msgspec.structs.replace(write, pod=newest)
 
     async def _send_event(self, key: str, write: EventWrite) -> None:
         if self._event_bucket is not None:
             await self._event_bucket.take()
         await self._send_in_background("event", write, event_key=key)
 
-    async def _send_in_background(self, kind: str, write: EventWrite, **subject: str) -> None:
-        """Send, trying again a few times; whatever comes of it is counted and nothing raised."""
+    async def _send_in_background(
+        self, kind: str, write: EventWrite, **subject: str
+    ) -> ClientError | None:
+        """Send, trying again a few times; whatever comes of it is counted and nothing raised.
+
+        Returns:
+            Why it was given up; None when it was written.
+        """
         started = self._clock.monotonic()
         backoff: Backoff | None = None
         problem: ClientError | None = None
+        was_away = False
         for _ in range(_BACKGROUND_ATTEMPTS):
             asked_s = 0.0
             try:
@@ -395,13 +420,13 @@ class Dispatcher:
                 )
                 if answer.status < 400:
                     self._metrics.wrote(kind, "success", self._clock.monotonic() - started)
-                    return
+                    return None
                 problem = api_error(answer, write.method, write.path)
-                if not problem.is_transient:
+                if not problem.is_transient and not (was_away and isinstance(problem, Forbidden)):
                     break
                 asked_s = problem.retry_after_s or 0.0
             except ServerUnreachable as unreachable:
-                problem = unreachable
+                problem, was_away = unreachable, True
             except ClientError as fault:
                 problem = fault
                 break
@@ -416,6 +441,7 @@ class Dispatcher:
         is_moot = isinstance(problem, (NotFound, Conflict))  # the pod went, or is another by now
         level = self._log.debug if is_moot else self._log.warning
         level("write given up", kind=kind, reason=str(problem), **subject)
+        return problem
 
     async def _give_way(self) -> None:
         """Take a token of the common bucket, but only when no bind would have to wait for it."""

@@ -41,12 +41,13 @@ class _StatusBody(msgspec.Struct, rename="camel"):
     nominated_node_name: str | msgspec.UnsetType | None = msgspec.UNSET
 
 
-class _UidOnly(msgspec.Struct):
+class _Version(msgspec.Struct, rename="camel"):
     uid: str
+    resource_version: str
 
 
 class _StatusPatch(msgspec.Struct):
-    metadata: _UidOnly
+    metadata: _Version
     status: _StatusBody
 
 
@@ -85,7 +86,11 @@ def changes_anything(write: StatusWrite) -> bool:
 
 
 def status_patch(write: StatusWrite, *, now_s: float) -> bytes:
-    """Return the strategic merge patch for ``pods/status``; it holds for this very uid alone."""
+    """Return the strategic merge patch for ``pods/status``.
+
+    It holds for this very pod as it was last seen: one that got a node since then, by a bind whose
+    answer was lost or by another scheduler, must not be told that it has none.
+    """
     pod = write.pod
     is_false_already = any(
         known.type == "PodScheduled" and known.status == "False" for known in pod.status.conditions
@@ -102,4 +107,8 @@ def status_patch(write: StatusWrite, *, now_s: float) -> bytes:
     nominated: str | msgspec.UnsetType | None = msgspec.UNSET
     if write.nominated_node_name is not None:
         nominated = write.nominated_node_name or None  # null removes the field
-    return _encode(_StatusPatch(_UidOnly(pod.uid), _StatusBody((condition,), nominated)))
+    return _encode(
+        _StatusPatch(
+            _Version(pod.uid, pod.metadata.resource_version), _StatusBody((condition,), nominated)
+        )
+    )

@@ -32,7 +32,8 @@ async def test_witness_and_audit_agree_with_kube_scheduler(provider: Provider) -
         pods = await provider.pods()
         return [pod["status"]["phase"] for pod in pods] == ["Running"] * PODS
 
-    await eventually(all_running, what=f"{PODS} pods to run")
+    # kwok may still be waiting to watch again, where a test before stopped the API server
+    await eventually(all_running, what=f"{PODS} pods to run", timeout_s=120)
     await provider.stop_apiserver(kill=True)
     await provider.start_apiserver(feature_gates={"WatchList": False})
 

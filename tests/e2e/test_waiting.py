@@ -92,6 +92,7 @@ async def _waits_saying(provider: Provider, name: str, beginning: str) -> None:
 
     said = await eventually(condition, what=f"a condition of {name}")
     told_s = time.monotonic()
+    uid = (await provider.api.get(_path(provider, name)))["metadata"]["uid"]
     assert said["status"] == "False"
     assert said["reason"] == "Unschedulable"
     assert said["message"].startswith(beginning)
@@ -99,7 +100,7 @@ async def _waits_saying(provider: Provider, name: str, beginning: str) -> None:
     async def event() -> Manifest | None:
         path = f"/apis/events.k8s.io/v1/namespaces/{provider.test_namespace}/events"
         for found in await provider.api.list(path):
-            if found["reason"] == "FailedScheduling" and found["regarding"].get("name") == name:
+            if found["reason"] == "FailedScheduling" and found["regarding"].get("uid") == uid:
                 return found
         return None
 

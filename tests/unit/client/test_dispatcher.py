@@ -3,6 +3,7 @@ from random import Random
 from typing import Any
 
 import pytest
+from msgspec import structs
 from structlog.testing import capture_logs
 
 from pyscheduler.api.core_v1 import Pod, PodCondition, PodStatus
@@ -157,6 +158,17 @@ async def test_bind_is_sent_again_while_the_server_is_in_trouble(
     assert len(bench.transport.sent) == 5
 
 
+async def test_a_server_that_comes_back_may_forbid_for_a_while(bench: Bench) -> None:
+    bench.transport.answers.extend(
+        [ServerUnreachable("reset"), refusal(403, "Forbidden", "RBAC: not ready")]
+    )
+    task = bench.bind(pod("a"))
+    await bench.pass_time(3)
+
+    await task
+    assert bench.counts.words == ["binding success"]
+
+
 async def test_bind_waits_as_long_as_the_server_asks(bench: Bench) -> None:
     bench.transport.answers.append(refusal(429, "TooManyRequests", "later", Retry_After="7"))
     task = bench.bind(pod("a"))
@@ -254,7 +266,7 @@ async def test_condition_is_patched_with_uid_and_generation(bench: Bench) -> Non
     assert (sent.method, sent.path) == ("PATCH", "/api/v1/namespaces/shop/pods/a/status")
     assert sent.content_type == "application/strategic-merge-patch+json"
     assert sent.body == {
-        "metadata": {"uid": "uid-a"},
+        "metadata": {"uid": "uid-a", "resourceVersion": ""},
         "status": {
             "conditions": [
                 {
@@ -268,6 +280,41 @@ async def test_condition_is_patched_with_uid_and_generation(bench: Bench) -> Non
             ]
         },
     }
+
+
+CHANGED = refusal(409, "Conflict", "the object has been modified")
+
+
+def at_version(version: str, *, node: str = "") -> Pod:
+    known = pod("a")
+    return structs.replace(
+        known,
+        metadata=structs.replace(known.metadata, resource_version=version),
+        spec=structs.replace(known.spec, node_name=node),
+    )
+
+
+async def test_a_pod_bound_meanwhile_is_not_told_that_it_has_no_node(bench: Bench) -> None:
+    bench.transport.answers.append(CHANGED)
+    bench.dispatcher.look_up_with(lambda _key: at_version("8", node="n1"))
+
+    refuse(bench, at_version("7"), "too late")
+    await bench.pass_time(2)
+
+    assert [sent.body["metadata"] for sent in bench.transport.sent] == [
+        {"uid": "uid-a", "resourceVersion": "7"}
+    ]
+
+
+async def test_condition_is_written_again_for_a_pod_that_changed(bench: Bench) -> None:
+    bench.transport.answers.append(CHANGED)
+    bench.dispatcher.look_up_with(lambda _key: at_version("8"))
+
+    refuse(bench, at_version("7"), "still true")
+    await bench.pass_time(2)
+
+    versions = [sent.body["metadata"]["resourceVersion"] for sent in bench.transport.sent]
+    assert versions == ["7", "8"]
 
 
 def with_condition(message: str) -> Pod:
