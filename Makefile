@@ -104,8 +104,8 @@ test-contract: $(VENV)/.dev ## one suite on the embedded and on the real API ser
 	@$(PYTEST) -q tests/contract
 
 .PHONY: e2e
-e2e: $(VENV)/.dev ## end-to-end tests; PROVIDER=local (the default), kind or existing
-	@$(PYTEST) -q tests/e2e --provider=$(PROVIDER)
+e2e: $(VENV)/.dev ## end-to-end tests, a failed one tried once more; PROVIDER=local (default), kind, existing
+	@$(PYTEST) -q tests/e2e --provider=$(PROVIDER) --reruns 1
 
 ##@ to measure it
 

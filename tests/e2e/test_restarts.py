@@ -116,8 +116,11 @@ async def test_synchronises_anew_when_the_watch_window_is_gone(provider: Provide
     await _relabel(provider, bound)
     await provider.stop_apiserver(kill=True)
     await provider.start_apiserver()
-    # No stream of before can tell of this, only a synchronisation.
+    # No stream of before can tell of this, only a synchronisation; and after one more restart the
+    # server itself knows of nothing before it.
     await load.delete_pods(provider.api, bound[:waiting])
+    await provider.stop_apiserver(kill=True)
+    await provider.start_apiserver()
     resumed_s = time.time()
     await replica.resume()
     await all_bound(provider)
