@@ -25,7 +25,7 @@ from typing import Any
 import structlog
 
 from pyscheduler import __version__
-from pyscheduler.app.assembly import Assembly, assemble
+from pyscheduler.app.assembly import Assembly, assemble, in_tree_registry
 from pyscheduler.app.endpoints import Endpoints
 from pyscheduler.app.operations_thread import OperationsThread
 from pyscheduler.app.options import RunOptions
@@ -39,7 +39,6 @@ from pyscheduler.clock import SystemClock
 from pyscheduler.config.configuration import Configuration
 from pyscheduler.config.load import default_config, load_config
 from pyscheduler.errors import PySchedulerError
-from pyscheduler.intree.registry import DEFAULT_PLUGINS, IN_TREE
 from pyscheduler.runtime.registry import Registry
 from pyscheduler.telemetry.current_work import CurrentWork
 from pyscheduler.telemetry.exposition import Exposition
@@ -63,7 +62,7 @@ def run(options: RunOptions) -> int:
     Raises:
         PySchedulerError: it could not start, or lost what it needs; one line says why.
     """
-    registry = Registry(IN_TREE, DEFAULT_PLUGINS)
+    registry = in_tree_registry()
     configuration = _configuration(options, registry)
     for warning in configuration.warnings:
         _log.warning(warning)
