@@ -31,6 +31,7 @@ from pyscheduler.framework.cycle_state import CycleState, StateKey
 from pyscheduler.framework.entities import QueuedEntity
 from pyscheduler.framework.functions import FunctionPlugin, plugin
 from pyscheduler.framework.handle import Handle
+from pyscheduler.framework.informers import Informer, Informers, JsonObject, Lister
 from pyscheduler.framework.interface import (
     BindPlugin,
     EnqueueExtensions,
@@ -49,6 +50,7 @@ from pyscheduler.framework.interface import (
     ScorePlugin,
     SignPlugin,
 )
+from pyscheduler.framework.node_statuses import NodeStatuses
 from pyscheduler.framework.nodes import NodeInfo, NodeTable
 from pyscheduler.framework.scores import MAX_NODE_SCORE, MIN_NODE_SCORE, default_normalize
 from pyscheduler.framework.status import (
@@ -57,12 +59,16 @@ from pyscheduler.framework.status import (
     Code,
     NodeVerdict,
     PostFilterResult,
+    PreBindPreFlightResult,
     PreFilterResult,
     Status,
     pending,
     unresolvable,
     unschedulable,
+    wait,
 )
+from pyscheduler.framework.waiting import WaitingPod, WaitingPods
+from pyscheduler.framework.what_if import WhatIf
 
 __all__ = [
     "ASSIGNED_POD_ADDED",
@@ -95,9 +101,14 @@ __all__ = [
     "FunctionPlugin",
     "Handle",
     "HintFn",
+    "Informer",
+    "Informers",
+    "JsonObject",
+    "Lister",
     "NoArgs",
     "NodeColumn",
     "NodeInfo",
+    "NodeStatuses",
     "NodeTable",
     "NodeVerdict",
     "PermitPlugin",
@@ -108,6 +119,7 @@ __all__ = [
     "PostFilterPlugin",
     "PostFilterResult",
     "PreBindPlugin",
+    "PreBindPreFlightResult",
     "PreEnqueuePlugin",
     "PreFilterPlugin",
     "PreFilterResult",
@@ -121,6 +133,9 @@ __all__ = [
     "StateColumn",
     "StateKey",
     "Status",
+    "WaitingPod",
+    "WaitingPods",
+    "WhatIf",
     "default_normalize",
     "pending",
     "plugin",
@@ -128,4 +143,5 @@ __all__ = [
     "truncated_quotient",
     "unresolvable",
     "unschedulable",
+    "wait",
 ]

@@ -5,7 +5,7 @@ Plugins get a `Handle` when they are made; what is behind each part is made by `
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -33,6 +33,28 @@ class Writes(Protocol):
 
     def delete_pod(self, pod: Pod) -> Awaitable[None]:
         """Deletes that very pod (by uid); gone already counts as done."""
+
+    def patch_pod_condition(
+        self, pod: Pod, *, condition_type: str, reason: str, message: str
+    ) -> Awaitable[None]:
+        """Sets a condition of that very pod to True; gone already counts as done."""
+
+    def nominate(self, pod: Pod, node_name: str) -> None:
+        """Writes ``status.nominatedNodeName`` in the background; empty clears it."""
+
+    def request(
+        self, method: str, path: str, body: Mapping[str, Any] | None = None
+    ) -> Awaitable[Any]:
+        """Any other write, for example a plugin's own resource; answers the decoded JSON.
+
+        Args:
+            method: ``POST``, ``PUT``, ``DELETE``, or ``PATCH`` (a JSON merge patch).
+            path: from ``/api`` or ``/apis`` on, without the server.
+            body: the object or patch; None sends none.
+
+        Raises:
+            ClientError: the API server refused, or could not be reached for long.
+        """
 
 
 class EventRecorder(Protocol):
@@ -64,6 +86,72 @@ class ColumnWriter(Protocol):
 
     def set(self, column: StateColumn, node_name: str, value: Any) -> None:
         """Sets one node's value; cycles see it from their next refresh on."""
+
+
+class Nominations(Protocol):
+    """Which pending pod is promised which node."""
+
+    def add(self, pod: Pod, *, node_name: str | None = None) -> None:
+        """Replaces the pod's nomination in memory; None takes the node in its status."""
+
+    def delete(self, uid: str) -> None:
+        """Forgets the pod's nomination, if it has one."""
+
+    def node_of(self, uid: str) -> str:
+        """The node promised to that pod; empty when there is none."""
+
+    def nominated_on(self, node_name: str) -> tuple[Pod, ...]:
+        """The pods promised that node."""
+
+
+class Activator(Protocol):
+    """Brings waiting pods back at once."""
+
+    def activate(self, pods: Iterable[Pod]) -> None:
+        """Makes these pods ready without backoff; one in flight is tried again if it fails."""
+
+
+class MetricChild(Protocol):
+    """One series of a plugin's metric."""
+
+    def inc(self, amount: float = 1) -> None:
+        """Adds to a counter or gauge."""
+
+    def set(self, value: float) -> None:
+        """Sets a gauge."""
+
+    def observe(self, value: float) -> None:
+        """Counts one observation of a histogram."""
+
+
+class PluginMetrics(Protocol):
+    """Metrics of plugins, served with the scheduler's own at ``/metrics``.
+
+    Names are given without a prefix and appear as ``scheduler_plugin_<name>``. Asking twice for one
+    name gives the same metric.
+    """
+
+    def counter(self, name: str, documentation: str, **labels: str) -> MetricChild:
+        """A total that only grows."""
+
+    def gauge(self, name: str, documentation: str, **labels: str) -> MetricChild:
+        """A value that goes up and down."""
+
+    def histogram(
+        self, name: str, documentation: str, *, buckets: Sequence[float], **labels: str
+    ) -> MetricChild:
+        """Observations counted by bucket."""
+
+
+class BackgroundTasks(Protocol):
+    """Where plugins keep tasks of their own, for example a poller."""
+
+    def start(self, function: Callable[[], Awaitable[None]], *, name: str) -> None:
+        """Runs ``function`` on the event loop while this process schedules.
+
+        It begins with scheduling (at once if that has begun) and is cancelled when scheduling ends.
+        One that raises is logged under ``name`` and begun again with backoff.
+        """
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import difflib
 from abc import ABC
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar, Generic, TypeVar, get_args, get_origin
 
 from pyscheduler.api.core_v1 import Pod
@@ -31,8 +31,16 @@ from pyscheduler.framework.columns import Aspect, Column
 from pyscheduler.framework.cycle_state import CycleState
 from pyscheduler.framework.entities import QueuedEntity
 from pyscheduler.framework.handle import Handle
+from pyscheduler.framework.node_statuses import NodeStatuses
 from pyscheduler.framework.nodes import NodeInfo, NodeTable
-from pyscheduler.framework.status import Int64Array, NodeVerdict, PreFilterResult, Status
+from pyscheduler.framework.status import (
+    Int64Array,
+    NodeVerdict,
+    PostFilterResult,
+    PreBindPreFlightResult,
+    PreFilterResult,
+    Status,
+)
 
 ArgsT = TypeVar("ArgsT", bound=Args)
 
@@ -203,9 +211,16 @@ class PostFilterPlugin(Role):
     forms: ClassVar[tuple[str, ...]] = ("post_filter",)
 
     async def post_filter(
-        self, state: CycleState, pod: Pod, statuses: Mapping[str, Status]
-    ) -> Status | None:
-        """Tries to make room; its message is appended to the pod's condition."""
+        self, state: CycleState, pod: Pod, statuses: NodeStatuses
+    ) -> tuple[PostFilterResult | None, Status | None]:
+        """Tries to make room; the status' reasons are appended to the pod's condition.
+
+        Returns:
+            A nomination (None leaves an earlier one as it is, an empty name clears it) and a
+            status. Success (or None): room is being made, later PostFilters are not asked.
+            Unschedulable: the next one is asked. Unresolvable: nobody else is. Anything else is an
+            error, which costs the pod its nomination.
+        """
         raise NotImplementedError
 
 
@@ -269,6 +284,21 @@ class PreBindPlugin(Role):
 
     point = "PreBind"
     forms: ClassVar[tuple[str, ...]] = ("pre_bind",)
+
+    def pre_bind_pre_flight(
+        self, state: CycleState, pod: Pod, node_name: str
+    ) -> PreBindPreFlightResult | Status | None:
+        """Says before the binding cycle whether `pre_bind` will have work for this pod.
+
+        Must be cheap. When nobody has work and nobody waits at Permit, the pod's expected node is
+        not written to its status, which saves a request.
+
+        Returns:
+            None: there is work. ``PreBindPreFlightResult``: the same, and whether `pre_bind` may
+            run beside its neighbours'. ``SKIP``: no work, `pre_bind` is not called. Anything else
+            ends the attempt.
+        """
+        return None
 
     async def pre_bind(self, state: CycleState, pod: Pod, node_name: str) -> Status | None:
         """Awaited before Bind; anything but success undoes the assumption."""

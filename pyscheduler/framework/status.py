@@ -104,6 +104,11 @@ def unresolvable(*reasons: str) -> Status:
     return Status(Code.UNSCHEDULABLE_AND_UNRESOLVABLE, reasons)
 
 
+def wait(*reasons: str) -> Status:
+    """Permit's answer for a pod that shall wait; comes with a time limit."""
+    return Status(Code.WAIT, reasons)
+
+
 def pending(*reasons: str) -> Status:
     """A rejection that waits for something outside; its hint wakes the pod without backoff."""
     return Status(Code.PENDING, reasons)
@@ -207,6 +212,14 @@ class PostFilterResult:
     """The node that a PostFilter nominated; empty clears an older nomination."""
 
     nominated_node_name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PreBindPreFlightResult:
+    """PreBind has work for the pod."""
+
+    #: neighbouring plugins that all say so run their PreBind concurrently
+    allow_parallel: bool = False
 
 
 @dataclass(slots=True)

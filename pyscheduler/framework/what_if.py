@@ -1,0 +1,59 @@
+"""Would the pod fit if ...? Some nodes with pods added or taken away, nothing else changed.
+
+A `WhatIf` holds copied rows. Preemption removes victims on it and puts them back one by one; the
+runtime adds nominated pods to it. What a plugin prepared in PreFilter is cloned per row, and its
+``add_pod`` and ``remove_pod`` keep the clone in step.
+
+Axes: N the rows of the what-if, numbered from 0, not the snapshot's.
+
+Called by: ``preemption`` and plugins, through ``handle.what_ifs``; ``runtime`` implements it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from pyscheduler.api.core_v1 import Pod
+from pyscheduler.framework.cycle_state import CycleState
+from pyscheduler.framework.nodes import NodeTable
+from pyscheduler.framework.status import Status
+
+
+class WhatIf(Protocol):
+    """Copied rows of the snapshot; gone with the cycle."""
+
+    @property
+    def nodes(self) -> NodeTable:
+        """The N rows as they are now, with what was added and removed."""
+
+    def add_pod(self, row: int, pod: Pod) -> Status | None:
+        """Counts ``pod`` on ``row``; an objection of a plugin's ``add_pod`` is returned."""
+
+    def remove_pod(self, row: int, pod: Pod) -> Status | None:
+        """Takes ``pod`` off ``row``; an objection of a plugin's ``remove_pod`` is returned."""
+
+    def judge(self, rows: Sequence[int] | None = None) -> list[Status | None]:
+        """Whether the pod in question passes Filter on each of ``rows`` (all when None).
+
+        Nominated pods of equal or higher priority count as being there, and must not be needed
+        either: both passes of upstream's filtering with nominated pods. None where it passes, else
+        the status of the first plugin that objects.
+
+        Raises:
+            PySchedulerError: a plugin failed; the cycle ends as an error.
+        """
+
+
+class WhatIfs(Protocol):
+    """Makes what-ifs on the snapshot of the cycle under way."""
+
+    def of(self, state: CycleState, pod: Pod, node_names: Sequence[str]) -> WhatIf:
+        """Copied rows of these nodes, judged for ``pod`` with what PreFilter left in ``state``.
+
+        Raises:
+            KeyError: a node is not in the snapshot.
+        """
+
+    async def checkpoint(self) -> None:
+        """Offers the event loop to others if the cycle has run long; call it between chunks."""
