@@ -170,6 +170,11 @@ class SchedulerCache:
 
     # --- what others ask ---
 
+    def usage_of(self, pod: Pod) -> PodUsage:
+        """What ``pod`` takes from a node; looked up if that very object is counted here."""
+        known = self._pods.get(pod.uid)
+        return known.usage if known is not None and known.pod is pod else self._usage(pod)
+
     @property
     def node_count(self) -> int:
         """Nodes that exist."""

@@ -6,10 +6,12 @@ call nothing that a plugin reads through `nodes` changes. Costs as much as there
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from pyscheduler.cache.cache import SchedulerCache
 from pyscheduler.cache.column_store import ColumnStore
+from pyscheduler.cache.copied_rows import CopiedRows
 from pyscheduler.framework.columns import StateColumn
 from pyscheduler.framework.nodes import NodeTable
 
@@ -38,6 +40,10 @@ class Snapshot:
         if store.n != self._table.n or store.generation != self._generation:
             self._table = NodeTable(store, store.n)
             self._generation = store.generation
+
+    def copy_rows(self, rows: Sequence[int]) -> CopiedRows:
+        """Copies of these rows, to add pods to and take pods from."""
+        return CopiedRows(self.store, rows, usage_of=self._cache.usage_of)
 
     def set(self, column: StateColumn, node_name: str, value: Any) -> None:
         """Sets a plugin's own value of a node; seen from the next refresh on."""

@@ -119,7 +119,7 @@ def failure_of(status: Status) -> Failure:
     diagnosis.count(status.reasons)
     return Failure(
         diagnosis.message,
-        clears_nomination=True,
+        nomination="",
         unschedulable_plugins=frozenset() if is_pending else plugins,
         pending_plugins=plugins if is_pending else frozenset(),
     )

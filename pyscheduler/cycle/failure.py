@@ -34,13 +34,14 @@ class Failure:
     reason: str = UNSCHEDULABLE
     unschedulable_plugins: frozenset[str] = frozenset()
     pending_plugins: frozenset[str] = frozenset()
-    #: True: the node that the pod was nominated to is void, too
-    clears_nomination: bool = False
+    #: the node that the pod is nominated to from now on; "" voids an earlier nomination, None leaves
+    #: it as it is
+    nomination: str | None = None
 
     @classmethod
     def fault(cls, message: str) -> Failure:
         """Something went wrong."""
-        return cls(message, is_error=True, reason=SCHEDULER_ERROR, clears_nomination=True)
+        return cls(message, is_error=True, reason=SCHEDULER_ERROR, nomination="")
 
 
 class FailureHandler:
@@ -78,12 +79,11 @@ class FailureHandler:
             pending_plugins=set(failure.pending_plugins),
             is_error=failure.is_error,
         )
-        if failure.clears_nomination:
-            self._queue.nominator.delete(pod.uid)
+        self._queue.nominator.add(pod, node_name=failure.nomination)
         self._recorder.event(pod, "Warning", "FailedScheduling", "Scheduling", failure.message)
         self._writes.patch_pod_status(
             pod,
             reason=failure.reason,
             message=failure.message,
-            nominated_node_name="" if failure.clears_nomination else None,
+            nominated_node_name=failure.nomination,
         )

@@ -179,7 +179,7 @@ class Scheduler:
         try:
             found = await algorithm.schedule(entity)
         except NoNodes as error:
-            return Failure(str(error), is_error=True, clears_nomination=True)
+            return Failure(str(error), is_error=True, nomination="")
         except PluginFault as fault:
             return Failure.fault(str(fault))
         if isinstance(found, Diagnosis):

@@ -26,10 +26,12 @@ class StateKey(Generic[T]):
 class CycleState:
     """The state of one pod's cycle; never shared between pods."""
 
-    __slots__ = ("_values",)
+    __slots__ = ("_values", "skipped_filters")
 
     def __init__(self) -> None:
         self._values: dict[StateKey[object], object] = {}
+        #: plugins whose PreFilter answered SKIP: their Filter is not asked; set by the runtime
+        self.skipped_filters: frozenset[str] = frozenset()
 
     def write(self, key: StateKey[T], value: T) -> None:
         """Stores ``value`` under ``key``."""
@@ -51,6 +53,7 @@ class CycleState:
     def clone(self) -> CycleState:
         """A shallow copy: values that know how to ``clone()`` are cloned, others shared."""
         copy = CycleState()
+        copy.skipped_filters = self.skipped_filters
         for key, value in self._values.items():
             cloner = getattr(value, "clone", None)
             copy._values[key] = cloner() if callable(cloner) else value
