@@ -13,7 +13,12 @@ from typing import Protocol
 from pydantic import BaseModel
 
 from pyscheduler.config.expand import WeightedPlugin
-from pyscheduler.config.models import ClientConnection, KubeSchedulerConfiguration, LeaderElection
+from pyscheduler.config.models import (
+    ClientConnection,
+    Extender,
+    KubeSchedulerConfiguration,
+    LeaderElection,
+)
 
 
 class PluginCatalogue(Protocol):
@@ -77,6 +82,8 @@ class Configuration:
     pod_max_backoff_s: float
     #: What it was made from, with the defaults of all plain fields filled in.
     source: KubeSchedulerConfiguration
+    #: As written; those that are `ignorable` are asked last.
+    extenders: tuple[Extender, ...] = ()
     #: What the user should know although nothing is wrong; one text each.
     warnings: tuple[str, ...] = ()
 

@@ -44,13 +44,27 @@ def parse_duration(text: str) -> float:
 
 def format_duration(duration_s: float) -> str:
     """Return the duration as `parse_duration` reads it, the way Go prints one."""
-    if duration_s < 0:
-        return "-" + format_duration(-duration_s)
-    if 0 < duration_s < 1:
-        return f"{duration_s * 1e3:.6g}ms"
-    minutes, seconds = divmod(duration_s, 60)
-    hours, minutes = divmod(int(minutes), 60)
-    text = f"{seconds:.9g}s"
+    nanoseconds = round(abs(duration_s) * 1e9)
+    sign = "-" if duration_s < 0 and nanoseconds else ""
+    if 0 < nanoseconds < 1_000_000_000:
+        unit, size = next(
+            (unit, size)
+            for unit, size in (("ms", 1_000_000), ("µs", 1_000), ("ns", 1))
+            if nanoseconds >= size
+        )
+        return f"{sign}{_decimal(nanoseconds, size)}{unit}"
+    minutes, rest = divmod(nanoseconds, 60_000_000_000)
+    hours, minutes = divmod(minutes, 60)
+    text = f"{_decimal(rest, 1_000_000_000)}s"
     if hours:
-        return f"{hours}h{minutes}m{text}"
-    return f"{minutes}m{text}" if minutes else text
+        text = f"{hours}h{minutes}m{text}"
+    elif minutes:
+        text = f"{minutes}m{text}"
+    return sign + text
+
+
+def _decimal(nanoseconds: int, unit: int) -> str:
+    """As many units, without zeros at the end of the fraction."""
+    whole, fraction = divmod(nanoseconds, unit)
+    digits = str(unit + fraction)[1:].rstrip("0")
+    return f"{whole}.{digits}" if digits else str(whole)

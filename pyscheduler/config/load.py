@@ -14,10 +14,14 @@ from typing import Final
 from pydantic import JsonValue, ValidationError
 
 from pyscheduler.config.configuration import Configuration, PluginCatalogue
-from pyscheduler.config.models import API_VERSION, KIND, KubeSchedulerConfiguration
+from pyscheduler.config.models import (
+    API_VERSION,
+    KIND,
+    UNNAMED,
+    KubeSchedulerConfiguration,
+)
 from pyscheduler.config.problems import Problems
 from pyscheduler.config.profiles import (
-    UNNAMED,
     KnownPlugins,
     check_queue_sort_agreement,
     resolve_profile,
@@ -118,6 +122,7 @@ def _resolve(
         pod_initial_backoff_s=float(config.pod_initial_backoff_seconds),
         pod_max_backoff_s=float(config.pod_max_backoff_seconds),
         source=config,
+        extenders=config.extenders,
         warnings=tuple(warnings_for(config)),
     )
 

@@ -9,9 +9,19 @@ Lease and of the default profile (``pyscheduler``), and no client-side rate limi
 given (API Priority and Fairness is the limiter).
 """
 
+import base64
+import binascii
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, PlainSerializer
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    PlainSerializer,
+)
 from pydantic.alias_generators import to_camel
 
 from pyscheduler.config.durations import format_duration, parse_duration
@@ -21,6 +31,9 @@ KIND: Final = "KubeSchedulerConfiguration"
 DEFAULT_SCHEDULER_NAME: Final = "pyscheduler"
 #: The profile name of the stock kube-scheduler, which normally runs beside us.
 STOCK_SCHEDULER_NAME: Final = "default-scheduler"
+
+#: Stands for a name that the file leaves out, which has been reported already.
+UNNAMED: Final = "?"
 
 #: Extension points as a configuration spells them, in the order in which a pod meets them.
 EXTENSION_POINTS: Final = (
@@ -51,6 +64,26 @@ def _duration(value: Any) -> float:
 Duration = Annotated[
     float, BeforeValidator(_duration, json_schema_input_type=str), PlainSerializer(format_duration)
 ]
+
+
+def _data(value: Any) -> bytes:
+    if not isinstance(value, str):
+        raise ValueError("expected data in base64")  # noqa: TRY004  # pydantic wants it
+    try:
+        return base64.b64decode("".join(value.splitlines()), validate=True)
+    except binascii.Error as error:
+        raise ValueError("is not data in base64") from error
+
+
+#: Bytes, written in base64.
+Data = Annotated[
+    bytes,
+    BeforeValidator(_data, json_schema_input_type=str),
+    PlainSerializer(lambda data: base64.b64encode(data).decode()),
+]
+
+#: How long an extender may take to answer unless it says otherwise, as upstream's.
+DEFAULT_EXTENDER_TIMEOUT_S: Final = 5.0
 
 
 class ConfigModel(BaseModel):
@@ -156,6 +189,59 @@ class ClientConnection(ConfigModel):
     burst: int | None = Field(default=None, ge=0)
 
 
+class ManagedResource(ConfigModel):
+    """An extended resource that an extender looks after."""
+
+    name: str = Field(min_length=1)
+    #: True: NodeResourcesFit does not count it.
+    ignored_by_scheduler: bool = False
+
+
+class ExtenderTLSConfig(ConfigModel):
+    """How an extender is trusted and how we identify ourselves to it; data go before files."""
+
+    insecure: bool = False
+    #: What the certificate must name; "" is the host of the URL.
+    server_name: str = ""
+    cert_file: str = ""
+    key_file: str = ""
+    ca_file: str = ""
+    cert_data: Data = b""
+    key_data: Data = b""
+    ca_data: Data = b""
+
+
+def _timeout_or_default(timeout_s: float) -> float:
+    return timeout_s or DEFAULT_EXTENDER_TIMEOUT_S
+
+
+class Extender(ConfigModel):
+    """A process that has a say over HTTP, in what its verbs name; shared by all profiles.
+
+    A verb is the last part of the URL below `url_prefix`; "" means that it is not asked.
+    """
+
+    url_prefix: str = ""
+    filter_verb: str = ""
+    preempt_verb: str = ""
+    prioritize_verb: str = ""
+    #: Its scores are multiplied by this; at least 1 with a `prioritize_verb`.
+    weight: int = Field(default=0, ge=-(2**63), le=2**63 - 1)
+    bind_verb: str = ""
+    enable_https: bool = Field(default=False, alias="enableHTTPS")
+    tls_config: ExtenderTLSConfig | None = Field(default=None, alias="tlsConfig")
+    #: Seconds; never 0.
+    http_timeout: Annotated[Duration, AfterValidator(_timeout_or_default)] = (
+        DEFAULT_EXTENDER_TIMEOUT_S
+    )
+    #: True: it keeps nodes itself, so that their names are enough.
+    node_cache_capable: bool = False
+    #: It is asked about pods that request one of these, or about all when there are none.
+    managed_resources: tuple[ManagedResource, ...] = ()
+    #: True: a pod is scheduled without it when it fails.
+    ignorable: bool = False
+
+
 class KubeSchedulerConfiguration(ConfigModel):
     """The whole file."""
 
@@ -170,5 +256,5 @@ class KubeSchedulerConfiguration(ConfigModel):
     pod_initial_backoff_seconds: int = Field(default=1, gt=0)
     pod_max_backoff_seconds: int = Field(default=10, gt=0)
     profiles: tuple[Profile, ...] = (Profile(),)
-    extenders: tuple[JsonValue, ...] = ()
+    extenders: tuple[Extender, ...] = ()
     delay_cache_until_active: bool = False

@@ -19,6 +19,7 @@ from pyscheduler.config.models import (
     API_VERSION,
     DEFAULT_SCHEDULER_NAME,
     EXTENSION_POINTS,
+    UNNAMED,
     UNSUPPORTED_POINTS,
     PluginConfig,
     PluginSet,
@@ -40,8 +41,6 @@ _UPSTREAM_NAMES: Final = frozenset(
         *("VolumeRestrictions", "VolumeZone"),
     }
 )
-#: Stands for a name that the file leaves out, which has been reported already.
-UNNAMED: Final = "?"
 _MAX_INT64: Final = 2**63 - 1
 _MAX_NODE_SCORE: Final = 100
 

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from pyscheduler.config.models import (
     STOCK_SCHEDULER_NAME,
+    UNNAMED,
     KubeSchedulerConfiguration,
     LeaderElection,
 )
-from pyscheduler.config.problems import Problems
+from pyscheduler.config.problems import Problems, format_path
+from pyscheduler.config.resource_names import checked_extended_resource
+from pyscheduler.config.yaml_tree import Path
 
 #: By how much retries are stretched at most; client-go's JitterFactor.
 _RETRY_JITTER = 1.2
@@ -19,7 +22,6 @@ _RETRY_JITTER = 1.2
 #: nothing here.
 _WITHOUT_EFFECT = {
     "parallelism": "all nodes are judged at once on one core",
-    "percentage_of_nodes_to_score": "all nodes are judged, as if it were 100",
     "delay_cache_until_active": "a standby always keeps its caches warm",
     "enable_profiling": "there are no profiling endpoints",
     "enable_contention_profiling": "there are no profiling endpoints",
@@ -36,8 +38,7 @@ def check_fields(config: KubeSchedulerConfiguration, problems: Problems) -> None
             f"must be at least podInitialBackoffSeconds ({config.pod_initial_backoff_seconds}), "
             f"got {config.pod_max_backoff_seconds}",
         )
-    if config.extenders:
-        problems.add(("extenders",), "extenders are not supported yet")
+    _check_extenders(config, problems)
     _check_scheduler_names(config, problems)
 
 
@@ -48,12 +49,6 @@ def warnings_for(config: KubeSchedulerConfiguration) -> list[str]:
         "make sure that no other scheduler uses it in this cluster"
         for index, profile in enumerate(config.profiles)
         if profile.scheduler_name == STOCK_SCHEDULER_NAME
-    ]
-    texts += [
-        f"profiles[{index}].percentageOfNodesToScore: has no effect here:"
-        f" {_WITHOUT_EFFECT['percentage_of_nodes_to_score']}"
-        for index, profile in enumerate(config.profiles)
-        if profile.percentage_of_nodes_to_score
     ]
     fields = type(config).model_fields
     texts += [
@@ -77,6 +72,42 @@ def _check_leader_election(election: LeaderElection, problems: Problems) -> None
             f"must be more than {_RETRY_JITTER:g} times retryPeriod ({election.retry_period:g}s), "
             f"got {election.renew_deadline:g}s",
         )
+
+
+def _check_extenders(config: KubeSchedulerConfiguration, problems: Problems) -> None:
+    binders = [index for index, extender in enumerate(config.extenders) if extender.bind_verb]
+    for index in binders[1:]:
+        problems.add(
+            ("extenders", index, "bindVerb"),
+            f"only one extender can bind, and extenders[{binders[0]}] does",
+        )
+    first: dict[str, Path] = {}
+    for index, extender in enumerate(config.extenders):
+        if extender.prioritize_verb and extender.weight <= 0:
+            problems.add(
+                ("extenders", index, "weight"),
+                f"must be more than 0 with a prioritizeVerb, got {extender.weight}",
+            )
+        tls = extender.tls_config
+        if tls is not None and tls.insecure and (tls.ca_file or tls.ca_data):
+            problems.add(
+                ("extenders", index, "tlsConfig", "insecure"),
+                "must not be true together with caFile or caData",
+            )
+        for place, resource in enumerate(extender.managed_resources):
+            if resource.name == UNNAMED:
+                continue
+            path = ("extenders", index, "managedResources", place)
+            try:
+                checked_extended_resource(resource.name)
+            except ValueError as error:
+                problems.add((*path, "name"), str(error))
+            where = first.setdefault(resource.name, path)
+            if where != path:
+                problems.add(
+                    (*path, "name"),
+                    f'"{resource.name}" is already the name of {format_path(where)}',
+                )
 
 
 def _check_scheduler_names(config: KubeSchedulerConfiguration, problems: Problems) -> None:

@@ -1,72 +1,20 @@
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Final
 
 import pytest
-from pydantic import BaseModel, Field
 
 from pyscheduler.config.configuration import Configuration
 from pyscheduler.config.load import default_config, load_config, parse_config
 from pyscheduler.config.models import EXTENSION_POINTS
-from pyscheduler.errors import ConfigError, PySchedulerError
-from pyscheduler.framework.args import Args
+from pyscheduler.errors import ConfigError
+from tests.unit.config.catalogue import Catalogue, FitArgs
 
 HEADER: Final = """\
 apiVersion: kubescheduler.config.k8s.io/v1
 kind: KubeSchedulerConfiguration
 """
-
-
-class Shape(Args):
-    utilization: int = Field(ge=0, le=100)
-
-
-class FitArgs(Args):
-    ignored_resources: tuple[str, ...] = ()
-    shape: tuple[Shape, ...] = ()
-
-
-class NeedyArgs(Args):
-    url: str
-
-
-class Catalogue:
-    """Five in-tree plugins and some of others."""
-
-    _PLUGINS: Final[dict[str, set[str]]] = {
-        "SchedulingGates": {"preEnqueue"},
-        "PrioritySort": {"queueSort"},
-        "TaintToleration": {"filter", "preScore", "score"},
-        "NodeResourcesFit": {"preFilter", "filter", "score"},
-        "DefaultBinder": {"bind"},
-        "NodeHeat": {"filter", "score"},
-        "Needy": {"filter"},
-        "OtherSort": {"queueSort"},
-    }
-
-    def names(self) -> Sequence[str]:
-        return list(self._PLUGINS)
-
-    def default_plugins(self) -> Sequence[tuple[str, int]]:
-        return [
-            ("SchedulingGates", 0),
-            ("PrioritySort", 0),
-            ("TaintToleration", 3),
-            ("NodeResourcesFit", 1),
-            ("DefaultBinder", 0),
-        ]
-
-    def args_model(self, name: str) -> type[BaseModel] | None:
-        assert name in self._PLUGINS
-        models: dict[str, type[BaseModel]] = {"NodeResourcesFit": FitArgs, "Needy": NeedyArgs}
-        return models.get(name)
-
-    def points(self, name: str) -> Collection[str] | None:
-        if name.startswith("broken:"):
-            raise PySchedulerError(f'plugin "{name}" cannot be imported: no module named broken')
-        return self._PLUGINS.get(name)
 
 
 def load(text: str) -> Configuration:
@@ -199,9 +147,6 @@ def test_fields_without_effect_draw_a_warning() -> None:
             "profiles: [{schedulerName: a}, {}]",
             "profiles[1].schedulerName: required",
             id="name missing",
-        ),
-        pytest.param(
-            "extenders: [{urlPrefix: x}]", "extenders: extenders are not supported yet", id="ext"
         ),
         pytest.param(
             "profiles: [{plugins: {placementScore: {enabled: [{name: NodeHeat}]}}}]",
