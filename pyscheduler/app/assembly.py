@@ -44,11 +44,13 @@ from pyscheduler.framework.handle import Handle
 from pyscheduler.framework.status import Status
 from pyscheduler.intree.registry import DEFAULT_PLUGINS, IN_TREE
 from pyscheduler.queueing.flushing import keep_flushing
+from pyscheduler.queueing.nominator import Nominator
 from pyscheduler.queueing.scheduling_queue import SchedulingQueue
 from pyscheduler.runtime.budget import Budget
 from pyscheduler.runtime.instrument import Instrument
 from pyscheduler.runtime.profile import Profile
 from pyscheduler.runtime.registry import Registry
+from pyscheduler.runtime.what_if import WhatIfMaker
 from pyscheduler.telemetry.current_work import CurrentWork
 from pyscheduler.telemetry.metrics import SchedulerMetrics
 
@@ -196,13 +198,23 @@ def assemble(
     )
     cache = SchedulerCache(on_malformed=functools.partial(_report_malformed, metrics))
     snapshot = Snapshot(cache)
-    handle = Handle(snapshot, dispatcher, recorder, snapshot, clock)
+    budget, nominator = Budget(clock), Nominator()
+    what_ifs = WhatIfMaker(snapshot, nominator, budget)
+    handle = Handle(
+        snapshot=snapshot,
+        what_ifs=what_ifs,
+        writes=dispatcher,
+        recorder=recorder,
+        columns=snapshot,
+        clock=clock,
+    )
     instrument = Instrument(work, clock, observer)
     profiles = {
         profile.scheduler_name: _profile(profile, registry, handle, instrument)
         for profile in configuration.profiles
     }
     for profile in profiles.values():
+        what_ifs.serve(profile)
         for column in profile.columns():
             snapshot.store.register(column)
     queue = SchedulingQueue(
@@ -212,11 +224,11 @@ def assemble(
         hints={name: profile.hint_registrations() for name, profile in profiles.items()},
         initial_backoff_s=configuration.pod_initial_backoff_s,
         max_backoff_s=configuration.pod_max_backoff_s,
+        nominator=nominator,
         metrics=QueueObserver(metrics),
     )
-    budget = Budget(clock)
     algorithms = {
-        name: SchedulingAlgorithm(profile, snapshot, rng=rng, budget=budget)
+        name: SchedulingAlgorithm(profile, snapshot, nominator, rng=rng, budget=budget)
         for name, profile in profiles.items()
     }
     pods: Informer[Pod] = Informer(clock=clock)

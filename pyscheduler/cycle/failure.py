@@ -34,8 +34,8 @@ class Failure:
     reason: str = UNSCHEDULABLE
     unschedulable_plugins: frozenset[str] = frozenset()
     pending_plugins: frozenset[str] = frozenset()
-    #: the node that the pod is nominated to from now on; "" voids an earlier nomination, None leaves
-    #: it as it is
+    #: the node that the pod is nominated to from now on; "" voids an earlier nomination, None
+    #: leaves it as it is
     nomination: str | None = None
 
     @classmethod

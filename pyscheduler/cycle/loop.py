@@ -26,10 +26,10 @@ from pyscheduler.cycle.failure import Failure, FailureHandler
 from pyscheduler.cycle.scheduling import NoNodes, Placement, SchedulingAlgorithm
 from pyscheduler.framework.entities import QueuedEntity
 from pyscheduler.framework.handle import EventRecorder
-from pyscheduler.framework.status import Diagnosis
 from pyscheduler.queueing.scheduling_queue import SchedulingQueue
 from pyscheduler.runtime.budget import Budget
 from pyscheduler.runtime.instrument import Instrument, PluginFault
+from pyscheduler.runtime.post_filtering import run_post_filters
 from pyscheduler.runtime.reserving import run_permit, run_reserve
 
 _log = structlog.get_logger(__name__)
@@ -182,13 +182,17 @@ class Scheduler:
             return Failure(str(error), is_error=True, nomination="")
         except PluginFault as fault:
             return Failure.fault(str(fault))
-        if isinstance(found, Diagnosis):
-            return Failure(
-                found.message,
-                unschedulable_plugins=frozenset(found.unschedulable_plugins),
-                pending_plugins=frozenset(found.pending_plugins),
-            )
-        return found
+        if isinstance(found, Placement):
+            return found
+        outcome = await run_post_filters(algorithm.profile, found.state, entity.pod, found.statuses)
+        diagnosis = found.diagnosis
+        diagnosis.post_filter_message = outcome.message
+        return Failure(
+            diagnosis.message,
+            unschedulable_plugins=frozenset(diagnosis.unschedulable_plugins),
+            pending_plugins=frozenset(diagnosis.pending_plugins),
+            nomination=outcome.nomination,
+        )
 
     def _assume(
         self,

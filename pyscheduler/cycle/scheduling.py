@@ -1,4 +1,4 @@
-"""The scheduling algorithm: a pod and a snapshot in, a node or a diagnosis out. No effects.
+"""The scheduling algorithm: a pod and a snapshot in, a node or a `NoFit` out. No effects.
 
 Called by: ``loop``, once per attempt.
 """
@@ -9,11 +9,14 @@ from dataclasses import dataclass
 
 import structlog
 
+from pyscheduler.api.core_v1 import Pod
 from pyscheduler.cache.snapshot import Snapshot
 from pyscheduler.cycle.host_selection import Rng, only_host, select_host
 from pyscheduler.framework.cycle_state import CycleState
 from pyscheduler.framework.entities import QueuedEntity
+from pyscheduler.framework.node_statuses import NodeStatuses
 from pyscheduler.framework.status import Diagnosis
+from pyscheduler.queueing.nominator import Nominator
 from pyscheduler.runtime.budget import Checkpoint
 from pyscheduler.runtime.class_cache import ClassEntry
 from pyscheduler.runtime.filtering import Filtering
@@ -38,6 +41,15 @@ class Placement:
     feasible_nodes: int
 
 
+@dataclass(frozen=True, slots=True)
+class NoFit:
+    """No node was found: what PostFilter and the pod's condition need to know."""
+
+    diagnosis: Diagnosis
+    state: CycleState
+    statuses: NodeStatuses
+
+
 class NoNodes(Exception):  # noqa: N818  # the field's name: ErrNoNodesAvailable
     """The cluster has no nodes at all."""
 
@@ -49,12 +61,19 @@ class SchedulingAlgorithm:
     """Filter, score and pick for one profile."""
 
     def __init__(
-        self, profile: Profile, snapshot: Snapshot, *, rng: Rng, budget: Checkpoint
+        self,
+        profile: Profile,
+        snapshot: Snapshot,
+        nominator: Nominator,
+        *,
+        rng: Rng,
+        budget: Checkpoint,
     ) -> None:
         self.profile = profile
         self._snapshot = snapshot
+        self._nominator = nominator
         self._rng = rng
-        self._filtering = Filtering(profile, snapshot, budget)
+        self._filtering = Filtering(profile, snapshot, nominator, budget)
         self._scoring = Scoring(profile, snapshot, budget)
         self._kept_answers = 0
 
@@ -63,7 +82,7 @@ class SchedulingAlgorithm:
         """Classes of pods with kept answers."""
         return len(self._filtering.classes)
 
-    async def schedule(self, entity: QueuedEntity) -> Placement | Diagnosis:
+    async def schedule(self, entity: QueuedEntity) -> Placement | NoFit:
         """The best node for the entity's pod on the current snapshot, or why there is none.
 
         Raises:
@@ -76,29 +95,47 @@ class SchedulingAlgorithm:
         if entity.signature is None:
             entity.signature = self.profile.sign(entity.pod)
         try:
-            entry = await self._judged(entity)
+            entry, row = await self._search(entity)
         except BaseException:
             # half brought up to date: nobody may use it
             if entity.signature is not None:
                 self._filtering.classes.drop(entity.signature)
             raise
-        if entry.feasible_count == 0:
-            return self._filtering.diagnose(entry)
-        row = only_host(entry) if entry.feasible_count == 1 else select_host(entry, self._rng)
+        if row < 0:
+            diagnosis = self._filtering.diagnose(entry)
+            return NoFit(diagnosis, entry.state.clone(), self._filtering.statuses(entry))
         return Placement(nodes.node(row).name, entry.state.clone(), entry.feasible_count)
 
-    async def _judged(self, entity: QueuedEntity) -> ClassEntry:
-        """The entry of the entity's class, true for the current snapshot, scored if need be."""
-        entry = await self._filtering.evaluate(entity.pod, entity.signature)
+    async def _search(self, entity: QueuedEntity) -> tuple[ClassEntry, int]:
+        """The answers for the entity's pod, and the row chosen; -1 when no node fits."""
+        entry = await self._judged(entity)
+        nominated = self._nominated_row(entity.pod)
+        if nominated >= 0 and entry.feasible[nominated]:
+            return entry, nominated
         await self._score(entry, entity)
         if entry.pods > 1 and not await self._is_right(entry, entity):
-            entry = await self._filtering.evaluate(entity.pod, entity.signature)
+            entry = await self._judged(entity)
             await self._score(entry, entity)
-        return entry
+        if entry.feasible_count == 0:
+            return entry, -1
+        if entry.feasible_count == 1:
+            return entry, only_host(entry)
+        return entry, select_host(entry, self._rng)
+
+    async def _judged(self, entity: QueuedEntity) -> ClassEntry:
+        """The answers for the entity's pod, true for the current snapshot, not scored yet."""
+        entry = await self._filtering.evaluate(entity.pod, entity.signature)
+        return self._filtering.respect_nominations(entry, entity.pod)
 
     async def _score(self, entry: ClassEntry, entity: QueuedEntity) -> None:
         if entry.feasible_count > 1:
             await self._scoring.score(entry, entity.pod)
+
+    def _nominated_row(self, pod: Pod) -> int:
+        """The row of the node that was promised to the pod, tried before all others; or -1."""
+        name = pod.status.nominated_node_name or self._nominator.node_of(pod.uid)
+        row = self._snapshot.nodes.row_of(name) if name else None
+        return -1 if row is None else row
 
     async def _is_right(self, entry: ClassEntry, entity: QueuedEntity) -> bool:
         """Holds a kept answer against a cold one now and then; False: all of them were dropped.

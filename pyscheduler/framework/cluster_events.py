@@ -9,7 +9,7 @@ Source: kube-scheduler 1.37, ``framework/types.go`` (names, bit order, matching 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from enum import Enum, IntFlag, StrEnum
 
@@ -57,12 +57,18 @@ class EventResource(StrEnum):
     RESOURCE_CLAIM = "resource.k8s.io/ResourceClaim"
     RESOURCE_SLICE = "resource.k8s.io/ResourceSlice"
     DEVICE_CLASS = "resource.k8s.io/DeviceClass"
+    #: named so that registrations load; raised once pod groups are scheduled
+    POD_GROUP = "scheduling.k8s.io/PodGroup"
+    COMPOSITE_POD_GROUP = "scheduling.k8s.io/CompositePodGroup"
     WILDCARD = "*"
 
 
+_KINDS = {str(kind): kind for kind in EventResource}
 _POD_KINDS = frozenset(
     {EventResource.ASSIGNED_POD, EventResource.UNSCHEDULED_POD, EventResource.TARGET_POD}
 )
+#: ``foos.v1.example.com``: a group has at least one dot of its own, or stands for itself
+_DOTS_OF_A_CUSTOM_RESOURCE = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +80,18 @@ class ClusterEvent:
     action: ActionType
     #: shown in metrics and logs; empty means resource and action
     custom_label: str = ""
+
+    def __post_init__(self) -> None:
+        if isinstance(self.resource, EventResource):
+            return
+        kind = _KINDS.get(self.resource)
+        if kind is not None:
+            object.__setattr__(self, "resource", kind)
+        elif self.resource.count(".") < _DOTS_OF_A_CUSTOM_RESOURCE:
+            raise ValueError(
+                f"event resource {self.resource!r} is neither a known kind"
+                " nor plural.version.group of a custom resource"
+            )
 
     @property
     def label(self) -> str:
@@ -135,6 +153,11 @@ class QueueingHint(Enum):
 #: snapshot, which belongs to a cycle; a hint that raises counts as QUEUE.
 HintFn = Callable[[Pod, object, object], QueueingHint]
 
+#: ``pre_hint(old, new)``: the keys (``namespace/name``) of the pods that the event may concern, or
+#: None for all. Asked once per event, before any pod is looked at; only pods named here are shown
+#: to the hint of the same registration. A pre-hint that raises counts as None.
+PreHintFn = Callable[[object, object], Collection[str] | None]
+
 
 @dataclass(frozen=True, slots=True)
 class ClusterEventWithHint:
@@ -142,6 +165,8 @@ class ClusterEventWithHint:
 
     event: ClusterEvent
     hint: HintFn | None = None
+    #: unused unless the feature gate SchedulerPreQueueingHints is on
+    pre_hint: PreHintFn | None = None
 
 
 # The events that plugins register for and that the event handlers raise.
@@ -152,6 +177,9 @@ NODE_LABELS_CHANGED = ClusterEvent(EventResource.NODE, ActionType.UPDATE_NODE_LA
 NODE_TAINTS_CHANGED = ClusterEvent(EventResource.NODE, ActionType.UPDATE_NODE_TAINT)
 NODE_CONDITIONS_CHANGED = ClusterEvent(EventResource.NODE, ActionType.UPDATE_NODE_CONDITION)
 NODE_ANNOTATIONS_CHANGED = ClusterEvent(EventResource.NODE, ActionType.UPDATE_NODE_ANNOTATION)
+NODE_DECLARED_FEATURES_CHANGED = ClusterEvent(
+    EventResource.NODE, ActionType.UPDATE_NODE_DECLARED_FEATURE
+)
 ASSIGNED_POD_ADDED = ClusterEvent(EventResource.ASSIGNED_POD, ActionType.ADD)
 ASSIGNED_POD_DELETED = ClusterEvent(EventResource.ASSIGNED_POD, ActionType.DELETE)
 POD_ADDED = ClusterEvent(EventResource.POD, ActionType.ADD)
@@ -160,9 +188,19 @@ POD_DELETED = ClusterEvent(EventResource.POD, ActionType.DELETE)
 WILDCARD = ClusterEvent(EventResource.WILDCARD, ActionType.ALL)
 UNSCHEDULABLE_TIMEOUT = ClusterEvent(EventResource.WILDCARD, ActionType.ALL, "UnschedulableTimeout")
 FORCE_ACTIVATE = ClusterEvent(EventResource.WILDCARD, ActionType.ALL, "ForceActivate")
-#: what a plugin without EnqueueExtensions hears of: everything
+#: what a plugin without EnqueueExtensions hears of: all that upstream's do, no custom resources
 EVERYTHING = tuple(
     ClusterEventWithHint(ClusterEvent(resource, ActionType.ALL))
-    for resource in EventResource
-    if resource not in (EventResource.WILDCARD, *_POD_KINDS)
+    for resource in (
+        EventResource.POD,
+        EventResource.NODE,
+        EventResource.PERSISTENT_VOLUME,
+        EventResource.PERSISTENT_VOLUME_CLAIM,
+        EventResource.CSI_NODE,
+        EventResource.CSI_DRIVER,
+        EventResource.CSI_STORAGE_CAPACITY,
+        EventResource.STORAGE_CLASS,
+        EventResource.RESOURCE_CLAIM,
+        EventResource.DEVICE_CLASS,
+    )
 )

@@ -13,6 +13,7 @@ from pyscheduler.api.core_v1 import Pod
 from pyscheduler.clock import Clock
 from pyscheduler.framework.columns import StateColumn
 from pyscheduler.framework.nodes import NodeTable
+from pyscheduler.framework.what_if import WhatIfs
 
 
 class Writes(Protocol):
@@ -159,6 +160,7 @@ class Handle:
     """A plugin's way to the scheduler."""
 
     snapshot: SnapshotReader
+    what_ifs: WhatIfs
     writes: Writes
     recorder: EventRecorder
     columns: ColumnWriter

@@ -219,7 +219,7 @@ class PostFilterPlugin(Role):
             A nomination (None leaves an earlier one as it is, an empty name clears it) and a
             status. Success (or None): room is being made, later PostFilters are not asked.
             Unschedulable: the next one is asked. Unresolvable: nobody else is. Anything else is an
-            error, which costs the pod its nomination.
+            error: it ends the search, and an earlier nomination stays.
         """
         raise NotImplementedError
 

@@ -77,6 +77,7 @@ class SchedulingQueue:
         max_backoff_s: float = 10.0,
         max_in_unschedulable_s: float = 300.0,
         max_in_flight_events: int = MAX_EVENTS,
+        nominator: Nominator | None = None,
         metrics: QueueMetrics | None = None,
     ) -> None:
         """Starts empty.
@@ -91,6 +92,7 @@ class SchedulingQueue:
             max_backoff_s: its limit; 0 means no backoff.
             max_in_unschedulable_s: after so long an entity is let go without an event.
             max_in_flight_events: kept for entities in flight before they collapse into one.
+            nominator: who is promised which node; a new one when None.
             metrics: told what happens; None costs nothing.
         """
         self._clock = clock
@@ -112,7 +114,7 @@ class SchedulingQueue:
         self._armed_at: float | None = None
         #: set when a flush is due sooner than `next_flush` said; cleared by `next_flush`
         self.flush_sooner = asyncio.Event()
-        self.nominator = Nominator()
+        self.nominator = Nominator() if nominator is None else nominator
 
     # What the watch says
 

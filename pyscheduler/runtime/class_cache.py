@@ -83,13 +83,13 @@ class ClassEntry:
         "feasible_version",
         "filters",
         "n",
+        "overrides",
         "pods",
         "position",
         "pre_filter_status",
         "rejecting_plugins",
         "scored_version",
         "scores",
-        "skip_filters",
         "skip_scores",
         "state",
         "totals",
@@ -106,7 +106,6 @@ class ClassEntry:
         self.pre_filter_status: Status | None = None
         #: plugins that PreFilter results narrowed the nodes for
         self.rejecting_plugins: frozenset[str] = frozenset()
-        self.skip_filters: frozenset[str] = frozenset()
         self.skip_scores: frozenset[str] | None = None
         self.filters: list[FilterAnswer] = []
         self.scores: dict[str, ScoreAnswer] = {}
@@ -122,6 +121,21 @@ class ClassEntry:
         self.totals: Int64Array = np.full(capacity, -1, dtype=np.int64)
         #: pods judged with this entry, for the cold check
         self.pods = 0
+        #: rows that fail for this pod once the pods nominated to them are there; see `overridden`
+        self.overrides: dict[int, Status] = {}
+
+    def overridden(self, overrides: dict[int, Status]) -> ClassEntry:
+        """The answers for one pod to whom these rows are lost; nobody else may use them."""
+        own = ClassEntry(self.capacity)
+        own.n, own.position = self.n, self.position
+        own.state = self.state.clone()
+        own.rejecting_plugins = self.rejecting_plugins
+        own.filters = self.filters
+        own.overrides = overrides
+        own.feasible[:] = self.feasible
+        own.feasible[list(overrides)] = False
+        own.feasible_count = int(np.count_nonzero(own.feasible[: own.n]))
+        return own
 
     @property
     def nbytes(self) -> int:

@@ -3,12 +3,15 @@
 `evaluate` gives the entry of the pod's class, true for the current snapshot. A class seen for the
 first time is judged on all rows; after that only the rows that the change log names, and of these
 only by the plugins that depend on what changed. In profile order the first plugin to reject a row
-owns its reason (`diagnose`).
+owns its reason (`diagnose`). Rows with nominated pods of equal or higher priority are judged apart,
+for each pod anew (`respect_nominations`).
 
 Called by: ``cycle.scheduling``.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -16,13 +19,16 @@ import numpy.typing as npt
 from pyscheduler.api.core_v1 import Pod
 from pyscheduler.cache.snapshot import Snapshot
 from pyscheduler.framework.columns import Aspect
+from pyscheduler.framework.node_statuses import NodeStatuses
 from pyscheduler.framework.nodes import NodeTable
 from pyscheduler.framework.status import Code, Diagnosis, PreFilterResult, Status
+from pyscheduler.queueing.nominator import Nominator
 from pyscheduler.runtime.adapters import FilterHook, Verdict
 from pyscheduler.runtime.budget import Checkpoint
 from pyscheduler.runtime.class_cache import ClassCache, ClassEntry, FilterAnswer
 from pyscheduler.runtime.instrument import PluginFault
 from pyscheduler.runtime.profile import Profile
+from pyscheduler.runtime.what_if import RowsWhatIf
 
 _IDENTITY = int(Aspect.IDENTITY)
 #: Distinct reasons after which all kept answers are given up: reasons may carry figures that never
@@ -37,9 +43,12 @@ _MANY = 4
 class Filtering:
     """PreFilter and Filter of one profile over one snapshot."""
 
-    def __init__(self, profile: Profile, snapshot: Snapshot, budget: Checkpoint) -> None:
+    def __init__(
+        self, profile: Profile, snapshot: Snapshot, nominator: Nominator, budget: Checkpoint
+    ) -> None:
         self._profile = profile
         self._snapshot = snapshot
+        self._nominator = nominator
         self._budget = budget
         self.classes = ClassCache()
         self._hooks = {hook.name: hook for hook in profile.filters}
@@ -74,7 +83,7 @@ class Filtering:
         for answer in entry.filters:
             _narrow(feasible, answer, nodes.n)
         for hook in self._profile.filters:
-            if hook.name in entry.skip_filters:
+            if hook.name in entry.state.skipped_filters:
                 continue
             answer = FilterAnswer(hook.name)
             verdict = self._judge(hook, entry, pod, nodes)
@@ -85,6 +94,48 @@ class Filtering:
         entry.feasible_count = int(np.count_nonzero(feasible))
         entry.feasible_version += 1
         return entry
+
+    def respect_nominations(self, entry: ClassEntry, pod: Pod) -> ClassEntry:
+        """The entry without the rows that nominated pods of equal or higher priority need.
+
+        Rows that are not feasible anyway are looked at only if none is left: then the reason of
+        each counts.
+        """
+        if not len(self._nominator) or entry.pre_filter_status is not None:
+            return entry
+        nominated = self._nominated_rows(pod)
+        feasible = {row: pods for row, pods in nominated.items() if entry.feasible[row]}
+        lost = self._lost_rows(entry, pod, feasible)
+        if len(lost) == entry.feasible_count:
+            others = {row: pods for row, pods in nominated.items() if row not in feasible}
+            lost |= self._lost_rows(entry, pod, others)
+        return entry.overridden(lost) if lost else entry
+
+    def statuses(self, entry: ClassEntry) -> NodeStatuses:
+        """Why each node of an entry without feasible ones was turned down, for PostFilter."""
+        nodes, n = self._snapshot.nodes, entry.n
+        status = entry.pre_filter_status
+        if status is not None:
+            return NodeStatuses.alike(nodes, status)
+        codes = np.zeros(n, dtype=np.int8)
+        causes = np.zeros(n, dtype=np.int32)
+        statuses: list[Status] = []
+        for row, override in entry.overrides.items():
+            codes[row], causes[row] = override.code, len(statuses)
+            statuses.append(override)
+        for answer in entry.filters:
+            if answer.codes is None or answer.reasons is None:
+                continue
+            owned = (codes == 0) & (answer.codes[:n] != 0)
+            codes[owned] = answer.codes[:n][owned]
+            kinds = np.stack((answer.codes[:n][owned], answer.reasons[:n][owned]), axis=1)
+            distinct, which = np.unique(kinds, axis=0, return_inverse=True)
+            causes[owned] = which.reshape(-1) + len(statuses)
+            statuses += [
+                Status(Code(code), self.classes.reasons[reason], answer.plugin)
+                for code, reason in distinct.tolist()
+            ]
+        return NodeStatuses(nodes, codes, causes, statuses)
 
     def diagnose(self, entry: ClassEntry) -> Diagnosis:
         """Why no node of ``entry`` fits; every rejected row counts for its first rejecter."""
@@ -101,6 +152,13 @@ class Filtering:
                 plugins.add(status.plugin)
             return diagnosis
         unowned = np.ones(entry.n, dtype=np.bool_)
+        for row, override in entry.overrides.items():
+            unowned[row] = False
+            diagnosis.count(override.reasons)
+            is_pending = override.code is Code.PENDING
+            (diagnosis.pending_plugins if is_pending else diagnosis.unschedulable_plugins).add(
+                override.plugin
+            )
         for answer in entry.filters:
             if answer.codes is None or answer.reasons is None:
                 continue
@@ -146,6 +204,30 @@ class Filtering:
             wrong = {cold.pre_filter_status.plugin}
         return sorted(plugin for plugin in wrong if self._profile.is_cacheable(plugin))
 
+    # --- nominated pods ---
+
+    def _nominated_rows(self, pod: Pod) -> dict[int, list[Pod]]:
+        """Rows with the pods nominated to them that ``pod`` must respect."""
+        found: dict[int, list[Pod]] = {}
+        row_of = self._snapshot.nodes.row_of
+        for name, other in self._nominator.any_at_least(pod.priority, but_not=pod.uid):
+            row = row_of(name)
+            if row is not None:
+                found.setdefault(row, []).append(other)
+        return found
+
+    def _lost_rows(
+        self, entry: ClassEntry, pod: Pod, nominated: Mapping[int, Sequence[Pod]]
+    ) -> dict[int, Status]:
+        if not nominated:
+            return {}
+        rows = list(nominated)
+        what_if = RowsWhatIf(
+            self._profile, self._snapshot, self._nominator, state=entry.state, pod=pod, rows=rows
+        )
+        failed = what_if.judge_with(dict(enumerate(nominated.values())))
+        return {rows[index]: status for index, status in failed.items()}
+
     # --- PreFilter ---
 
     def _run_pre_filters(self, entry: ClassEntry, pod: Pod, nodes: NodeTable) -> None:
@@ -172,7 +254,7 @@ class Filtering:
                     break
             else:
                 raise PluginFault(name, "PreFilter", answer.message or answer.code.label)
-        entry.skip_filters = frozenset(skipped)
+        entry.state.skipped_filters = frozenset(skipped)
         entry.pre_filter_status = rejection
         if narrowed is not None and rejection is None:
             self._narrow_to(entry, nodes, narrowed, sorted(narrowing))

@@ -23,6 +23,7 @@ from pyscheduler.framework.interface import (
     PermitPlugin,
     Plugin,
     PostBindPlugin,
+    PostFilterPlugin,
     PreBindPlugin,
     PreEnqueuePlugin,
     PreFilterPlugin,
@@ -31,9 +32,11 @@ from pyscheduler.framework.interface import (
     ReservePlugin,
     ScorePlugin,
     SignPlugin,
+    has_form,
 )
-from pyscheduler.framework.nodes import NodeTable
-from pyscheduler.framework.status import PreFilterResult, Status
+from pyscheduler.framework.node_statuses import NodeStatuses
+from pyscheduler.framework.nodes import NodeInfo, NodeTable
+from pyscheduler.framework.status import PostFilterResult, PreFilterResult, Status
 from pyscheduler.queueing.hints import HintRegistration
 from pyscheduler.runtime.adapters import FilterHook, ScoreHook
 from pyscheduler.runtime.class_cache import Signature
@@ -43,6 +46,10 @@ from pyscheduler.runtime.instrument import Instrument, PluginFault
 PluginSets = Mapping[str, Sequence[tuple[str, int]]]
 
 PreFilterFn = Callable[[CycleState, Pod, NodeTable], PreFilterResult | Status | None]
+FollowFn = Callable[[CycleState, Pod, Pod, NodeInfo], Status | None]
+PostFilterFn = Callable[
+    [CycleState, Pod, NodeStatuses], Awaitable[tuple[PostFilterResult | None, Status | None]]
+]
 PreScoreFn = Callable[[CycleState, Pod, NodeTable], Status | None]
 NodeFn = Callable[[CycleState, Pod, str], Status | None]
 AsyncNodeFn = Callable[[CycleState, Pod, str], Awaitable[Status | None]]
@@ -87,9 +94,15 @@ class Profile:
             )
             for name, plugin in self._at("preFilter", PreFilterPlugin)
         ]
+        #: plugins whose PreFilter state follows pods that come and go in a what-if
+        self.pod_followers = self._pod_followers()
         self.filters = [
             FilterHook(plugin, name, instrument)
             for name, plugin in self._at("filter", FilterPlugin)
+        ]
+        self.post_filters: list[tuple[str, PostFilterFn]] = [
+            (name, instrument.async_hook(name, "PostFilter", plugin.post_filter, answers=_TUPLE))
+            for name, plugin in self._at("postFilter", PostFilterPlugin)
         ]
         self.pre_scores: list[tuple[str, PreScoreFn]] = [
             (name, instrument.hook(name, "PreScore", plugin.pre_score, answers=_STATUS))
@@ -237,6 +250,18 @@ class Profile:
                 )
             found.append((name, plugin))
         return found
+
+    def _pod_followers(self) -> dict[str, tuple[FollowFn, FollowFn]]:
+        hook = self._instrument.hook
+        return {
+            name: (
+                hook(name, "AddPod", plugin.add_pod, answers=_STATUS),
+                hook(name, "RemovePod", plugin.remove_pod, answers=_STATUS),
+            )
+            for name, plugin in self._at("preFilter", PreFilterPlugin)
+            if has_form(plugin, PreFilterPlugin, "add_pod")
+            or has_form(plugin, PreFilterPlugin, "remove_pod")
+        }
 
     def _sort_key(self) -> SortKeyFn:
         found = self._at("queueSort", QueueSortPlugin)

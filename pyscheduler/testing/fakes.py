@@ -8,6 +8,10 @@ from pyscheduler.api.core_v1 import Pod
 from pyscheduler.cache import Snapshot
 from pyscheduler.clock import Clock, FakeClock
 from pyscheduler.framework.handle import Handle
+from pyscheduler.framework.what_if import WhatIfs
+from pyscheduler.queueing.nominator import Nominator
+from pyscheduler.runtime.budget import Budget
+from pyscheduler.runtime.what_if import WhatIfMaker
 from pyscheduler.testing.tables import snapshot_of
 
 
@@ -93,13 +97,19 @@ def fake_handle(
     writes: FakeWrites | None = None,
     recorder: FakeRecorder | None = None,
     clock: Clock | None = None,
+    what_ifs: WhatIfs | None = None,
 ) -> Handle:
-    """A handle over fakes and a real snapshot, an empty one unless given."""
+    """A handle over fakes and a real snapshot, an empty one unless given.
+
+    Its what-ifs serve no profile unless ``what_ifs`` are given that do.
+    """
     snapshot = snapshot_of(()) if snapshot is None else snapshot
+    clock = clock or FakeClock()
     return Handle(
         snapshot=snapshot,
+        what_ifs=what_ifs or WhatIfMaker(snapshot, Nominator(), Budget(clock)),
         writes=writes or FakeWrites(),
         recorder=recorder or FakeRecorder(),
         columns=snapshot,
-        clock=clock or FakeClock(),
+        clock=clock,
     )

@@ -20,11 +20,13 @@ from pyscheduler.framework.args import NoArgs
 from pyscheduler.framework.entities import QueuedEntity
 from pyscheduler.framework.interface import Plugin
 from pyscheduler.intree.registry import DEFAULT_PLUGINS, IN_TREE
+from pyscheduler.queueing.nominator import Nominator
 from pyscheduler.queueing.scheduling_queue import SchedulingQueue
 from pyscheduler.runtime.budget import Budget
 from pyscheduler.runtime.instrument import Instrument
 from pyscheduler.runtime.profile import Profile
 from pyscheduler.runtime.registry import Registry
+from pyscheduler.runtime.what_if import WhatIfMaker
 from pyscheduler.telemetry.current_work import CurrentWork
 from pyscheduler.testing import FakeRecorder, FakeWrites, fake_handle, make_node, make_pod
 
@@ -62,26 +64,33 @@ class Rig:
         self.attempts = Attempts()
         self.window = Window()
         self.known: dict[str, Pod] = {}
-        handle = fake_handle(self.snapshot, writes=self.writes, recorder=self.recorder)
+        nominator, budget = Nominator(), Budget(self.clock)
+        what_ifs = WhatIfMaker(self.snapshot, nominator, budget)
+        handle = fake_handle(
+            self.snapshot, writes=self.writes, recorder=self.recorder, what_ifs=what_ifs
+        )
         instrument = Instrument(CurrentWork(), self.clock)
         self.profile = _profile(extra, handle, instrument)
+        what_ifs.serve(self.profile)
         name = self.profile.scheduler_name
         self.queue = SchedulingQueue(
             clock=self.clock,
             sort_key=self.profile.sort_key,
             pre_enqueue=self.profile.run_pre_enqueue,
             hints={name: self.profile.hint_registrations()},
+            nominator=nominator,
         )
         failures = FailureHandler(
             self.queue, self.writes, self.recorder, current_pod=self.known.get
         )
-        budget = Budget(self.clock)
         self.scheduler = Scheduler(
             cache=self.cache,
             snapshot=self.snapshot,
             queue=self.queue,
             algorithms={
-                name: SchedulingAlgorithm(self.profile, self.snapshot, rng=Random(1), budget=budget)
+                name: SchedulingAlgorithm(
+                    self.profile, self.snapshot, nominator, rng=Random(1), budget=budget
+                )
             },
             binding=BindingCycle(self.cache, self.queue, self.recorder, failures),
             failures=failures,

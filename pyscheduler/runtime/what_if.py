@@ -1,0 +1,215 @@
+"""Judges copied rows with pods added or taken away: what-ifs of plugins, and nominated pods.
+
+Filters whose plugin keeps no PreFilter state about other pods are asked about all rows at once. A
+plugin with ``add_pod`` or ``remove_pod`` has a state of its own per row, cloned when the row is
+first changed, and is asked row by row.
+
+Nominated pods count as being there: a row with pods nominated to it, of equal or higher priority,
+is judged with them first and then without (they may go elsewhere); both must pass.
+
+Called by: ``filtering`` (nominated pods), ``preemption`` and plugins (`WhatIfMaker` is their
+``handle.what_ifs``). Source: kube-scheduler 1.37, ``framework/runtime/framework.go``
+RunFilterPluginsWithNominatedPods.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from pyscheduler.api.core_v1 import Pod
+from pyscheduler.cache.snapshot import Snapshot
+from pyscheduler.framework.cycle_state import CycleState
+from pyscheduler.framework.nodes import NodeTable
+from pyscheduler.framework.status import Code, ReasonTable, Status
+from pyscheduler.queueing.nominator import Nominator
+from pyscheduler.runtime.adapters import FilterHook
+from pyscheduler.runtime.budget import Checkpoint
+from pyscheduler.runtime.instrument import PluginFault
+from pyscheduler.runtime.profile import Profile
+
+
+class RowsWhatIf:
+    """Copied rows, judged for one pod by one profile's filters; a `framework.what_if.WhatIf`."""
+
+    def __init__(
+        self,
+        profile: Profile,
+        snapshot: Snapshot,
+        nominator: Nominator,
+        *,
+        state: CycleState,
+        pod: Pod,
+        rows: Sequence[int],
+    ) -> None:
+        self._profile = profile
+        self._nominator = nominator
+        self._pod = pod
+        self._state = state
+        self._copies = snapshot.copy_rows(rows)
+        self._nodes = NodeTable(self._copies, len(rows))
+        self._filters = [hook for hook in profile.filters if hook.name not in state.skipped_filters]
+        #: plugins with a state per row
+        self._following = {
+            name: hooks
+            for name, hooks in profile.pod_followers.items()
+            if name not in state.skipped_filters
+        }
+        self._row_states: dict[int, CycleState] = {}
+        self._reasons = ReasonTable()
+
+    @property
+    def nodes(self) -> NodeTable:
+        """The copied rows."""
+        return self._nodes
+
+    def add_pod(self, row: int, pod: Pod) -> Status | None:
+        """Counts ``pod`` on ``row``."""
+        self._copies.add(row, pod)
+        return self._follow(row, pod, added=True)
+
+    def remove_pod(self, row: int, pod: Pod) -> Status | None:
+        """Takes ``pod`` off ``row``."""
+        self._copies.remove(row, pod)
+        return self._follow(row, pod, added=False)
+
+    def judge(self, rows: Sequence[int] | None = None) -> list[Status | None]:
+        """Whether the pod fits on each of ``rows``, nominated pods respected."""
+        asked = range(len(self._copies)) if rows is None else rows
+        nominated = self._nominated(asked)
+        if not nominated:
+            return self._judge_once(asked)
+        crowded = self._judge_with(nominated)
+        left = [row for row in asked if crowded.get(row) is None]
+        alone = dict(zip(left, self._judge_once(left), strict=True))
+        return [crowded.get(row) or alone.get(row) for row in asked]
+
+    def judge_with(self, nominated: Mapping[int, Sequence[Pod]]) -> dict[int, Status]:
+        """The rows that fail once the pods nominated to them are there, with their status."""
+        return {row: s for row, s in self._judge_with(nominated).items() if s is not None}
+
+    # --- inside ---
+
+    def _nominated(self, rows: Sequence[int]) -> dict[int, list[Pod]]:
+        if not len(self._nominator):
+            return {}
+        found: dict[int, list[Pod]] = {}
+        for row in rows:
+            pods = [
+                other
+                for other in self._nominator.nominated_on(self._nodes.node(row).name)
+                if other.priority >= self._pod.priority and other.uid != self._pod.uid
+            ]
+            if pods:
+                found[row] = pods
+        return found
+
+    def _judge_with(self, nominated: Mapping[int, Sequence[Pod]]) -> dict[int, Status | None]:
+        before = {row: self._row_states.get(row) for row in nominated}
+        objections: dict[int, Status] = {}
+        for row, pods in nominated.items():
+            state = before[row]
+            if state is not None:
+                self._row_states[row] = state.clone()
+            for pod in pods:
+                objection = self.add_pod(row, pod)
+                if objection is not None:
+                    objections.setdefault(row, objection)
+        rows = [row for row in nominated if row not in objections]
+        answers = dict(zip(rows, self._judge_once(rows), strict=True))
+        answers.update(objections)
+        for row, pods in nominated.items():
+            for pod in pods:
+                self._copies.remove(row, pod)
+            kept = before[row]
+            if kept is None:
+                self._row_states.pop(row, None)
+            else:
+                self._row_states[row] = kept
+        return answers
+
+    def _judge_once(self, rows: Sequence[int]) -> list[Status | None]:
+        answers: dict[int, Status] = {}
+        left = list(rows)
+        for hook in self._filters:
+            if not left:
+                break
+            if hook.name in self._following:
+                answers.update((row, status) for row in left if (status := self._ask(hook, row)))
+            else:
+                table = self._nodes.select(np.array(left, dtype=np.intp))
+                verdict = hook.judge(self._state, self._pod, table, self._reasons)
+                if verdict is None:
+                    continue
+                codes, reasons = verdict
+                for index in np.flatnonzero(codes).tolist():
+                    answers[left[index]] = Status(
+                        Code(int(codes[index])), self._reasons[int(reasons[index])], hook.name
+                    )
+            left = [row for row in left if row not in answers]
+        return [answers.get(row) for row in rows]
+
+    def _ask(self, hook: FilterHook, row: int) -> Status | None:
+        """One plugin with a state per row, about one row."""
+        table = self._nodes.select(np.array([row], dtype=np.intp))
+        state = self._row_states.get(row, self._state)
+        verdict = hook.judge(state, self._pod, table, self._reasons)
+        if verdict is None or not verdict[0][0]:
+            return None
+        codes, reasons = verdict
+        return Status(Code(int(codes[0])), self._reasons[int(reasons[0])], hook.name)
+
+    def _follow(self, row: int, pod: Pod, *, added: bool) -> Status | None:
+        if not self._following:
+            return None
+        state = self._row_states.get(row)
+        if state is None:
+            state = self._row_states[row] = self._state.clone()
+        node = self._nodes.node(row)
+        for name, (add, remove) in self._following.items():
+            status = (add if added else remove)(state, self._pod, pod, node)
+            if status is not None and not status.is_success:
+                if not status.is_rejected:
+                    raise PluginFault(name, "AddPod" if added else "RemovePod", status.message)
+                return status.by(name)
+        return None
+
+
+class WhatIfMaker:
+    """Makes what-ifs on the current snapshot; a `framework.what_if.WhatIfs`."""
+
+    def __init__(self, snapshot: Snapshot, nominator: Nominator, budget: Checkpoint) -> None:
+        self._snapshot = snapshot
+        self._nominator = nominator
+        self._budget = budget
+        self._profiles: dict[str, Profile] = {}
+
+    def serve(self, profile: Profile) -> None:
+        """Judges the pods of ``profile`` by its filters from now on."""
+        self._profiles[profile.scheduler_name] = profile
+
+    def of(self, state: CycleState, pod: Pod, node_names: Sequence[str]) -> RowsWhatIf:
+        """Copied rows of these nodes, judged for ``pod`` by its profile's filters.
+
+        Raises:
+            KeyError: a node is not in the snapshot, or the pod's scheduler name is not ours.
+        """
+        return RowsWhatIf(
+            self._profiles[pod.scheduler_name],
+            self._snapshot,
+            self._nominator,
+            state=state,
+            pod=pod,
+            rows=[self._row_of(name) for name in node_names],
+        )
+
+    async def checkpoint(self) -> None:
+        """Offers the event loop to others if the cycle has run long."""
+        await self._budget.checkpoint()
+
+    def _row_of(self, name: str) -> int:
+        row = self._snapshot.nodes.row_of(name)
+        if row is None:
+            raise KeyError(name)
+        return row
