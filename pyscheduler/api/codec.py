@@ -120,23 +120,42 @@ class _RawList(msgspec.Struct):
     items: list[msgspec.Raw] | None = None
 
 
+class _TypeOnly(msgspec.Struct):
+    kind: str = ""
+
+
 class _BookmarkObject(msgspec.Struct):
     metadata: ObjectMeta
 
 
 _decode_raw_event = msgspec.json.Decoder(_RawEvent).decode
 _decode_raw_list = msgspec.json.Decoder(_RawList).decode
+_decode_type = msgspec.json.Decoder(_TypeOnly).decode
 _decode_bookmark = msgspec.json.Decoder(_BookmarkObject, dec_hook=dec_hook).decode
 _decode_status = msgspec.json.Decoder(Status, dec_hook=dec_hook).decode
 
 _OBJECT_EVENTS = ("ADDED", "MODIFIED", "DELETED")
+_OBJECT_LINES = tuple(b'{"type":"%b"' % name.encode() for name in _OBJECT_EVENTS)
 
 
 class Decoder(Generic[T]):
-    """Decodes one kind."""
+    """Decodes one kind.
 
-    def __init__(self, resource: ResourceType[T], interner: Interner) -> None:
+    Args:
+        resource: the kind.
+        interner: shares sub-objects.
+        keeps_raw: says of which objects the bytes are kept, as ``raw``; None: of none.
+    """
+
+    def __init__(
+        self,
+        resource: ResourceType[T],
+        interner: Interner,
+        *,
+        keeps_raw: Callable[[T], bool] | None = None,
+    ) -> None:
         self.resource = resource
+        self._keeps_raw = keeps_raw
         wire: Any
         wire, builder = WIRES.get(resource.struct, (resource.struct, None))
         self._build: Callable[[Any], T] | None = builder(interner) if builder else None
@@ -151,9 +170,13 @@ class Decoder(Generic[T]):
             MalformedObject: it is not one of this kind.
         """
         try:
-            return self._finish(self._decode(data))
+            found = self._finish(self._decode(data))
         except msgspec.MsgspecError:
-            return self._again_without_nulls(data)
+            found = self._again_without_nulls(data)
+        if self._keeps_raw is None or not self._keeps_raw(found):
+            return found
+        kept: Any = found
+        return msgspec.structs.replace(kept, raw=self._complete(data))  # type: ignore[no-any-return]  # of the kind given
 
     def watch_event(self, line: bytes) -> WatchEvent[T]:
         """Returns the event on one line of a watch.
@@ -163,7 +186,7 @@ class Decoder(Generic[T]):
             msgspec.DecodeError: the line is no watch event, so the stream is not to be trusted.
         """
         # The API server writes the type first; then the line needs to be read only once.
-        if line.startswith((b'{"type":"ADDED"', b'{"type":"MODIFIED"', b'{"type":"DELETED"')):
+        if self._keeps_raw is None and line.startswith(_OBJECT_LINES):
             try:
                 event = self._decode_event(line)
                 return WatchEvent(event.type, self._finish(event.object))
@@ -205,6 +228,13 @@ class Decoder(Generic[T]):
         build = self._build
         return decoded if build is None else build(decoded)
 
+    def _complete(self, data: bytes | msgspec.Raw) -> bytes:
+        """Returns the bytes with kind and apiVersion, which the items of a list lack."""
+        raw = bytes(data)
+        if _decode_type(raw).kind:
+            return raw
+        return _with_type(self.resource.api_version, self.resource.kind, raw)
+
     def _again_without_nulls(self, data: bytes | msgspec.Raw) -> T:
         found: Any = None
         try:
@@ -239,9 +269,14 @@ class Decoder(Generic[T]):
         )
 
 
-def decoder(resource: ResourceType[T], interner: Interner) -> Decoder[T]:
-    """Returns a decoder of that kind, which shares sub-objects through the interner."""
-    return Decoder(resource, interner)
+def decoder(
+    resource: ResourceType[T],
+    interner: Interner,
+    *,
+    keeps_raw: Callable[[T], bool] | None = None,
+) -> Decoder[T]:
+    """Returns a decoder of that kind, see `Decoder`."""
+    return Decoder(resource, interner, keeps_raw=keeps_raw)
 
 
 def decode_status(data: bytes | msgspec.Raw) -> Status:
@@ -276,8 +311,11 @@ def from_builtins(value: Any, wanted: type[T]) -> T:
 
 
 def _encode_as(api_version: str, kind: str, value: object) -> bytes:
+    return _with_type(api_version, kind, msgspec.json.encode(value))
+
+
+def _with_type(api_version: str, kind: str, body: bytes) -> bytes:
     head = b'{"apiVersion":"%b","kind":"%b"' % (api_version.encode(), kind.encode())
-    body = msgspec.json.encode(value)
     return head + (b"," if len(body) > 2 else b"") + body[1:]
 
 

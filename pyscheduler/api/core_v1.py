@@ -389,6 +389,8 @@ class Pod(KubeStruct, frozen=True):
     metadata: ObjectMeta
     spec: PodSpec = PodSpec()
     status: PodStatus = PodStatus()
+    #: The JSON it was read from, complete, where extenders need it; else empty.
+    raw: bytes = b""
 
     @property
     def name(self) -> str:
@@ -502,6 +504,8 @@ class Node(KubeStruct, frozen=True):
     metadata: ObjectMeta
     spec: NodeSpec = NodeSpec()
     status: NodeStatus = NodeStatus()
+    #: The JSON it was read from, complete, where extenders need it; else empty.
+    raw: bytes = b""
 
     @property
     def name(self) -> str:

@@ -437,3 +437,44 @@ def test_a_stored_pod_beyond_the_first_of_its_template_takes_at_most_two_kilobyt
     finally:
         tracemalloc.stop()
     assert used / len(stored) <= 2000
+
+
+@pytest.fixture
+def keeping() -> Decoder[Pod]:
+    """Keeps the bytes of pods without a node."""
+    return decoder(PODS, Interner(), keeps_raw=lambda pod: not pod.node_name)
+
+
+def test_the_bytes_of_a_pod_are_kept_as_they_came(keeping: Decoder[Pod]) -> None:
+    data = json.dumps(pod_dict(nodeName="")).encode()
+    line = b'{"type":"MODIFIED","object":%b}' % data
+
+    event = keeping.watch_event(line)
+    assert isinstance(event.object, Pod)
+    assert event.object.raw == data
+
+
+def test_a_listed_pod_is_kept_with_the_kind_that_items_lack(keeping: Decoder[Pod]) -> None:
+    whole = pod_dict(nodeName="")
+    item = {key: value for key, value in whole.items() if key not in ("kind", "apiVersion")}
+    (pod,) = keeping.list_page(json.dumps({"metadata": {}, "items": [item]}).encode()).items
+
+    assert json.loads(pod.raw) == whole
+
+
+def test_bytes_are_kept_with_their_nulls(keeping: Decoder[Pod]) -> None:
+    data = json.dumps(pod_dict(nodeName="", affinity=None, tolerations=None)).encode()
+
+    assert keeping.object(data).raw == data
+
+
+def test_no_bytes_are_kept_of_what_nobody_wants(keeping: Decoder[Pod]) -> None:
+    data = json.dumps(pod_dict(nodeName="node-1")).encode()
+
+    assert keeping.object(data).raw == b""
+
+
+def test_no_bytes_are_kept_unless_asked_for(pods: Decoder[Pod]) -> None:
+    data = json.dumps(pod_dict()).encode()
+
+    assert pods.object(data).raw == b""
