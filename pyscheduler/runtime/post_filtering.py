@@ -18,6 +18,9 @@ from pyscheduler.framework.status import Code
 from pyscheduler.runtime.instrument import PluginFault
 from pyscheduler.runtime.profile import Profile
 
+#: a result and a status
+_ANSWER_LENGTH = 2
+
 
 @dataclass(frozen=True, slots=True)
 class PostFilterOutcome:
@@ -35,11 +38,15 @@ async def run_post_filters(
     """Asks the profile's PostFilter plugins; a fault ends the search and nominates nothing."""
     nomination: str | None = None
     reasons: list[str] = []
-    for _, post_filter in profile.post_filters:
+    for name, post_filter in profile.post_filters:
         try:
-            result, status = await post_filter(state, pod, statuses)
+            answer = await post_filter(state, pod, statuses)
         except PluginFault as fault:
             return PostFilterOutcome(str(fault))
+        if len(answer) != _ANSWER_LENGTH:
+            wrong = f"answered {len(answer)} values instead of a result and a status"
+            return PostFilterOutcome(str(PluginFault(name, "PostFilter", wrong)))
+        result, status = answer
         named = None if result is None else result.nominated_node_name
         if status is None or status.is_success:
             return PostFilterOutcome("" if status is None else status.message, named)
