@@ -68,12 +68,19 @@ class SchedulingAlgorithm:
         *,
         rng: Rng,
         budget: Checkpoint,
+        percentage_of_nodes_to_score: int = 0,
     ) -> None:
         self.profile = profile
         self._snapshot = snapshot
         self._nominator = nominator
         self._rng = rng
-        self._filtering = Filtering(profile, snapshot, nominator, budget)
+        self._filtering = Filtering(
+            profile,
+            snapshot,
+            nominator,
+            budget,
+            percentage_of_nodes_to_score=percentage_of_nodes_to_score,
+        )
         self._scoring = Scoring(profile, snapshot, budget)
         self._kept_answers = 0
 
@@ -108,24 +115,21 @@ class SchedulingAlgorithm:
 
     async def _search(self, entity: QueuedEntity) -> tuple[ClassEntry, int]:
         """The answers for the entity's pod, and the row chosen; -1 when no node fits."""
-        entry = await self._judged(entity)
-        nominated = self._nominated_row(entity.pod)
-        if nominated >= 0 and entry.feasible[nominated]:
-            return entry, nominated
-        await self._score(entry, entity)
+        pod = entity.pod
+        entry = await self._filtering.evaluate(pod, entity.signature)
         if entry.pods > 1 and not await self._is_right(entry, entity):
-            entry = await self._judged(entity)
-            await self._score(entry, entity)
+            entry = await self._filtering.evaluate(pod, entity.signature)
+        entry = self._filtering.respect_nominations(entry, pod)
+        nominated = self._nominated_row(pod)
+        if nominated >= 0 and self._filtering.fits(entry, pod, nominated):
+            return entry, nominated
+        entry = await self._filtering.find_enough(entry, pod)
+        await self._score(entry, entity)
         if entry.feasible_count == 0:
             return entry, -1
         if entry.feasible_count == 1:
             return entry, only_host(entry)
         return entry, select_host(entry, self._rng)
-
-    async def _judged(self, entity: QueuedEntity) -> ClassEntry:
-        """The answers for the entity's pod, true for the current snapshot, not scored yet."""
-        entry = await self._filtering.evaluate(entity.pod, entity.signature)
-        return self._filtering.respect_nominations(entry, entity.pod)
 
     async def _score(self, entry: ClassEntry, entity: QueuedEntity) -> None:
         if entry.feasible_count > 1:
@@ -146,6 +150,7 @@ class SchedulingAlgorithm:
         if self._kept_answers % _COLD_CHECK_ONE_IN:
             return True
         cold = await self._filtering.judge_all(entity.pod)
+        await self._score(entry, entity)
         await self._score(cold, entity)
         wrong = self._filtering.differing_plugins(entry, cold)
         for plugin in wrong:

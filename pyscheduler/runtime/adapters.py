@@ -6,8 +6,6 @@ whole-cluster form for many rows, the per-node form for a few, a loop where only
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
@@ -17,7 +15,6 @@ from pyscheduler.framework.interface import FilterPlugin, ScorePlugin, has_form
 from pyscheduler.framework.nodes import NodeTable
 from pyscheduler.framework.scores import MAX_NODE_SCORE
 from pyscheduler.framework.status import (
-    BoolArray,
     Code,
     Int64Array,
     NodeVerdict,
@@ -69,29 +66,15 @@ class FilterHook:
                 wrong = f"judged {verdict.n} of {nodes.n} nodes"
                 raise PluginFault(self.name, "Filter", wrong)
             return None if verdict.all_pass else verdict.resolve(reasons)
-        return self._loop(state, pod, nodes, reasons, None)
-
-    def judge_where(
-        self, state: CycleState, pod: Pod, nodes: NodeTable, reasons: ReasonTable, mask: BoolArray
-    ) -> Verdict | None:
-        """The same, but a per-node plugin is asked about the nodes under ``mask`` only."""
-        if self._whole is not None:
-            return self.judge(state, pod, nodes, reasons)
-        return self._loop(state, pod, nodes, reasons, mask)
+        return self._loop(state, pod, nodes, reasons)
 
     def _loop(
-        self,
-        state: CycleState,
-        pod: Pod,
-        nodes: NodeTable,
-        reasons: ReasonTable,
-        mask: BoolArray | None,
+        self, state: CycleState, pod: Pod, nodes: NodeTable, reasons: ReasonTable
     ) -> Verdict | None:
         hook = self._per_node
         assert hook is not None, f"plugin {self.name} has no form of Filter"
         codes = indexes = None
-        rows: Any = range(nodes.n) if mask is None else np.flatnonzero(mask).tolist()
-        for row in rows:
+        for row in range(nodes.n):
             status = hook(state, pod, nodes.node(row))
             if status is None or status.is_success:
                 continue

@@ -4,7 +4,8 @@
 first time is judged on all rows; after that only the rows that the change log names, and of these
 only by the plugins that depend on what changed. In profile order the first plugin to reject a row
 owns its reason (`diagnose`). Rows with nominated pods of equal or higher priority are judged apart,
-for each pod anew (`respect_nominations`).
+for each pod anew (`respect_nominations`). So are plugins that must be called once per node and whose
+answers may not be kept: they are asked last, and only until enough nodes are found (`find_enough`).
 
 Called by: ``cycle.scheduling``.
 """
@@ -28,6 +29,7 @@ from pyscheduler.runtime.budget import Checkpoint
 from pyscheduler.runtime.class_cache import ClassCache, ClassEntry, FilterAnswer
 from pyscheduler.runtime.instrument import PluginFault
 from pyscheduler.runtime.profile import Profile
+from pyscheduler.runtime.sampling import SearchOrder, feasible_nodes_to_find
 from pyscheduler.runtime.what_if import RowsWhatIf
 
 _IDENTITY = int(Aspect.IDENTITY)
@@ -36,6 +38,9 @@ _IDENTITY = int(Aspect.IDENTITY)
 _MAX_REASONS = 10_000
 #: The pseudo-plugin in front of all filters: rows that a PreFilterResult leaves out.
 _NARROWED = ""
+#: Nodes that a plugin is called for before the event loop is offered to others; a call costs
+#: microseconds.
+_ROWS_AT_A_TIME = 64
 #: From this share of the rows on, judging all of them again is cheaper.
 _MANY = 4
 
@@ -44,12 +49,20 @@ class Filtering:
     """PreFilter and Filter of one profile over one snapshot."""
 
     def __init__(
-        self, profile: Profile, snapshot: Snapshot, nominator: Nominator, budget: Checkpoint
+        self,
+        profile: Profile,
+        snapshot: Snapshot,
+        nominator: Nominator,
+        budget: Checkpoint,
+        *,
+        percentage_of_nodes_to_score: int = 0,
     ) -> None:
         self._profile = profile
         self._snapshot = snapshot
         self._nominator = nominator
         self._budget = budget
+        self._percentage = percentage_of_nodes_to_score
+        self._search_order = SearchOrder(snapshot)
         self.classes = ClassCache()
         self._hooks = {hook.name: hook for hook in profile.filters}
 
@@ -70,7 +83,7 @@ class Filtering:
         return entry
 
     async def judge_all(self, pod: Pod) -> ClassEntry:
-        """A fresh entry: every plugin asked about every row."""
+        """A fresh entry: every plugin asked about every row, but for those asked per node."""
         nodes = self._snapshot.nodes
         store = self._snapshot.store
         entry = ClassEntry(store.capacity)
@@ -83,10 +96,10 @@ class Filtering:
         for answer in entry.filters:
             _narrow(feasible, answer, nodes.n)
         for hook in self._profile.filters:
-            if hook.name in entry.state.skipped_filters:
+            if hook.name in entry.state.skipped_filters or self._is_asked_per_node(hook):
                 continue
             answer = FilterAnswer(hook.name)
-            verdict = self._judge(hook, entry, pod, nodes)
+            verdict = hook.judge(entry.state, pod, nodes, self.classes.reasons)
             _store(answer, entry.capacity, slice(0, nodes.n), verdict)
             entry.filters.append(answer)
             _narrow(feasible, answer, nodes.n)
@@ -110,6 +123,49 @@ class Filtering:
             others = {row: pods for row, pods in nominated.items() if row not in feasible}
             lost |= self._lost_rows(entry, pod, others)
         return entry.overridden(lost) if lost else entry
+
+    def fits(self, entry: ClassEntry, pod: Pod, row: int) -> bool:
+        """True when ``row`` is feasible, plugins that are asked per node included."""
+        if not entry.feasible[row]:
+            return False
+        own = entry.overridden({})
+        return bool(self._ask_per_node(own, pod, self._asked_per_node(entry), [row]))
+
+    async def find_enough(self, entry: ClassEntry, pod: Pod) -> ClassEntry:
+        """The entry with so many of the feasible rows as are enough to choose from.
+
+        Where plugins must be called once per node this is where they are, and no more often than
+        needed.
+
+        Raises:
+            PluginFault: a hook raised or answered an error.
+        """
+        hooks = self._asked_per_node(entry)
+        if entry.pre_filter_status is not None or not (hooks or self._percentage):
+            return entry
+        wanted = self._wanted(entry)
+        if not hooks and entry.feasible_count <= wanted:
+            return entry
+        order = self._search_order.rows()
+        candidates = order[entry.feasible[order]].tolist()
+        own = entry.overridden({})
+        own.overrides.update(entry.overrides)
+        found: list[int] = []
+        for begin in range(0, len(candidates), _ROWS_AT_A_TIME):
+            rows = candidates[begin : begin + _ROWS_AT_A_TIME]
+            found += self._ask_per_node(own, pod, hooks, rows)
+            if len(found) >= wanted:
+                break
+            await self._budget.checkpoint()
+        del found[wanted:]
+        enough = len(found) == wanted and bool(found)
+        self._search_order.advance(int((order == found[-1]).argmax()) + 1 if enough else entry.n)
+        if not found:
+            self._ask_about_rejected(own, pod, hooks)
+        own.feasible[:] = False
+        own.feasible[found] = True
+        own.feasible_count = len(found)
+        return own
 
     def statuses(self, entry: ClassEntry) -> NodeStatuses:
         """Why each node of an entry without feasible ones was turned down, for PostFilter."""
@@ -203,6 +259,57 @@ class Filtering:
         if cold.pre_filter_status is not None:
             wrong = {cold.pre_filter_status.plugin}
         return sorted(plugin for plugin in wrong if self._profile.is_cacheable(plugin))
+
+    # --- plugins that are asked once per node ---
+
+    def _is_asked_per_node(self, hook: FilterHook) -> bool:
+        return hook.is_per_node_only and not self._profile.is_cacheable(hook.name)
+
+    def _asked_per_node(self, entry: ClassEntry) -> list[FilterHook]:
+        return [
+            hook
+            for hook in self._profile.filters
+            if self._is_asked_per_node(hook) and hook.name not in entry.state.skipped_filters
+        ]
+
+    def _wanted(self, entry: ClassEntry) -> int:
+        if not self._profile.scores:
+            return 1
+        considered = entry.n
+        for answer in entry.filters:
+            if answer.plugin == _NARROWED and answer.codes is not None:
+                considered = int(np.count_nonzero(answer.codes[: entry.n] == 0))
+        return feasible_nodes_to_find(considered, self._percentage)
+
+    def _ask_per_node(
+        self, own: ClassEntry, pod: Pod, hooks: Sequence[FilterHook], rows: list[int]
+    ) -> list[int]:
+        """The rows that pass all of ``hooks``; the others are noted in ``own.overrides``."""
+        for hook in hooks:
+            if not rows:
+                break
+            table = self._snapshot.nodes.select(np.array(rows, dtype=np.intp))
+            verdict = hook.judge(own.state, pod, table, self.classes.reasons)
+            if verdict is None:
+                continue
+            codes, reasons = verdict
+            for index in np.flatnonzero(codes).tolist():
+                own.overrides[rows[index]] = Status(
+                    Code(int(codes[index])), self.classes.reasons[int(reasons[index])], hook.name
+                )
+            rows = [row for row in rows if row not in own.overrides]
+        return rows
+
+    def _ask_about_rejected(self, own: ClassEntry, pod: Pod, hooks: Sequence[FilterHook]) -> None:
+        """No node fits: each row's reason is the first plugin's in profile order after all."""
+        places = {hook.name: place for place, hook in enumerate(self._profile.filters)}
+        for hook in hooks:
+            passed = np.ones(own.n, dtype=np.bool_)
+            for answer in own.filters:
+                if places.get(answer.plugin, -1) < places[hook.name]:
+                    _narrow(passed, answer, own.n)
+            rows = [row for row in np.flatnonzero(passed).tolist() if row not in own.overrides]
+            self._ask_per_node(own, pod, [hook], rows)
 
     # --- nominated pods ---
 
@@ -311,7 +418,7 @@ class Filtering:
             hook = self._hooks[answer.plugin]
             if cacheable is None:
                 _store(answer, entry.capacity, slice(0, nodes.n), None)
-                verdict = self._judge(hook, entry, pod, nodes)
+                verdict = hook.judge(entry.state, pod, nodes, self.classes.reasons)
                 _store(answer, entry.capacity, slice(0, nodes.n), verdict)
                 judged_all = True
             elif rows.size and aspects & cacheable:
@@ -323,19 +430,6 @@ class Filtering:
         for row, mask in changed.items():
             entry.changed_rows[row] = entry.changed_rows.get(row, 0) | mask
         return True
-
-    def _judge(
-        self, hook: FilterHook, entry: ClassEntry, pod: Pod, nodes: NodeTable
-    ) -> Verdict | None:
-        """All rows; of a plugin that is asked every time, only those that are still feasible."""
-        if not hook.is_per_node_only or self._profile.is_cacheable(hook.name):
-            return hook.judge(entry.state, pod, nodes, self.classes.reasons)
-        feasible = np.ones(nodes.n, dtype=np.bool_)
-        for earlier in entry.filters:
-            if earlier.plugin == hook.name:
-                break
-            _narrow(feasible, earlier, nodes.n)
-        return hook.judge_where(entry.state, pod, nodes, self.classes.reasons, feasible)
 
     def _recount(self, entry: ClassEntry, rows: npt.NDArray[np.intp], *, all_rows: bool) -> None:
         n = entry.n
