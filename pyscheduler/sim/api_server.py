@@ -20,7 +20,7 @@ import msgspec
 
 from pyscheduler.clock import Clock
 from pyscheduler.sim import binding as pod_binding
-from pyscheduler.sim import object_rules
+from pyscheduler.sim import custom_resources, object_rules
 from pyscheduler.sim.api_errors import (
     ApiError,
     FieldProblem,
@@ -31,28 +31,28 @@ from pyscheduler.sim.api_errors import (
     not_found,
     not_served,
 )
+from pyscheduler.sim.catalogue import Catalogue
 from pyscheduler.sim.deletion import is_released, plan_deletion
-from pyscheduler.sim.discovery import discovery_documents
 from pyscheduler.sim.exchange import JSON, Fault, Request, Response
 from pyscheduler.sim.json_objects import JsonObject, JsonView, timestamp
 from pyscheduler.sim.list_options import read_list_options
 from pyscheduler.sim.listing import list_objects
 from pyscheduler.sim.object_rules import Identity
-from pyscheduler.sim.object_store import ObjectStore, Stored
+from pyscheduler.sim.object_store import Event, ObjectStore, Stored
 from pyscheduler.sim.patching import patch_format
 from pyscheduler.sim.preconditions import check_delete_preconditions, check_preconditions
 from pyscheduler.sim.query_selectors import compile_selectors
-from pyscheduler.sim.representations import Representation, representation
 from pyscheduler.sim.served_kinds import (
+    CUSTOM_RESOURCE_DEFINITIONS,
     NAMESPACES,
     NODES,
     PODS,
     PRIORITY_CLASSES,
+    CustomKind,
     ServedKind,
     Target,
-    resolve,
+    is_built_in_group,
 )
-from pyscheduler.sim.tables import COLUMNS, Table
 from pyscheduler.sim.watching import WatchStream
 
 _HEALTH_PATHS = frozenset({"/healthz", "/livez", "/readyz"})
@@ -66,6 +66,9 @@ _SYSTEM_PRIORITIES = {
     "system-cluster-critical": 2_000_000_000,
     "system-node-critical": 2_000_001_000,
 }
+_PLAIN_TEXT = "text/plain; charset=utf-8"
+#: What the real server says of a kind whose definition is not there (yet).
+_PAGE_NOT_FOUND = Response(404, b"404 page not found\n", content_type=_PLAIN_TEXT)
 _BOUND = b'{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Success","code":201}\n'
 
 _encode = msgspec.json.Encoder().encode
@@ -101,9 +104,7 @@ class ApiServer:
         self._clock = clock
         self._rng = rng
         self._watch_list = watch_list
-        self._documents = discovery_documents(address)
-        self._tables = {kind: Table(columns, now=clock.now) for kind, columns in COLUMNS.items()}
-        self._plain = {kind: representation(kind, table=None, include="") for kind in COLUMNS}
+        self.catalogue = Catalogue(address=address, now=clock.now)
         #: Ordered, so that a replay ends them in the same order.
         self._streams: dict[WatchStream, None] = {}
         self._faults: list[Fault] = []
@@ -114,6 +115,7 @@ class ApiServer:
             "PATCH": self._patch,
             "DELETE": self._delete,
         }
+        store.collection(CUSTOM_RESOURCE_DEFINITIONS.collection).listen(self._on_definition)
         self._create_system_objects()
 
     def handle(self, request: Request) -> Answer:
@@ -141,7 +143,7 @@ class ApiServer:
         self._streams.pop(stream, None)
 
     def _handle(self, request: Request) -> Answer:
-        target = resolve(request.path)
+        target = self.catalogue.resolve(request.path)
         if target is None:
             return self._document(request)
         act = self._verbs.get(request.method)
@@ -150,12 +152,15 @@ class ApiServer:
         return act(request, target)
 
     def _document(self, request: Request) -> Response:
+        path = request.path.rstrip("/")
+        if path.startswith("/apis/") and not is_built_in_group(path.split("/")[2]):
+            document = self.catalogue.document(path) if request.method == "GET" else None
+            return _PAGE_NOT_FOUND if document is None else Response(200, _encode(document))
         if request.method != "GET":
             raise not_served(f"{request.method} {request.path}")
-        path = request.path.rstrip("/")
         if path in _HEALTH_PATHS:
-            return Response(200, b"ok", content_type="text/plain; charset=utf-8")
-        document = self._documents.get(path)
+            return Response(200, b"ok", content_type=_PLAIN_TEXT)
+        document = self.catalogue.document(path)
         if document is None:
             raise not_served(request.path)
         return Response(200, _encode(document))
@@ -163,7 +168,7 @@ class ApiServer:
     # -- reading
 
     def _read(self, request: Request, target: Target) -> Answer:
-        form = self._form(request, target.kind)
+        form = self.catalogue.form(request, target.kind)
         if target.name and "watch" not in request.query:
             return Response(200, form.object(self._present(target)))
         options = read_list_options(request.query, watch_list=self._watch_list)
@@ -176,28 +181,6 @@ class ApiServer:
         )
         self._streams[stream] = None
         return stream
-
-    def _form(self, request: Request, kind: ServedKind) -> Representation:
-        """The form the request accepts.
-
-        Raises:
-            ApiError: 501, it accepts nothing that is served.
-        """
-        accept = request.accept
-        if not accept or accept == JSON:
-            return self._plain[kind]
-        for entry in accept.split(","):
-            media, *parameters = entry.replace(" ", "").split(";")
-            if media not in (JSON, "*/*", "application/*"):
-                continue
-            if "as=Table" in parameters:
-                if "v=v1" not in parameters:
-                    continue
-                include = request.query.get("includeObject", "Metadata")
-                return representation(kind, table=self._tables[kind], include=include)
-            if not any(parameter.startswith("as=") for parameter in parameters):
-                return self._plain[kind]
-        raise not_served(f"the media type {accept}")
 
     def _present(self, target: Target) -> Stored:
         stored = self.store.get(target.kind.collection, target.key)
@@ -252,7 +235,11 @@ class ApiServer:
         )
         if self.store.get(kind.collection, key) is not None:
             raise already_exists(kind.plural, kind.group, identity.name)
-        return self.store.put(kind.collection, key, data)
+        stored = self.store.put(kind.collection, key, data)
+        if kind is CUSTOM_RESOURCE_DEFINITIONS:
+            now = timestamp(self._clock.now())
+            self.store.put(kind.collection, key, custom_resources.established(data, timestamp=now))
+        return stored
 
     def _new_name(self, target: Target, metadata: JsonView) -> str:
         name: str = metadata.get("name") or ""
@@ -306,7 +293,8 @@ class ApiServer:
 
     def _patch(self, request: Request, target: Target) -> Response:
         self._check_update_path(request, target)
-        apply = patch_format(request.content_type)
+        has_merge_keys = not isinstance(target.kind, CustomKind)
+        apply = patch_format(request.content_type, merge_keys=has_merge_keys)
         present = self._present(target)
         body = apply(present.data, _decode_json(request))
         return self._answer(200, target.kind, self._update(target, present, body, patch=True))
@@ -355,7 +343,7 @@ class ApiServer:
     def _delete_collection(self, request: Request, target: Target, options: JsonView) -> Response:
         list_options = read_list_options(request.query, watch_list=self._watch_list)
         selects = compile_selectors(target.kind, request.query)
-        form = self._plain[target.kind]
+        form = self.catalogue.plain(target.kind)
         body = list_objects(self.store, target, list_options, selects=selects, form=form)
         prefix = f"{target.namespace}/" if target.namespace else ""
         for stored in tuple(self.store.collection(target.kind.collection).objects.values()):
@@ -374,18 +362,38 @@ class ApiServer:
             return present, False
         if kind is NAMESPACES:
             self._empty_namespace(present.key)
+        elif kind is CUSTOM_RESOURCE_DEFINITIONS:
+            self._empty_collection(present.key)
         return self.store.delete(kind.collection, present.key), True
 
     def _empty_namespace(self, namespace: str) -> None:
         """What the namespace controller would do: everything inside goes, at once."""
-        for kind in COLUMNS:
+        for kind in self.catalogue:
             if kind.namespaced:
                 objects = self.store.collection(kind.collection).objects
                 for key in [key for key in objects if key.startswith(f"{namespace}/")]:
                     self.store.delete(kind.collection, key)
 
+    def _empty_collection(self, collection: str) -> None:
+        """The objects of a kind that is no longer defined go, and nobody watches them."""
+        for key in list(self.store.collection(collection).objects):
+            self.store.delete(collection, key)
+        for stream in tuple(self._streams):
+            if stream.collection == collection:
+                stream.close()
+
+    def _on_definition(self, event: Event) -> None:
+        """A kind is served while its definition is there and established."""
+        kind = custom_resources.defined_kind(event.object.data)
+        if kind is None:
+            return
+        if event.type == "DELETED":
+            self.catalogue.remove(kind)
+        else:
+            self.catalogue.add(kind)
+
     def _answer(self, status: int, kind: ServedKind, stored: Stored) -> Response:
-        return Response(status, self._plain[kind].object(stored))
+        return Response(status, self.catalogue.plain(kind).object(stored))
 
     def _create_system_objects(self) -> None:
         for name in _SYSTEM_NAMESPACES:
@@ -437,7 +445,9 @@ def _decode_object(request: Request) -> JsonObject:
 
 
 def _check_kind(kind: ServedKind, body: JsonView) -> None:
-    """A body that says what it is must be what the path says."""
+    """A body that says what it is must be what the path says; a custom object must say it."""
+    if isinstance(kind, CustomKind) and not body.get("kind"):
+        raise bad_request(f"Object 'Kind' is missing in '{_encode(body).decode()}'")
     given = (body.get("apiVersion") or kind.api_version, body.get("kind") or kind.kind)
     if given != (kind.api_version, kind.kind):
         raise bad_request(

@@ -6,10 +6,11 @@ itself, so that it does not ask for schemas.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import groupby
 
 from pyscheduler.sim.json_objects import JsonObject
-from pyscheduler.sim.served_kinds import ALL_KINDS, ServedKind
+from pyscheduler.sim.served_kinds import ServedKind
 
 #: The release whose behaviour this server follows.
 GIT_VERSION = "v1.37.1"
@@ -18,12 +19,19 @@ _VERBS = ["create", "delete", "deletecollection", "get", "list", "patch", "updat
 _STATUS_VERBS = ["get", "patch", "update"]
 
 
-def discovery_documents(address: str) -> dict[str, JsonObject]:
+def discovery_documents(kinds: Iterable[ServedKind], *, address: str) -> dict[str, JsonObject]:
     """Every discovery document by its path.
 
     Args:
+        kinds: what is served.
         address: ``host:port`` the server is reached at.
     """
+    kinds = sorted(kinds, key=lambda kind: (kind.group, kind.version))
+    groups = [
+        _group(name, list(of_group))
+        for name, of_group in groupby(kinds, key=lambda kind: kind.group)
+        if name
+    ]
     documents: dict[str, JsonObject] = {
         "/version": _version(),
         "/api": {
@@ -34,18 +42,15 @@ def discovery_documents(address: str) -> dict[str, JsonObject]:
         "/apis": {
             "kind": "APIGroupList",
             "apiVersion": "v1",
-            "groups": [_group(kind) for kind in ALL_KINDS if kind.group],
+            "groups": groups,
         },
         "/openapi/v3": {"paths": {}},
     }
-    for (group, version), kinds in groupby(
-        sorted(ALL_KINDS, key=lambda kind: kind.group), key=lambda kind: (kind.group, kind.version)
-    ):
-        path = f"/apis/{group}/{version}" if group else f"/api/{version}"
-        served = list(kinds)
+    for group in groups:
+        documents[f"/apis/{group['name']}"] = {**group, "kind": "APIGroup"}
+    for path, of_version in groupby(kinds, key=lambda kind: kind.root):
+        served = list(of_version)
         documents[path] = _resources(served)
-        if group:
-            documents[f"/apis/{group}"] = {**_group(served[0]), "kind": "APIGroup"}
         documents[f"/openapi/v3{path}"] = _openapi(path, served)
         index = documents["/openapi/v3"]["paths"]
         index[path.lstrip("/")] = {"serverRelativeURL": f"/openapi/v3{path}?hash=embedded"}
@@ -67,12 +72,14 @@ def _version() -> JsonObject:
     }
 
 
-def _group(kind: ServedKind) -> JsonObject:
-    version = {"groupVersion": kind.api_version, "version": kind.version}
+def _group(name: str, kinds: list[ServedKind]) -> JsonObject:
+    versions = {
+        kind.version: {"groupVersion": kind.api_version, "version": kind.version} for kind in kinds
+    }
     return {
-        "name": kind.group,
-        "versions": [version],
-        "preferredVersion": version,
+        "name": name,
+        "versions": list(versions.values()),
+        "preferredVersion": next(iter(versions.values())),
         "apiVersion": "v1",
     }
 

@@ -1,4 +1,4 @@
-"""The embedded cluster as a whole: API server, kubelets, and ways in.
+"""The embedded cluster as a whole: API server, kubelets, a disruption controller, and ways in.
 
     async with EmbeddedCluster() as cluster:
         cluster.create_nodes(mixed_nodes(10))
@@ -21,6 +21,7 @@ import msgspec
 from pyscheduler.clock import Clock, SystemClock
 from pyscheduler.errors import PySchedulerError
 from pyscheduler.sim.api_server import ApiServer
+from pyscheduler.sim.disruption import DisruptionController
 from pyscheduler.sim.exchange import Request, Response
 from pyscheduler.sim.http_server import HttpServer
 from pyscheduler.sim.in_process import InProcessTransport
@@ -68,7 +69,7 @@ class EmbeddedCluster:
         token: str | None = None,
         live: bool = True,
         start_delay_s: float = 0.05,
-        stop_delay_s: float = 0.05,
+        stop_delay_s: float | None = 0.05,
         heartbeat_s: float | None = None,
         watch_list: bool = True,
         window: int = DEFAULT_WINDOW,
@@ -82,9 +83,9 @@ class EmbeddedCluster:
             port: to listen on; 0 for any free one.
             token: bearer token that HTTP requests must carry; None lets everybody in. kubectl
                 never sends one over plain HTTP, so a cluster for kubectl has none.
-            live: whether nodes become Ready, and pods Running and gone.
+            live: whether nodes become Ready, pods Running and gone, and budgets are kept count of.
             start_delay_s: from binding to Running.
-            stop_delay_s: from deletion to gone.
+            stop_delay_s: from deletion to gone; None for the pod's whole grace period.
             heartbeat_s: how often node Leases are renewed; None for never.
             watch_list: whether watches may ask for their initial state.
             window: events kept per resource.
@@ -101,6 +102,7 @@ class EmbeddedCluster:
             stop_delay_s=stop_delay_s,
             heartbeat_s=heartbeat_s,
         )
+        self.disruption = DisruptionController(self.server, clock=self.clock)
         self._live = live
         self._token = token
         self._port = port
@@ -109,6 +111,7 @@ class EmbeddedCluster:
     async def __aenter__(self) -> Self:
         if self._live:
             self.kubelets.start()
+            self.disruption.start()
         if self._http is not None:
             await self._http.start(self._port)
         return self
@@ -122,6 +125,7 @@ class EmbeddedCluster:
         if self._http is not None:
             await self._http.close()
         self.server.disconnect_watches()
+        await self.disruption.close()
         await self.kubelets.close()
 
     @property
@@ -147,17 +151,25 @@ class EmbeddedCluster:
         """A client's transport that calls the server directly."""
         return InProcessTransport(self.server, clock=self.clock)
 
-    def create(self, body: JsonObject, *, kind: ServedKind) -> JsonObject:
+    def create(self, body: JsonObject, *, kind: ServedKind | None = None) -> JsonObject:
         """The object exists; returns it as stored.
+
+        Args:
+            body: as a client would POST it.
+            kind: of the object; what its ``apiVersion`` and ``kind`` name unless given.
 
         Raises:
             RequestRefused: the server's message.
         """
+        if kind is None:
+            named = {"api_version": body.get("apiVersion", ""), "kind": body.get("kind", "")}
+            kind = self.server.catalogue.find(**named)
+            if kind is None:
+                raise RequestRefused(f"no such kind is served: {named}")
         namespace = (body.get("metadata") or {}).get("namespace") or "default"
-        root = f"/apis/{kind.api_version}" if kind.group else f"/api/{kind.api_version}"
         scope = f"/namespaces/{namespace}" if kind.namespaced else ""
         answer = self.server.handle(
-            Request("POST", f"{root}{scope}/{kind.plural}", body=_encode(body))
+            Request("POST", f"{kind.root}{scope}/{kind.plural}", body=_encode(body))
         )
         stored: JsonObject = (
             msgspec.json.decode(answer.body) if isinstance(answer, Response) else {}

@@ -63,6 +63,21 @@ class Problems:
         message = f"Invalid value: {quote(value)}: {text}"
         self.found.append(FieldProblem(field, "FieldValueInvalid", message))
 
+    def wrong_type(self, field: str, value: Any, text: str) -> None:
+        """The field's value is of another JSON type."""
+        message = f"Invalid value: {quote(value)}: {text}"
+        self.found.append(FieldProblem(field, "FieldValueTypeInvalid", message))
+
+    def too_long(self, field: str, limit: int) -> None:
+        """The field's text is longer than the limit in bytes."""
+        message = f"Too long: may not be more than {limit} bytes"
+        self.found.append(FieldProblem(field, "FieldValueTooLong", message))
+
+    def too_many(self, field: str, count: int, limit: int) -> None:
+        """The field has more items than the limit."""
+        message = f"Too many: {count}: must have at most {limit} items"
+        self.found.append(FieldProblem(field, "FieldValueTooMany", message))
+
     def forbidden(self, field: str, text: str) -> None:
         """The field must not be there, or not change."""
         self.found.append(FieldProblem(field, "FieldValueForbidden", f"Forbidden: {text}"))

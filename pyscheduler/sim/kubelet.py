@@ -6,19 +6,20 @@ server as a kubelet would, each pod after a delay on the clock:
     bound --start_delay_s--> Running
     deletionTimestamp --min(grace, stop_delay_s)--> deleted with grace 0
 
+A `stop_delay_s` of None is a workload that does not heed SIGTERM: its grace period runs out.
+
 It refuses nothing: a pod that does not fit its node runs all the same, as with kwok.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import heapq
 from collections.abc import Callable
 
 import msgspec
 
 from pyscheduler.clock import Clock
+from pyscheduler.sim.agenda import Agenda, cancelled
 from pyscheduler.sim.api_server import ApiServer
 from pyscheduler.sim.exchange import Request
 from pyscheduler.sim.json_objects import JsonObject, JsonView, micro_timestamp, timestamp
@@ -46,7 +47,7 @@ class Kubelets:
         *,
         clock: Clock,
         start_delay_s: float = 0.05,
-        stop_delay_s: float = 0.05,
+        stop_delay_s: float | None = 0.05,
         heartbeat_s: float | None = None,
     ) -> None:
         """Kubelets that act once `start` is called.
@@ -55,7 +56,8 @@ class Kubelets:
             server: the API server they talk to.
             clock: measures the delays.
             start_delay_s: from binding to Running.
-            stop_delay_s: from deletion to gone, if the pod's grace period is not shorter.
+            stop_delay_s: from deletion to gone, if the pod's grace period is not shorter; None for
+                the whole grace period.
             heartbeat_s: how often node Leases are renewed; None for never.
         """
         self._server = server
@@ -63,7 +65,7 @@ class Kubelets:
         self._start_delay_s = start_delay_s
         self._stop_delay_s = stop_delay_s
         self._heartbeat_s = heartbeat_s
-        self._agenda = _Agenda(clock)
+        self._agenda = Agenda(clock)
         self._heartbeats: asyncio.Task[None] | None = None
         self._stop_listening: list[Callable[[], None]] = []
 
@@ -87,7 +89,7 @@ class Kubelets:
             stop()
         self._stop_listening.clear()
         await self._agenda.close()
-        await _cancel(self._heartbeats)
+        await cancelled(self._heartbeats)
         self._heartbeats = None
 
     def fail_node(self, name: str) -> None:
@@ -190,7 +192,8 @@ class Kubelets:
         if "deletionTimestamp" in metadata:
             grace_s = metadata.get("deletionGracePeriodSeconds", 0)
             if previous is None or _grace_s(previous) != grace_s:
-                delay_s = min(grace_s, self._stop_delay_s)
+                stop_s = self._stop_delay_s
+                delay_s = grace_s if stop_s is None else min(grace_s, stop_s)
                 self._agenda.add(delay_s, lambda: self._end(key, uid))
         elif previous is None or not previous.data["spec"].get("nodeName"):
             self._agenda.add(self._start_delay_s, lambda: self._run(key, uid))
@@ -232,65 +235,6 @@ class Kubelets:
         """One request; a refusal means the object changed meanwhile, and its event will come."""
         content_type = content_type or (_PATCH if method == "PATCH" else "application/json")
         self._server.handle(Request(method, path, body=_encode(body), content_type=content_type))
-
-
-class _Agenda:
-    """Things to do at a time of the clock, one after the other."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._entries: list[tuple[float, int, Callable[[], None]]] = []
-        self._count = 0
-        self._added = asyncio.Event()
-        self._sleeper: asyncio.Task[None] | None = None
-        self._worker: asyncio.Task[None] | None = None
-
-    def add(self, delay_s: float, act: Callable[[], None]) -> None:
-        """The act happens after the delay, once the agenda has been started."""
-        self._count += 1
-        due_s = self._clock.monotonic() + delay_s
-        earliest = not self._entries or due_s < self._entries[0][0]
-        heapq.heappush(self._entries, (due_s, self._count, act))
-        self._added.set()
-        if earliest and self._sleeper is not None:
-            self._sleeper.cancel()
-
-    def start(self) -> None:
-        """Acts happen from now on."""
-        self._worker = asyncio.create_task(self._work())
-
-    async def close(self) -> None:
-        """No further act happens. May be called twice."""
-        await _cancel(self._worker)
-        self._worker = None
-
-    async def _work(self) -> None:
-        try:
-            while True:
-                if not self._entries:
-                    self._added.clear()
-                    await self._added.wait()
-                wait_s = self._entries[0][0] - self._clock.monotonic()
-                if wait_s > 0:
-                    await self._pause(wait_s)
-                    continue
-                heapq.heappop(self._entries)[2]()
-                await self._clock.sleep(0)
-        finally:
-            await _cancel(self._sleeper)
-
-    async def _pause(self, wait_s: float) -> None:
-        """Sleep; an earlier entry ends it."""
-        sleeper = self._sleeper = asyncio.create_task(self._clock.sleep(wait_s))
-        await asyncio.wait({sleeper})
-        self._sleeper = None
-
-
-async def _cancel(task: asyncio.Task[None] | None) -> None:
-    if task is not None:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
 
 
 def _grace_s(stored: Stored) -> int | None:

@@ -9,22 +9,28 @@ Source: the strategies of k8s.io/kubernetes 1.37 pkg/registry.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from pyscheduler.sim import field_checks, pod_defaults, pod_validation
+from pyscheduler.sim import custom_resources, field_checks, pod_defaults, pod_validation
 from pyscheduler.sim.api_errors import invalid
 from pyscheduler.sim.event_versions import from_core
 from pyscheduler.sim.field_checks import Problems
 from pyscheduler.sim.json_objects import JsonObject, JsonView
 from pyscheduler.sim.served_kinds import (
     CORE_EVENTS,
+    CUSTOM_RESOURCE_DEFINITIONS,
+    DISRUPTION_BUDGETS,
     EVENTS,
     LEASES,
     NAMESPACES,
     NODES,
+    PERSISTENT_VOLUME_CLAIMS,
+    PERSISTENT_VOLUMES,
     PODS,
     PRIORITY_CLASSES,
+    CustomKind,
     ServedKind,
 )
 
@@ -35,6 +41,11 @@ _SERVER_METADATA = frozenset(
 #: Metadata an update can change; all else stays.
 _MUTABLE_METADATA = ("labels", "annotations", "finalizers", "ownerReferences")
 _SYSTEM_PRIORITY = 1_000_000_000
+_PERCENTAGE = re.compile(r"[0-9]+%")
+_PERCENTAGE_TEXT = (
+    "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or"
+    " '93%', regex used for validation is '[0-9]+%')"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +81,15 @@ def prepare_new(
     metadata["creationTimestamp"] = identity.creation_timestamp
     data: JsonObject = {**_head(kind), "metadata": metadata}
     data |= {key: value for key, value in body.items() if key not in data}
+    if "status" in kind.subresources and kind is not NODES:
+        data.pop("status", None)
     problems = Problems()
     _check_metadata(problems, kind, metadata)
-    if kind is PODS:
+    if isinstance(kind, CustomKind):
+        metadata["generation"] = 1
+        data = custom_resources.complete(kind, data)
+        custom_resources.check(problems, kind, data)
+    elif kind is PODS:
         _prepare_new_pod(problems, data, priority_classes)
     else:
         _NEW_RULES.get(kind, _no_rule)(problems, data)
@@ -106,7 +123,7 @@ def prepare_update(
                 metadata[field] = present["metadata"][field]
         data |= {key: value for key, value in present.items() if key not in data}
         data["status"] = body.get("status") or {}
-        return data
+        return _checked_status(kind, data)
     data |= {key: value for key, value in body.items() if key not in data}
     if "status" in kind.subresources:
         data.pop("status", None)
@@ -114,11 +131,35 @@ def prepare_update(
             data["status"] = present["status"]
     problems = Problems()
     _check_metadata(problems, kind, metadata)
-    _UPDATE_RULES.get(kind, _no_update_rule)(problems, data, present)
+    if isinstance(kind, CustomKind):
+        data = custom_resources.complete(kind, data)
+        custom_resources.check(problems, kind, data)
+    else:
+        _UPDATE_RULES.get(kind, _no_update_rule)(problems, data, present)
     _refuse_if(problems, kind, metadata["name"])
-    if "generation" in metadata and data.get("spec") != present.get("spec"):
+    if "generation" in metadata and _content(kind, data) != _content(kind, present):
         metadata["generation"] += 1
     return data
+
+
+def _checked_status(kind: ServedKind, data: JsonObject) -> JsonObject:
+    """The object with a status as its kind wants it."""
+    problems = Problems()
+    if isinstance(kind, CustomKind):
+        data = custom_resources.complete(kind, data)
+        custom_resources.check(problems, kind, data)
+    elif kind is DISRUPTION_BUDGETS:
+        for field in _BUDGET_COUNTS:
+            _check_not_negative(problems, f"status.{field}", data["status"].setdefault(field, 0))
+    _refuse_if(problems, kind, data["metadata"]["name"])
+    return data
+
+
+def _content(kind: ServedKind, data: JsonView) -> object:
+    """What counts as a new generation when it changes."""
+    if isinstance(kind, CustomKind):
+        return custom_resources.content(kind, data)
+    return data.get("spec")
 
 
 def _head(kind: ServedKind) -> JsonObject:
@@ -243,6 +284,41 @@ def _new_event(problems: Problems, data: JsonObject) -> None:
         problems.invalid("type", "", f"has invalid value: {data.get('type') or ''}")
 
 
+#: Of a budget's status; there from the start.
+_BUDGET_COUNTS = ("disruptionsAllowed", "currentHealthy", "desiredHealthy", "expectedPods")
+
+
+def _new_budget(problems: Problems, data: JsonObject) -> None:
+    spec = data.setdefault("spec", {})
+    _check_budget(problems, spec)
+    data["metadata"]["generation"] = 1
+    data["status"] = dict.fromkeys(_BUDGET_COUNTS, 0)
+
+
+def _check_budget(problems: Problems, spec: JsonView) -> None:
+    bounds = [field for field in ("minAvailable", "maxUnavailable") if spec.get(field) is not None]
+    if len(bounds) > 1:
+        text = "minAvailable and maxUnavailable cannot be both set"
+        problems.invalid("spec", dict(spec), text)
+    for field in bounds:
+        bound = spec[field]
+        if isinstance(bound, int):
+            _check_not_negative(problems, f"spec.{field}", bound)
+        elif not _PERCENTAGE.fullmatch(bound):
+            problems.invalid(f"spec.{field}", bound, _PERCENTAGE_TEXT)
+        elif int(bound[:-1]) > 100:
+            problems.invalid(f"spec.{field}", bound, "must not be greater than 100%")
+
+
+def _check_not_negative(problems: Problems, field: str, value: int) -> None:
+    if value < 0:
+        problems.invalid(field, value, "must be greater than or equal to 0")
+
+
+def _new_volume(_problems: Problems, data: JsonObject) -> None:
+    data["status"] = {"phase": "Pending"}
+
+
 def _no_rule(_problems: Problems, _data: JsonObject) -> None:
     return None
 
@@ -276,12 +352,20 @@ def _update_lease(problems: Problems, data: JsonObject, _present: JsonObject) ->
     _check_lease(problems, data)
 
 
+def _update_budget(problems: Problems, data: JsonObject, _present: JsonObject) -> None:
+    _check_budget(problems, data.setdefault("spec", {}))
+
+
 _NEW_RULES: dict[ServedKind, Callable[[Problems, JsonObject], None]] = {
     NODES: _new_node,
     NAMESPACES: _new_namespace,
     PRIORITY_CLASSES: _new_priority_class,
     LEASES: _check_lease,
     EVENTS: _new_event,
+    DISRUPTION_BUDGETS: _new_budget,
+    CUSTOM_RESOURCE_DEFINITIONS: custom_resources.prepare_new_definition,
+    PERSISTENT_VOLUMES: _new_volume,
+    PERSISTENT_VOLUME_CLAIMS: _new_volume,
 }
 _UPDATE_RULES: dict[ServedKind, Callable[[Problems, JsonObject, JsonObject], None]] = {
     PODS: _update_pod,
@@ -289,4 +373,6 @@ _UPDATE_RULES: dict[ServedKind, Callable[[Problems, JsonObject, JsonObject], Non
     NAMESPACES: _update_namespace,
     PRIORITY_CLASSES: _update_priority_class,
     LEASES: _update_lease,
+    DISRUPTION_BUDGETS: _update_budget,
+    CUSTOM_RESOURCE_DEFINITIONS: custom_resources.check_definition_update,
 }

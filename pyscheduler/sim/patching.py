@@ -219,19 +219,36 @@ def _remove(document: Any, path: list[str]) -> Any:
     return [*document[:position], *document[position + 1 :]]
 
 
+_STRATEGIC = "application/strategic-merge-patch+json"
+#: What the real server takes besides.
+_APPLY = ("application/apply-patch+yaml", "application/apply-patch+cbor")
 _FORMATS: Mapping[str, Callable[[JsonObject, Any], JsonObject]] = {
     "application/json-patch+json": json_patch,
     "application/merge-patch+json": merge_patch,
-    "application/strategic-merge-patch+json": strategic_merge_patch,
+    _STRATEGIC: strategic_merge_patch,
 }
 
 
-def patch_format(content_type: str) -> Callable[[JsonObject, Any], JsonObject]:
+def patch_format(
+    content_type: str, *, merge_keys: bool = True
+) -> Callable[[JsonObject, Any], JsonObject]:
     """The patch function for a content type.
 
+    Args:
+        content_type: of the request.
+        merge_keys: whether the kind has any; custom resources have none.
+
     Raises:
-        ApiError: 501, no such patch is served (server-side apply among them).
+        ApiError: 415, a strategic merge without merge keys; 501, no such patch is served
+            (server-side apply among them).
     """
+    if content_type == _STRATEGIC and not merge_keys:
+        accepted = ", ".join((*(name for name in _FORMATS if name != _STRATEGIC), *_APPLY))
+        text = (
+            "the body of the request was in an unknown format - accepted media types include:"
+            f" {accepted}"
+        )
+        raise ApiError(415, "UnsupportedMediaType", text)
     found = _FORMATS.get(content_type)
     if found is None:
         raise not_served(f"patches of type {content_type}")

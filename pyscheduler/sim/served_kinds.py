@@ -1,14 +1,18 @@
-"""The kinds the embedded API server serves, and how a request path names them.
+"""The kinds the embedded API server serves from the start.
 
 A `ServedKind` is one resource of one API version. Events are served twice (``v1`` for kubectl,
-``events.k8s.io/v1`` for schedulers) over one stored form, as in kube-apiserver.
+``events.k8s.io/v1`` for schedulers) over one stored form, as in kube-apiserver. A `CustomKind` is
+one that a CustomResourceDefinition adds while the server runs; `catalogue` holds both.
+
+Kinds of storage and of dynamic resource allocation are kept as they are sent: named, versioned
+and watched like the others, but neither defaulted nor validated beyond their metadata.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from pyscheduler.sim.api_errors import not_served
+from pyscheduler.sim.json_objects import JsonView
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,6 +50,21 @@ class ServedKind:
         """The resource as error messages name it."""
         return f"{self.plural}.{self.group}" if self.group else self.plural
 
+    @property
+    def root(self) -> str:
+        """The path its group and version are served under."""
+        return f"/apis/{self.api_version}" if self.group else f"/api/{self.version}"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CustomKind(ServedKind):
+    """A kind that a CustomResourceDefinition adds."""
+
+    #: ``openAPIV3Schema`` of its version.
+    schema: JsonView = field(default_factory=dict)
+    #: ``additionalPrinterColumns``; what ``kubectl get`` prints besides the name.
+    columns: tuple[JsonView, ...] = ()
+
 
 PODS = ServedKind(
     "",
@@ -79,20 +98,115 @@ LEASES = ServedKind(
 PRIORITY_CLASSES = ServedKind(
     "scheduling.k8s.io", "priorityclasses", "PriorityClass", False, short_names=("pc",)
 )
+DISRUPTION_BUDGETS = ServedKind(
+    "policy",
+    "poddisruptionbudgets",
+    "PodDisruptionBudget",
+    True,
+    short_names=("pdb",),
+    subresources=("status",),
+    unconditional_update=False,
+)
+CUSTOM_RESOURCE_DEFINITIONS = ServedKind(
+    "apiextensions.k8s.io",
+    "customresourcedefinitions",
+    "CustomResourceDefinition",
+    False,
+    short_names=("crd", "crds"),
+    subresources=("status",),
+    unconditional_update=False,
+)
+PERSISTENT_VOLUMES = ServedKind(
+    "",
+    "persistentvolumes",
+    "PersistentVolume",
+    False,
+    short_names=("pv",),
+    subresources=("status",),
+    returns_deleted=True,
+)
+PERSISTENT_VOLUME_CLAIMS = ServedKind(
+    "",
+    "persistentvolumeclaims",
+    "PersistentVolumeClaim",
+    True,
+    short_names=("pvc",),
+    subresources=("status",),
+    returns_deleted=True,
+)
+_STORAGE = "storage.k8s.io"
+STORAGE_CLASSES = ServedKind(
+    _STORAGE, "storageclasses", "StorageClass", False, short_names=("sc",), returns_deleted=True
+)
+CSI_NODES = ServedKind(
+    _STORAGE, "csinodes", "CSINode", False, unconditional_update=False, returns_deleted=True
+)
+CSI_DRIVERS = ServedKind(
+    _STORAGE, "csidrivers", "CSIDriver", False, unconditional_update=False, returns_deleted=True
+)
+CSI_STORAGE_CAPACITIES = ServedKind(
+    _STORAGE,
+    "csistoragecapacities",
+    "CSIStorageCapacity",
+    True,
+    unconditional_update=False,
+    returns_deleted=True,
+)
+VOLUME_ATTACHMENTS = ServedKind(
+    _STORAGE,
+    "volumeattachments",
+    "VolumeAttachment",
+    False,
+    subresources=("status",),
+    unconditional_update=False,
+    returns_deleted=True,
+)
+_DEVICES = "resource.k8s.io"
+RESOURCE_CLAIMS = ServedKind(
+    _DEVICES,
+    "resourceclaims",
+    "ResourceClaim",
+    True,
+    subresources=("status",),
+    returns_deleted=True,
+)
+RESOURCE_CLAIM_TEMPLATES = ServedKind(
+    _DEVICES, "resourceclaimtemplates", "ResourceClaimTemplate", True, returns_deleted=True
+)
+RESOURCE_SLICES = ServedKind(
+    _DEVICES, "resourceslices", "ResourceSlice", False, returns_deleted=True
+)
+DEVICE_CLASSES = ServedKind(_DEVICES, "deviceclasses", "DeviceClass", False, returns_deleted=True)
 
-ALL_KINDS = (
+BUILT_IN_KINDS = (
     PODS,
     NODES,
     NAMESPACES,
     CONFIG_MAPS,
     SERVICE_ACCOUNTS,
+    PERSISTENT_VOLUMES,
+    PERSISTENT_VOLUME_CLAIMS,
     CORE_EVENTS,
     EVENTS,
     LEASES,
     PRIORITY_CLASSES,
+    DISRUPTION_BUDGETS,
+    CUSTOM_RESOURCE_DEFINITIONS,
+    STORAGE_CLASSES,
+    CSI_NODES,
+    CSI_DRIVERS,
+    CSI_STORAGE_CAPACITIES,
+    VOLUME_ATTACHMENTS,
+    RESOURCE_CLAIMS,
+    RESOURCE_CLAIM_TEMPLATES,
+    RESOURCE_SLICES,
+    DEVICE_CLASSES,
 )
 
-_BY_PATH = {(kind.group, kind.version, kind.plural): kind for kind in ALL_KINDS}
+
+def is_built_in_group(group: str) -> bool:
+    """Whether kube-apiserver itself owns the group; others are for custom resources."""
+    return "." not in group or group.endswith(".k8s.io")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,29 +222,3 @@ class Target:
     def key(self) -> str:
         """The object's key in the store."""
         return f"{self.namespace}/{self.name}" if self.namespace else self.name
-
-
-def resolve(path: str) -> Target | None:
-    """The resource a path names, or None where it names none (discovery, health).
-
-    Raises:
-        ApiError: 501, the path names a resource that is not served.
-    """
-    parts = path.strip("/").split("/")
-    if parts[0] == "api" and len(parts) > 2:
-        group, version, rest = "", parts[1], parts[2:]
-    elif parts[0] == "apis" and len(parts) > 3:
-        group, version, rest = parts[1], parts[2], parts[3:]
-    else:
-        return None
-    namespace = ""
-    if rest[0] == "namespaces" and len(rest) > 2 and rest[2] not in NAMESPACES.subresources:
-        namespace, rest = rest[1], rest[2:]
-    kind = _BY_PATH.get((group, version, rest[0]))
-    if kind is None or kind.namespaced < bool(namespace) or len(rest) > 3:
-        raise not_served(path)
-    name = rest[1] if len(rest) > 1 else ""
-    subresource = rest[2] if len(rest) > 2 else ""
-    if subresource and subresource not in kind.subresources:
-        raise not_served(path)
-    return Target(kind, namespace, name, subresource)

@@ -1,10 +1,12 @@
 """Tables: the rows and columns ``kubectl get`` prints, as the server computes them.
 
-`TABLES` has one `Table` per kind; the API server picks it when a request accepts
-``as=Table``. Cells follow kube-apiserver's printers for what the simulated kubelet produces.
+`columns_of` says which columns a kind has; the catalogue keeps a `Table` of them for requests that
+accept ``as=Table``. Cells follow kube-apiserver's printers for what the simulated kubelet produces.
 
-Source: k8s.io/kubernetes 1.37 pkg/printers/internalversion/printers.go. Knowing difference:
-pod status is told from phase, conditions and container states, without init-container detail.
+Source: k8s.io/kubernetes 1.37 pkg/printers/internalversion/printers.go. Knowing differences:
+pod status is told from phase, conditions and container states, without init-container detail;
+kinds of storage and devices have the columns Name and Age alone, and columns of custom resources
+are read by plain paths (``.spec.minMember``), not by all of JSONPath.
 """
 
 from __future__ import annotations
@@ -17,6 +19,8 @@ from pyscheduler.sim.json_objects import JsonObject, JsonView, parse_timestamp
 from pyscheduler.sim.served_kinds import (
     CONFIG_MAPS,
     CORE_EVENTS,
+    CUSTOM_RESOURCE_DEFINITIONS,
+    DISRUPTION_BUDGETS,
     EVENTS,
     LEASES,
     NAMESPACES,
@@ -24,6 +28,7 @@ from pyscheduler.sim.served_kinds import (
     PODS,
     PRIORITY_CLASSES,
     SERVICE_ACCOUNTS,
+    CustomKind,
     ServedKind,
 )
 
@@ -289,7 +294,7 @@ _EVENT_COLUMNS = (
     Column("Name", _name, priority=1),
 )
 
-COLUMNS: Mapping[ServedKind, tuple[Column, ...]] = {
+_COLUMNS: Mapping[ServedKind, tuple[Column, ...]] = {
     PODS: (
         NAME,
         Column("Ready", _ready_containers),
@@ -336,4 +341,42 @@ COLUMNS: Mapping[ServedKind, tuple[Column, ...]] = {
         AGE,
         Column("PreemptionPolicy", _field("preemptionPolicy")),
     ),
+    DISRUPTION_BUDGETS: (
+        NAME,
+        Column("Min Available", _field("spec", "minAvailable", default="N/A")),
+        Column("Max Unavailable", _field("spec", "maxUnavailable", default="N/A")),
+        Column(
+            "Allowed Disruptions",
+            _field("status", "disruptionsAllowed", default=0),
+            type="integer",
+        ),
+        AGE,
+    ),
+    CUSTOM_RESOURCE_DEFINITIONS: (
+        NAME,
+        Column("Created At", _field("metadata", "creationTimestamp"), type="date"),
+    ),
 }
+
+
+def columns_of(kind: ServedKind) -> tuple[Column, ...]:
+    """The columns of a kind."""
+    if isinstance(kind, CustomKind) and kind.columns:
+        return (NAME, *(_custom_column(column) for column in kind.columns))
+    return _COLUMNS.get(kind, (NAME, AGE))
+
+
+def _custom_column(column: JsonView) -> Column:
+    path = column["jsonPath"].lstrip(".").split(".")
+    cell = _field(*path, default=None)
+    if column["type"] == "date":
+        cell = _age_of(cell)
+    return Column(column["name"], cell, type=column["type"], priority=column.get("priority", 0))
+
+
+def _age_of(read: Callable[[JsonView, float], object]) -> Callable[[JsonView, float], object]:
+    def cell(item: JsonView, now: float) -> object:
+        text = read(item, now)
+        return _since(text if isinstance(text, str) else None, now)
+
+    return cell

@@ -59,6 +59,8 @@ class WatchStream:
         self._form = form
         self._clock = clock
         self._buffer = Buffer(BUFFER_LIMIT)
+        #: Where the store keeps what is watched.
+        self.collection = target.kind.collection
         self._prefix = f"{target.namespace}/" if target.namespace else ""
         self._key = target.key if target.name else ""
         self._timer: asyncio.Task[None] | None = None

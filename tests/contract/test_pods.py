@@ -317,3 +317,74 @@ async def test_a_pod_on_a_node_gets_its_grace_period(api: Api) -> None:
     assert shorter.body["metadata"]["deletionGracePeriodSeconds"] == 10
     assert stays["metadata"]["deletionTimestamp"] < first.body["metadata"]["deletionTimestamp"]
     assert (await api.request("GET", api.pod("a"))).status == 404
+
+
+async def test_a_victim_gets_its_condition_then_its_grace_period(api: Api) -> None:
+    (pod,) = await api.create_pods("a", nodeName="n1", terminationGracePeriodSeconds=300)
+    why = {
+        "type": "DisruptionTarget",
+        "status": "True",
+        "reason": "PreemptionByScheduler",
+        "message": "pyscheduler: preempting to accommodate a higher priority pod",
+        "observedGeneration": 1,
+    }
+    marked = await api.patch(api.pod("a", "status"), {"status": {"conditions": [why]}}, "strategic")
+    options = {"preconditions": {"uid": pod["metadata"]["uid"]}}
+    leaving = await api.ok("DELETE", api.pod("a"), options)
+    ready = {"status": {"conditions": [{"type": "Ready", "status": "False"}]}}
+    late = await api.patch(api.pod("a", "status"), ready, "strategic")
+
+    found = condition(marked.body, "DisruptionTarget")
+    assert {key: found[key] for key in why} == why
+    assert leaving.body["metadata"]["deletionGracePeriodSeconds"] == 300
+    assert leaving.body["metadata"]["generation"] == 2
+    # Until its kubelet is done with it the pod is there, and its status goes on.
+    assert late.status == 200
+    assert condition(late.body, "DisruptionTarget")["reason"] == "PreemptionByScheduler"
+
+
+async def test_a_recreated_pod_is_not_the_victim_that_was_meant(api: Api) -> None:
+    (first,) = await api.create_pods("a", nodeName="n1")
+    await api.ok("DELETE", api.pod("a"), {"gracePeriodSeconds": 0})
+    (second,) = await api.create_pods("a", nodeName="n1")
+
+    answer = await api.request(
+        "DELETE", api.pod("a"), {"preconditions": {"uid": first["metadata"]["uid"]}}
+    )
+
+    assert (answer.status, answer.body["reason"]) == (409, "Conflict")
+    assert "deletionTimestamp" not in (await api.get(api.pod("a")))["metadata"]
+    assert second["metadata"]["uid"] != first["metadata"]["uid"]
+
+
+async def test_a_grace_period_of_the_request_overrules_the_pods(api: Api) -> None:
+    await api.create_pods("a", nodeName="n1", terminationGracePeriodSeconds=30)
+
+    answer = await api.ok("DELETE", api.pod("a"), {"gracePeriodSeconds": 120})
+    await api.ok("DELETE", api.pod("a"), {"gracePeriodSeconds": 0})
+
+    metadata = answer.body["metadata"]
+    assert metadata["deletionGracePeriodSeconds"] == 120
+    assert metadata["deletionTimestamp"] > metadata["creationTimestamp"]
+
+
+async def test_a_pod_that_has_ended_needs_no_grace(api: Api) -> None:
+    await api.create_pods("a", nodeName="n1")
+    await api.patch(api.pod("a", "status"), {"status": {"phase": "Succeeded"}}, "merge")
+
+    await api.ok("DELETE", api.pod("a"))
+
+    assert (await api.request("GET", api.pod("a"))).status == 404
+
+
+async def test_a_finalizer_holds_a_pod_beyond_its_grace_period(api: Api) -> None:
+    await api.create_pods("a", nodeName="n1")
+    held = {"metadata": {"finalizers": ["example.com/hold"]}}
+    await api.patch(api.pod("a"), held, "merge")
+
+    await api.ok("DELETE", api.pod("a"), {"gracePeriodSeconds": 0})
+    waiting = await api.get(api.pod("a"))
+    await api.patch(api.pod("a"), {"metadata": {"finalizers": None}}, "merge")
+
+    assert waiting["metadata"]["deletionGracePeriodSeconds"] == 0
+    assert (await api.request("GET", api.pod("a"))).status == 404

@@ -117,3 +117,17 @@ async def test_a_bookmark_comes_every_minute(cluster: EmbeddedCluster) -> None:
     await task
 
     assert [msgspec.json.decode(line)["type"] for line in lines] == ["BOOKMARK"] * 3
+
+
+async def test_a_pod_that_does_not_heed_the_signal_uses_up_its_grace_period() -> None:
+    clock = VirtualClock()
+    async with EmbeddedCluster(clock=clock, stop_delay_s=None) as cluster:
+        cluster.create_node(make_node("n"))
+        cluster.create_pods([make_pod("a", nodeName="n", terminationGracePeriodSeconds=300)])
+        await clock.run_for(5)
+        cluster.server.handle(Request("DELETE", POD))
+
+        await clock.run_for(299)
+        assert [pod["metadata"]["name"] for pod in cluster.pods()] == ["a"]
+        await clock.run_for(1)
+        assert not cluster.pods()
