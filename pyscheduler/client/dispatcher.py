@@ -1,38 +1,32 @@
-"""The write queue: binds, deletions of victims, conditions and events, in order of importance.
+"""The write queue: binds, writes about victims, plugins' own writes, status and events, in order.
 
 - A bind is sent by the task that awaits it, once one of `bind_window` slots is free; slots go to
   the waiting bind of the highest pod priority first. No task or queue entry is made for it while
   slots are free.
-- Deletions have slots of their own.
-- Conditions and events are fire-and-forget and have a lane each with a few workers, so that no
-  number of them holds up a bind. A condition is merged with an older one of the same pod and
-  dropped when that pod is bound meanwhile.
+- Conditions and deletions of victims, and the requests of plugins, are awaited by somebody, too,
+  and have slots of their own.
+- The status of pods that wait (PodScheduled=False, the nomination) and events are fire-and-forget
+  and have a lane each with a few workers, so that no number of them holds up a bind. A status is
+  merged with an older one of the same pod and dropped when that pod is bound meanwhile.
 
-What the server puts off (429, 5xx, no answer) is tried again with back-off: binds and deletions
-until `patience_s` is over, the others a few times. A bind whose answer was lost is told by the
-server's refusal: "already assigned to node X" is success when X is ours.
+With a limit on this side (``qps``) the next token goes to a bind, then to what is awaited, then to
+a status. How often a write is sent is for `sending` to say. A bind whose answer was lost is told by
+the server's refusal: "already assigned to node X" is success when X is ours.
 """
 
 # ruff: noqa: N818  # BindRefused and its siblings say what happened, as the API's reasons do
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from random import Random
-from typing import Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
 
 import msgspec
 import structlog
 
 from pyscheduler.api.core_v1 import Pod
-from pyscheduler.client.backoff import Backoff
-from pyscheduler.client.errors import (
-    ApiError,
-    ClientError,
-    Conflict,
-    Forbidden,
-    NotFound,
-    ServerUnreachable,
-)
-from pyscheduler.client.rest import JSON, STRATEGIC_MERGE_PATCH, api_error
+from pyscheduler.client.errors import ApiError, ClientError, Conflict, Invalid, NotFound
+from pyscheduler.client.rest import JSON, MERGE_PATCH, STRATEGIC_MERGE_PATCH
+from pyscheduler.client.sending import Sender, WriteRequest
 from pyscheduler.client.slots import PrioritySlots
 from pyscheduler.client.throttle import TokenBucket
 from pyscheduler.client.transport import Transport
@@ -40,33 +34,37 @@ from pyscheduler.client.write_bodies import (
     StatusWrite,
     binding,
     changes_anything,
+    condition_patch,
     deletion,
     status_patch,
 )
 from pyscheduler.client.write_lane import WriteLane
 from pyscheduler.clock import Clock, SystemClock
 
+T = TypeVar("T")
+
 #: Binds under way at once. A guess: enough that a local kube-apiserver never waits for us, and
 #: few enough that a pod of high priority finds little in front of it.
 BIND_WINDOW: Final = 32
-_DELETE_WINDOW = 16
+#: The same for each other kind that somebody awaits.
+_AWAITED_WINDOW = 16
 _STATUS_WORKERS = 4
 _EVENT_WORKERS = 16
 
+#: Whose turn it is for a token of ``qps``.
+_BIND_RANK, _AWAITED_RANK, _STATUS_RANK = range(3)
+
 #: Events that may wait. At 1 kB each 20 MB; kube-scheduler's broadcaster drops beyond 1,000.
 _EVENT_CAPACITY = 20_000
-#: Conditions that may wait: one per pod, so this is a number of pods.
+#: Statuses that may wait: one per pod, so this is a number of pods.
 _STATUS_CAPACITY = 50_000
 
-#: Seconds during which a bind is tried again; afterwards the pod goes back to the queue. Longer
+#: Seconds during which a write is tried again; afterwards a pod goes back to the queue. Longer
 #: than an API server takes to restart.
 _PATIENCE_S = 30.0
-_BACKOFF_FIRST_S, _BACKOFF_LIMIT_S = 0.2, 3.0
-#: Attempts of a condition or an event.
-_BACKGROUND_ATTEMPTS = 12
-#: Seconds after which the watch has told us who changed a pod under a condition of ours.
+#: Seconds after which the watch has told us who changed a pod under a status of ours.
 _WATCH_LAG_S = 0.2
-#: How often a condition is written again for a pod that changed.
+#: How often a status is written again for a pod that changed.
 _CONFLICTS = 5
 
 
@@ -94,7 +92,7 @@ class WriteMetrics(Protocol):
     """What the dispatcher counts; ``app`` joins it to the metrics of the process."""
 
     def wrote(self, kind: str, result: str, duration_s: float) -> None:
-        """Count a write that is over, by kind (binding, delete, status, event) and result."""
+        """Count a write that is over, by kind (those of `Dispatcher.pending`) and result."""
         ...
 
     def dropped_event(self, reason: str) -> None:
@@ -112,25 +110,16 @@ class NoWriteMetrics:
         """Count nothing."""
 
 
-class EventWrite(msgspec.Struct, frozen=True, gc=False):
-    """One request of the event recorder."""
-
-    method: str
-    path: str
-    body: bytes
-    content_type: str = JSON
-
-
 class Dispatcher:
     """Carries out all writes of the scheduling loop; see the module's docstring.
 
     Args:
         transport: reaches the server.
         bind_window: binds under way at once.
-        qps: writes per second of binds, deletions and conditions together, and as many events
-            again; None for no limit on this side.
+        qps: writes per second of all kinds together but events, and as many events again; None for
+            no limit on this side.
         burst: writes that may come at once after a quiet time.
-        patience_s: seconds during which a bind or a deletion is tried again.
+        patience_s: seconds during which a write is tried again.
         clock: time.
         rng: jitter.
         metrics: counts what happens.
@@ -150,12 +139,22 @@ class Dispatcher:
     ) -> None:
         self._transport = transport
         self._clock: Clock = clock if clock is not None else SystemClock()
-        self._rng = rng if rng is not None else Random()
+        self._sender = Sender(
+            transport,
+            patience_s=patience_s,
+            clock=self._clock,
+            rng=rng if rng is not None else Random(),
+        )
         self._metrics: WriteMetrics = metrics if metrics is not None else NoWriteMetrics()
         self._log = structlog.get_logger(__name__)
-        self._patience_s = patience_s
         self._binds = PrioritySlots(bind_window)
-        self._deletes = PrioritySlots(_DELETE_WINDOW)
+        #: What is awaited, by kind.
+        self._slots = {
+            "binding": self._binds,
+            "condition": PrioritySlots(_AWAITED_WINDOW),
+            "delete": PrioritySlots(_AWAITED_WINDOW),
+            "request": PrioritySlots(_AWAITED_WINDOW),
+        }
         self._is_fenced = False
         self._may_write: Callable[[], bool] = lambda: True
         self._newest: Callable[[str], Pod | None] = lambda _key: None
@@ -171,7 +170,7 @@ class Dispatcher:
             capacity=_STATUS_CAPACITY,
             on_dropped=lambda _: self._metrics.wrote("status", "dropped", 0.0),
         )
-        self._events: WriteLane[str, EventWrite] = WriteLane(
+        self._events: WriteLane[str, WriteRequest] = WriteLane(
             self._send_event,
             limit=_EVENT_WORKERS,
             capacity=_EVENT_CAPACITY,
@@ -197,12 +196,8 @@ class Dispatcher:
 
     def pending(self) -> dict[str, int]:
         """Return the writes accepted and not yet answered, by kind."""
-        return {
-            "binding": self._binds.taken + self._binds.waiting,
-            "delete": self._deletes.taken + self._deletes.waiting,
-            "status": len(self._statuses),
-            "event": len(self._events),
-        }
+        awaited = {kind: slots.taken + slots.waiting for kind, slots in self._slots.items()}
+        return {**awaited, "status": len(self._statuses), "event": len(self._events)}
 
     async def bind(self, pod: Pod, node_name: str) -> None:
         """Bind `pod` to the node; on return the server has done so.
@@ -215,17 +210,23 @@ class Dispatcher:
         if self._statuses.is_sending(uid):
             # A condition that arrives after the bind would stay on a bound pod.
             await self._statuses.finished(uid)
-        await self._binds.acquire(pod.priority)
-        started = self._clock.monotonic()
-        result = "error"
-        try:
-            if not self._may_go_on():
-                raise BindFenced(f"{pod.key}: not bound to {node_name}: no longer the leader")
-            await self._send_bind(pod, node_name)
-            result = "success"
-        finally:
-            self._binds.release()
-            self._metrics.wrote("binding", result, self._clock.monotonic() - started)
+        await self._in_turn("binding", pod, lambda: self._send_bind(pod, node_name))
+
+    async def patch_pod_condition(
+        self, pod: Pod, *, condition_type: str, reason: str, message: str
+    ) -> None:
+        """Set a condition of that very pod to True; on return it has it, is gone or was replaced.
+
+        Raises:
+            ClientError: it is there without the condition.
+        """
+        patch = condition_patch(
+            pod, condition_type, reason=reason, message=message, now_s=self._clock.now()
+        )
+        if patch is None:
+            return
+        write = WriteRequest("PATCH", f"{_path(pod)}/status", patch, STRATEGIC_MERGE_PATCH)
+        await self._in_turn("condition", pod, lambda: self._send_condition(write))
 
     async def delete_pod(self, pod: Pod) -> None:
         """Delete that very pod; on return it is gone, is going, or was replaced long since.
@@ -233,21 +234,31 @@ class Dispatcher:
         Raises:
             ClientError: it is still there.
         """
-        meta = pod.metadata
-        await self._deletes.acquire(pod.priority)
-        started = self._clock.monotonic()
-        result = "error"
-        try:
-            if not self._may_go_on():
-                raise BindFenced(f"{pod.key}: not deleted: no longer the leader")
-            path = f"/api/v1/namespaces/{meta.namespace}/pods/{meta.name}"
-            await self._send_patiently("DELETE", path, deletion(pod))
-            result = "success"
-        except (NotFound, Conflict):
-            result = "success"  # gone, or another pod has its name
-        finally:
-            self._deletes.release()
-            self._metrics.wrote("delete", result, self._clock.monotonic() - started)
+        write = WriteRequest("DELETE", _path(pod), deletion(pod))
+        await self._in_turn("delete", pod, lambda: self._send_deletion(write))
+
+    async def request(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        """Carry out any other write and return the decoded answer, None if it is empty.
+
+        A POST whose answer was lost is not sent again, since it may have created something.
+
+        Args:
+            method: ``POST``, ``PUT``, ``DELETE``, or ``PATCH`` (a JSON merge patch).
+            path: from ``/api`` or ``/apis`` on, without the server.
+            body: the object or patch; None sends none.
+
+        Raises:
+            ClientError: the API server refused, or could not be reached for long.
+        """
+        write = WriteRequest(
+            method,
+            path,
+            None if body is None else msgspec.json.encode(body),
+            MERGE_PATCH if method == "PATCH" else JSON,
+            is_repeatable=method != "POST",
+        )
+        answer = await self._in_turn("request", None, lambda: self._send(write, _AWAITED_RANK))
+        return msgspec.json.decode(answer) if answer else None
 
     def patch_pod_status(
         self, pod: Pod, *, reason: str, message: str, nominated_node_name: str | None = None
@@ -260,16 +271,13 @@ class Dispatcher:
             message: for the user.
             nominated_node_name: the node to nominate, "" for none; None leaves it as it is.
         """
-        if self._is_fenced:
-            return
-        older = self._statuses.get(pod.uid)
-        if nominated_node_name is None and older is not None:
-            nominated_node_name = older.nominated_node_name
-        write = StatusWrite(pod, reason, message, nominated_node_name)
-        if older is not None or self._statuses.is_sending(pod.uid) or changes_anything(write):
-            self._statuses.put(pod.uid, write)
+        self._put_status(StatusWrite(pod, reason, message, nominated_node_name))
 
-    def send_event(self, key: str, write: EventWrite) -> None:
+    def nominate(self, pod: Pod, node_name: str) -> None:
+        """Have the nomination written in the background; an empty name clears it."""
+        self._put_status(StatusWrite(pod, nominated_node_name=node_name))
+
+    def send_event(self, key: str, write: WriteRequest) -> None:
         """Have an event written in the background, in place of an unsent one of that key."""
         if self._is_fenced:
             self._metrics.dropped_event("no longer the leader")
@@ -281,21 +289,21 @@ class Dispatcher:
         return self._events.get(key) is not None and not self._events.is_sending(key)
 
     def look_up_with(self, newest: Callable[[str], Pod | None]) -> None:
-        """Ask `newest` for a pod by key when it changed under a condition being written."""
+        """Ask `newest` for a pod by key when it changed under a status being written."""
         self._newest = newest
 
     def ask_before_writing(self, may_write: Callable[[], bool]) -> None:
-        """Ask `may_write` right before each bind, deletion and condition; False: it is not sent."""
+        """Ask `may_write` right before each write but events; False: it is not sent."""
         self._may_write = may_write
 
     def fence(self) -> None:
-        """Send no bind, deletion or condition, and take no event, any more: another may lead.
+        """Send nothing but the events taken before, and take no more: another may lead.
 
         What waits fails at once with `BindFenced`; what is on its way cannot be called back.
         """
         self._is_fenced = True
-        self._binds.open_to_all()
-        self._deletes.open_to_all()
+        for slots in self._slots.values():
+            slots.open_to_all()
 
     async def drain(self, timeout_s: float) -> bool:
         """Return once everything accepted is written; False when `timeout_s` was too short."""
@@ -314,12 +322,35 @@ class Dispatcher:
 
     # --- sending --------------------------------------------------------------------------------
 
+    async def _in_turn(self, kind: str, pod: Pod | None, send: Callable[[], Awaitable[T]]) -> T:
+        """Call `send` once a slot of its kind is ours, and count how that ended."""
+        slots = self._slots[kind]
+        await slots.acquire(0 if pod is None else pod.priority)
+        started = self._clock.monotonic()
+        result = "error"
+        try:
+            if not self._may_go_on():
+                subject = "" if pod is None else f"{pod.key}: "
+                raise BindFenced(f"{subject}{kind} not sent: no longer the leader")
+            answer = await send()
+            result = "success"
+            return answer
+        finally:
+            slots.release()
+            self._metrics.wrote(kind, result, self._clock.monotonic() - started)
+
+    async def _send(self, write: WriteRequest, rank: int) -> bytes:
+        if self._bucket is not None:
+            await self._bucket.take(rank)
+            if not self._may_go_on():
+                raise BindFenced(f"{write.method} {write.path}: not sent: no longer the leader")
+        return await self._sender.send(write, may_go_on=self._may_go_on)
+
     async def _send_bind(self, pod: Pod, node_name: str) -> None:
-        meta = pod.metadata
-        path = f"/api/v1/namespaces/{meta.namespace}/pods/{meta.name}/binding"
+        write = WriteRequest("POST", f"{_path(pod)}/binding", binding(pod, node_name))
         try:
             # The answer is a Status without content: nothing of it is read.
-            await self._send_patiently("POST", path, binding(pod, node_name))
+            await self._send(write, _BIND_RANK)
         except NotFound as error:
             raise BindPodGone(f"{pod.key}: not bound to {node_name}: {error.details}") from error
         except Conflict as error:
@@ -334,59 +365,56 @@ class Dispatcher:
         except ClientError as error:
             raise BindUnavailable(f"{pod.key}: not bound to {node_name}: {error}") from error
 
+    async def _send_deletion(self, write: WriteRequest) -> None:
+        try:
+            await self._send(write, _AWAITED_RANK)
+        except (NotFound, Conflict):
+            return  # gone, or another pod has its name
+
+    async def _send_condition(self, write: WriteRequest) -> None:
+        for attempt in range(1, _CONFLICTS + 1):
+            try:
+                await self._send(write, _AWAITED_RANK)
+            except NotFound:
+                return
+            except (Conflict, Invalid) as error:
+                if _is_about_another_pod(error):
+                    return
+                # the server gave up against others who wrote at the same time
+                if attempt == _CONFLICTS or isinstance(error, Invalid):
+                    raise
+            else:
+                return
+
     def _may_go_on(self) -> bool:
         return not self._is_fenced and self._may_write()
 
-    async def _send_patiently(self, method: str, path: str, body: bytes) -> None:
-        """Send until an answer is final or patience is over; the last error is raised then."""
-        if self._bucket is not None:
-            await self._bucket.take()
-            if not self._may_go_on():
-                raise BindFenced(f"{method} {path}: not sent: no longer the leader")
-        backoff: Backoff | None = None
-        give_up_at = 0.0
-        was_away = False
-        while True:
-            error: ApiError | ServerUnreachable
-            try:
-                answer = await self._transport.request(method, path, body=body)
-            except ServerUnreachable as unreachable:
-                error, asked_s, was_away = unreachable, 0.0, True
-            else:
-                if answer.status < 400:
-                    return
-                error = api_error(answer, method, path)
-                # a server that comes back forbids everything until it has read its roles
-                is_coming_back = was_away and isinstance(error, Forbidden)
-                if not error.is_transient and not is_coming_back:
-                    raise error
-                asked_s = error.retry_after_s or 0.0
-            now = self._clock.monotonic()
-            if backoff is None:
-                backoff = Backoff(
-                    _BACKOFF_FIRST_S, _BACKOFF_LIMIT_S, rng=self._rng, clock=self._clock
-                )
-                give_up_at = now + self._patience_s
-            delay_s = max(backoff.next_s(), asked_s)
-            if now + delay_s > give_up_at:
-                raise error
-            await self._clock.sleep(delay_s)
-            if not self._may_go_on():
-                raise error
+    # --- in the background ----------------------------------------------------------------------
+
+    def _put_status(self, write: StatusWrite) -> None:
+        if self._is_fenced:
+            return
+        uid = write.pod.uid
+        older = self._statuses.get(uid)
+        write = write.over(older)
+        if older is not None or self._statuses.is_sending(uid) or changes_anything(write):
+            self._statuses.put(uid, write)
 
     async def _send_status(self, _uid: str, write: StatusWrite) -> None:
         for _ in range(_CONFLICTS):
-            await self._give_way()
+            if self._bucket is not None:
+                await self._bucket.take(_STATUS_RANK)
             if not self._may_go_on():
                 return
-            meta = write.pod.metadata
-            patch = EventWrite(
+            patch = WriteRequest(
                 "PATCH",
-                f"/api/v1/namespaces/{meta.namespace}/pods/{meta.name}/status",
+                f"{_path(write.pod)}/status",
                 status_patch(write, now_s=self._clock.now()),
                 STRATEGIC_MERGE_PATCH,
             )
-            problem = await self._send_in_background("status", patch, pod=write.pod.key)
+            problem = await self._send_and_tell(
+                "status", patch, may_go_on=self._may_go_on, pod=write.pod.key
+            )
             if not isinstance(problem, Conflict):
                 return
             await self._clock.sleep(_WATCH_LAG_S)
@@ -395,56 +423,41 @@ class Dispatcher:
                 return
             write = msgspec.structs.replace(write, pod=newest)
 
-    async def _send_event(self, key: str, write: EventWrite) -> None:
+    async def _send_event(self, key: str, write: WriteRequest) -> None:
         if self._event_bucket is not None:
             await self._event_bucket.take()
-        await self._send_in_background("event", write, event_key=key)
+        # what was taken before the fence may go out: it tells what we did while we led
+        problem = await self._send_and_tell("event", write, may_go_on=lambda: True, event_key=key)
+        if problem is not None:
+            self._metrics.dropped_event("refused")
 
-    async def _send_in_background(
-        self, kind: str, write: EventWrite, **subject: str
+    async def _send_and_tell(
+        self, kind: str, write: WriteRequest, *, may_go_on: Callable[[], bool], **subject: str
     ) -> ClientError | None:
-        """Send, trying again a few times; whatever comes of it is counted and nothing raised.
+        """Send; whatever comes of it is counted and nothing raised.
 
         Returns:
             Why it was given up; None when it was written.
         """
         started = self._clock.monotonic()
-        backoff: Backoff | None = None
         problem: ClientError | None = None
-        was_away = False
-        for _ in range(_BACKGROUND_ATTEMPTS):
-            asked_s = 0.0
-            try:
-                answer = await self._transport.request(
-                    write.method, write.path, body=write.body, content_type=write.content_type
-                )
-                if answer.status < 400:
-                    self._metrics.wrote(kind, "success", self._clock.monotonic() - started)
-                    return None
-                problem = api_error(answer, write.method, write.path)
-                if not problem.is_transient and not (was_away and isinstance(problem, Forbidden)):
-                    break
-                asked_s = problem.retry_after_s or 0.0
-            except ServerUnreachable as unreachable:
-                problem, was_away = unreachable, True
-            except ClientError as fault:
-                problem = fault
-                break
-            if backoff is None:
-                backoff = Backoff(
-                    _BACKOFF_FIRST_S, _BACKOFF_LIMIT_S, rng=self._rng, clock=self._clock
-                )
-            await self._clock.sleep(max(backoff.next_s(), asked_s))
-        self._metrics.wrote(kind, "error", self._clock.monotonic() - started)
-        if kind == "event":
-            self._metrics.dropped_event("refused")
-        is_moot = isinstance(problem, (NotFound, Conflict))  # the pod went, or is another by now
-        level = self._log.debug if is_moot else self._log.warning
-        level("write given up", kind=kind, reason=str(problem), **subject)
+        try:
+            await self._sender.send(write, may_go_on=may_go_on)
+        except ClientError as error:
+            problem = error
+            is_moot = isinstance(error, (NotFound, Conflict))  # the pod went, or changed meanwhile
+            level = self._log.debug if is_moot else self._log.warning
+            level("write given up", kind=kind, reason=str(error), **subject)
+        result = "success" if problem is None else "error"
+        self._metrics.wrote(kind, result, self._clock.monotonic() - started)
         return problem
 
-    async def _give_way(self) -> None:
-        """Take a token of the common bucket, but only when no bind would have to wait for it."""
-        bucket = self._bucket
-        while bucket is not None and (self._binds.waiting or not bucket.try_take()):
-            await self._clock.sleep(0.05)
+
+def _path(pod: Pod) -> str:
+    meta = pod.metadata
+    return f"/api/v1/namespaces/{meta.namespace}/pods/{meta.name}"
+
+
+def _is_about_another_pod(error: ApiError) -> bool:
+    """Whether a refusal says that the uid in our body is not that of the pod by that name."""
+    return "UID in precondition" in error.details or "metadata.uid" in error.details

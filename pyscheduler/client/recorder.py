@@ -18,8 +18,8 @@ from pyscheduler.api.core_v1 import ObjectReference, Pod
 from pyscheduler.api.events_v1 import Event
 from pyscheduler.api.meta import ObjectMeta
 from pyscheduler.api.times import format_micro
-from pyscheduler.client.dispatcher import EventWrite
 from pyscheduler.client.rest import MERGE_PATCH
+from pyscheduler.client.sending import WriteRequest
 from pyscheduler.client.throttle import TokenBucket
 from pyscheduler.clock import Clock, SystemClock
 
@@ -43,7 +43,7 @@ _REMEMBERED = 4096
 class EventQueue(Protocol):
     """The part of the dispatcher that a recorder needs."""
 
-    def send_event(self, key: str, write: EventWrite) -> None:
+    def send_event(self, key: str, write: WriteRequest) -> None:
         """Have the event written in the background."""
         ...
 
@@ -148,7 +148,7 @@ class EventRecorder:
     def _post(self, event: Event) -> None:
         name = event.metadata.name
         path = EVENTS.path(event.metadata.namespace)
-        self._queue.send_event(name, EventWrite("POST", path, encode(EVENTS, event)))
+        self._queue.send_event(name, WriteRequest("POST", path, encode(EVENTS, event)))
 
     def _count(self, series: _Series, now: float) -> None:
         series.count += 1
@@ -162,7 +162,7 @@ class EventRecorder:
         series.written_at = now
         body = _encode(_SeriesPatch(_SeriesBody(series.count, format_micro(now))))
         self._queue.send_event(
-            name, EventWrite("PATCH", f"{series.path}/{name}", body, MERGE_PATCH)
+            name, WriteRequest("PATCH", f"{series.path}/{name}", body, MERGE_PATCH)
         )
 
     def _make(

@@ -4,14 +4,17 @@ By default there is none, since API Priority and Fairness limits at the server a
 configuration that sets ``qps`` gets one bucket for all writes.
 """
 
+import heapq
+
 from pyscheduler.clock import Clock
 
 
 class TokenBucket:
     """Lets `qps` callers a second pass, and `burst` at once after a quiet time.
 
-    Callers pass in the order they came. A token is taken when asked for, before the wait that it
-    may cost, so that later callers queue up behind.
+    The next token goes to the waiting caller of the lowest rank, then to who came first. Who waits
+    looks again whenever a token may be there: callers are few, since each lane sends a few writes
+    at once.
     """
 
     def __init__(self, qps: float, burst: int, *, clock: Clock) -> None:
@@ -22,21 +25,26 @@ class TokenBucket:
         self._clock = clock
         self._tokens = self._burst
         self._updated_at = clock.monotonic()
+        #: Rank and number of everybody who waits.
+        self._waiting: list[tuple[int, int]] = []
+        self._sequence = 0
 
-    async def take(self) -> None:
-        """Return when the caller may go on."""
-        delay_s = self.reserve_s()
-        if delay_s > 0:
-            await self._clock.sleep(delay_s)
-
-    def reserve_s(self) -> float:
-        """Take a token, now or on credit, and return the seconds to wait for it."""
-        self._refill()
-        self._tokens -= 1
-        return 0.0 if self._tokens >= 0 else -self._tokens / self._qps
+    async def take(self, rank: int = 0) -> None:
+        """Return when the caller may go on; those of lower `rank` go first."""
+        if not self._waiting and self.try_take():
+            return
+        self._sequence += 1
+        turn = (rank, self._sequence)
+        heapq.heappush(self._waiting, turn)
+        try:
+            while self._waiting[0] != turn or not self.try_take():
+                await self._clock.sleep(self._next_token_s())
+        finally:
+            self._waiting.remove(turn)
+            heapq.heapify(self._waiting)
 
     def try_take(self) -> bool:
-        """Take a token if there is one at once; never on credit."""
+        """Take a token if there is one at once."""
         self._refill()
         if self._tokens < 1:
             return False
@@ -48,6 +56,13 @@ class TokenBucket:
         """Whether nobody has taken a token for so long that the bucket could be forgotten."""
         self._refill()
         return self._tokens >= self._burst
+
+    def _next_token_s(self) -> float:
+        """Seconds until there is another token, or until who stands in front has taken it."""
+        self._refill()
+        lacking = 1.0 - self._tokens
+        # not less than a millisecond: rounding must not make us look again at the same instant
+        return max(lacking / self._qps, 0.001) if lacking > 0 else 1.0 / self._qps
 
     def _refill(self) -> None:
         now = self._clock.monotonic()

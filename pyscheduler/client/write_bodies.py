@@ -1,4 +1,4 @@
-"""The bodies of the scheduler's writes, as bytes, and when a condition is worth a write at all."""
+"""The bodies of the scheduler's writes, as bytes, and when a status is worth a write at all."""
 
 import msgspec
 
@@ -9,12 +9,27 @@ from pyscheduler.api.times import format_seconds
 
 
 class StatusWrite(msgspec.Struct, frozen=True, gc=False):
-    """A condition to be written: PodScheduled=False of `pod` as last seen."""
+    """What is to be written into the status of `pod`, as last seen."""
 
     pod: Pod
-    reason: str
-    message: str
-    nominated_node_name: str | None
+    #: Why PodScheduled is False; "" leaves the condition as it is.
+    reason: str = ""
+    message: str = ""
+    #: The node to nominate, "" for none; None leaves it as it is.
+    nominated_node_name: str | None = None
+
+    def over(self, older: "StatusWrite | None") -> "StatusWrite":
+        """Return both writes in one; where both say something, this one counts."""
+        if older is None:
+            return self
+        node = self.nominated_node_name
+        said = self if self.reason else older
+        return StatusWrite(
+            self.pod,
+            said.reason,
+            said.message,
+            older.nominated_node_name if node is None else node,
+        )
 
 
 class _Preconditions(msgspec.Struct):
@@ -37,13 +52,13 @@ class _Condition(msgspec.Struct, rename="camel", omit_defaults=True):
 
 
 class _StatusBody(msgspec.Struct, rename="camel"):
-    conditions: tuple[_Condition, ...]
+    conditions: tuple[_Condition, ...] | msgspec.UnsetType = msgspec.UNSET
     nominated_node_name: str | msgspec.UnsetType | None = msgspec.UNSET
 
 
 class _Version(msgspec.Struct, rename="camel"):
     uid: str
-    resource_version: str
+    resource_version: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class _StatusPatch(msgspec.Struct):
@@ -72,16 +87,11 @@ def deletion(pod: Pod) -> bytes:
 
 def changes_anything(write: StatusWrite) -> bool:
     """Whether the write would make the pod differ from what was last seen of it."""
-    status = write.pod.status
-    if write.nominated_node_name not in (None, status.nominated_node_name):
+    pod = write.pod
+    if write.nominated_node_name not in (None, pod.status.nominated_node_name):
         return True
-    return not any(
-        known.type == "PodScheduled"
-        and known.status == "False"
-        and known.reason == write.reason
-        and known.message == write.message
-        and known.observed_generation == write.pod.metadata.generation
-        for known in status.conditions
+    return bool(write.reason) and not _has(
+        pod, "PodScheduled", "False", reason=write.reason, message=write.message
     )
 
 
@@ -92,23 +102,60 @@ def status_patch(write: StatusWrite, *, now_s: float) -> bytes:
     answer was lost or by another scheduler, must not be told that it has none.
     """
     pod = write.pod
-    is_false_already = any(
-        known.type == "PodScheduled" and known.status == "False" for known in pod.status.conditions
+    body = _StatusBody()
+    if write.reason:
+        body.conditions = (
+            _condition(
+                pod,
+                "PodScheduled",
+                "False",
+                reason=write.reason,
+                message=write.message,
+                now_s=now_s,
+            ),
+        )
+    if write.nominated_node_name is not None:
+        body.nominated_node_name = write.nominated_node_name or None  # null removes the field
+    return _encode(_StatusPatch(_Version(pod.uid, pod.metadata.resource_version), body))
+
+
+def condition_patch(
+    pod: Pod, condition_type: str, *, reason: str, message: str, now_s: float
+) -> bytes | None:
+    """Return the patch for ``pods/status`` that sets a condition to True; None when it is set.
+
+    It holds for this very pod in whatever state it is by now.
+    """
+    if _has(pod, condition_type, "True", reason=reason, message=message):
+        return None
+    condition = _condition(pod, condition_type, "True", reason=reason, message=message, now_s=now_s)
+    return _encode(_StatusPatch(_Version(pod.uid), _StatusBody((condition,))))
+
+
+def _has(pod: Pod, condition_type: str, status: str, *, reason: str, message: str) -> bool:
+    """Whether the pod was last seen with exactly that condition."""
+    return any(
+        known.type == condition_type
+        and known.status == status
+        and known.reason == reason
+        and known.message == message
+        and known.observed_generation == pod.metadata.generation
+        for known in pod.status.conditions
     )
-    condition = _Condition(
-        type="PodScheduled",
-        status="False",
-        reason=write.reason,
-        message=write.message,
+
+
+def _condition(
+    pod: Pod, condition_type: str, status: str, *, reason: str, message: str, now_s: float
+) -> _Condition:
+    has_status_already = any(
+        known.type == condition_type and known.status == status for known in pod.status.conditions
+    )
+    return _Condition(
+        type=condition_type,
+        status=status,
+        reason=reason,
+        message=message,
         observed_generation=pod.metadata.generation,
         # Left out it stays as it is: this is the time of the last change of `status`.
-        last_transition_time=None if is_false_already else format_seconds(now_s),
-    )
-    nominated: str | msgspec.UnsetType | None = msgspec.UNSET
-    if write.nominated_node_name is not None:
-        nominated = write.nominated_node_name or None  # null removes the field
-    return _encode(
-        _StatusPatch(
-            _Version(pod.uid, pod.metadata.resource_version), _StatusBody((condition,), nominated)
-        )
+        last_transition_time=None if has_status_already else format_seconds(now_s),
     )

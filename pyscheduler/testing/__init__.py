@@ -9,7 +9,13 @@ Production code never imports this package.
 
 from pyscheduler.testing.builders import NodeBuilder, PodBuilder, make_node, make_pod
 from pyscheduler.testing.checks import CheckFailedError, parametrize_with_checks
-from pyscheduler.testing.fakes import FakeRecorder, FakeWrites, RecordedEvent, fake_handle
+from pyscheduler.testing.fakes import (
+    FakeRecorder,
+    FakeWrites,
+    RecordedEvent,
+    SetCondition,
+    fake_handle,
+)
 from pyscheduler.testing.harness import PluginHarness, make_plugin
 from pyscheduler.testing.tables import node_table, snapshot_of
 
@@ -21,6 +27,7 @@ __all__ = [
     "PluginHarness",
     "PodBuilder",
     "RecordedEvent",
+    "SetCondition",
     "fake_handle",
     "make_node",
     "make_plugin",

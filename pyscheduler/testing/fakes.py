@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from pyscheduler.api.core_v1 import Pod
 from pyscheduler.cache import Snapshot
 from pyscheduler.clock import Clock, FakeClock
 from pyscheduler.framework.handle import Handle
+from pyscheduler.framework.waiting import PodsInPreBind, WaitingPods
 from pyscheduler.framework.what_if import WhatIfs
 from pyscheduler.queueing.nominator import Nominator
 from pyscheduler.runtime.budget import Budget
+from pyscheduler.runtime.waiting_pods import PodsInPreBindMap, WaitingPodsMap
 from pyscheduler.runtime.what_if import WhatIfMaker
 from pyscheduler.testing.tables import snapshot_of
 
@@ -25,6 +29,16 @@ class RecordedEvent:
     action: str
     note: str
     related: Pod | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SetCondition:
+    """One condition that was to become True."""
+
+    pod: Pod
+    condition_type: str
+    reason: str
+    message: str
 
 
 class FakeRecorder:
@@ -62,6 +76,12 @@ class FakeWrites:
         #: pod and node of every nomination; an empty name clears it
         self.nominations: list[tuple[Pod, str]] = []
         self.deleted: list[Pod] = []
+        #: conditions set to True, such as that of a victim
+        self.set_conditions: list[SetCondition] = []
+        #: method, path and body of every other write
+        self.requests: list[tuple[str, str, Mapping[str, Any] | None]] = []
+        #: what other writes are answered, by method and path; an empty object otherwise
+        self.answers: dict[tuple[str, str], Any] = {}
 
     async def bind(self, pod: Pod, node_name: str) -> None:
         """Remembers the binding."""
@@ -86,6 +106,23 @@ class FakeWrites:
         self._refuse()
         self.deleted.append(pod)
 
+    async def patch_pod_condition(
+        self, pod: Pod, *, condition_type: str, reason: str, message: str
+    ) -> None:
+        """Remembers the condition."""
+        self._refuse()
+        self.set_conditions.append(SetCondition(pod, condition_type, reason, message))
+
+    def nominate(self, pod: Pod, node_name: str) -> None:
+        """Remembers the nomination."""
+        self.nominations.append((pod, node_name))
+
+    async def request(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        """Remembers the request."""
+        self._refuse()
+        self.requests.append((method, path, body))
+        return self.answers.get((method, path), {})
+
     def _refuse(self) -> None:
         if self.failure is not None:
             raise self.failure
@@ -98,6 +135,8 @@ def fake_handle(
     recorder: FakeRecorder | None = None,
     clock: Clock | None = None,
     what_ifs: WhatIfs | None = None,
+    waiting_pods: WaitingPods | None = None,
+    pods_in_pre_bind: PodsInPreBind | None = None,
 ) -> Handle:
     """A handle over fakes and a real snapshot, an empty one unless given.
 
@@ -105,11 +144,16 @@ def fake_handle(
     """
     snapshot = snapshot_of(()) if snapshot is None else snapshot
     clock = clock or FakeClock()
+    budget = Budget(clock)
+    if waiting_pods is None:  # one without pods is false, too
+        waiting_pods = WaitingPodsMap(clock, budget)
     return Handle(
         snapshot=snapshot,
-        what_ifs=what_ifs or WhatIfMaker(snapshot, Nominator(), Budget(clock)),
+        what_ifs=what_ifs or WhatIfMaker(snapshot, Nominator(), budget),
         writes=writes or FakeWrites(),
         recorder=recorder or FakeRecorder(),
         columns=snapshot,
         clock=clock,
+        waiting_pods=waiting_pods,
+        pods_in_pre_bind=PodsInPreBindMap() if pods_in_pre_bind is None else pods_in_pre_bind,
     )

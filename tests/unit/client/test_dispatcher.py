@@ -14,9 +14,9 @@ from pyscheduler.client.dispatcher import (
     BindRefused,
     BindUnavailable,
     Dispatcher,
-    EventWrite,
 )
 from pyscheduler.client.errors import Forbidden, ServerUnreachable
+from pyscheduler.client.sending import WriteRequest
 from pyscheduler.client.transport import Response
 from pyscheduler.clock import FakeClock
 from tests.unit.client.scripted import ScriptedTransport, cancelled, pod, refusal, settle
@@ -245,7 +245,7 @@ async def test_waiting_for_the_rate_limit_does_not_outlive_the_lease() -> None:
 async def test_no_event_is_taken_behind_the_fence(bench: Bench) -> None:
     bench.dispatcher.fence()
 
-    bench.dispatcher.send_event("k", EventWrite("POST", "/events", b"{}"))
+    bench.dispatcher.send_event("k", WriteRequest("POST", "/events", b"{}"))
     await settle()
 
     assert bench.transport.sent == []
@@ -451,7 +451,7 @@ async def test_oldest_events_are_dropped_and_counted_when_too_many_wait(
     bench = Bench()
     bench.transport.gate = asyncio.Event()
     for number in range(12):
-        bench.dispatcher.send_event(f"e{number}", EventWrite("POST", "/e", b"%d" % number))
+        bench.dispatcher.send_event(f"e{number}", WriteRequest("POST", "/e", b"%d" % number))
     bench.transport.gate.set()
     await settle()
 
@@ -462,7 +462,7 @@ async def test_oldest_events_are_dropped_and_counted_when_too_many_wait(
 async def test_refused_event_is_counted_and_told(bench: Bench) -> None:
     bench.transport.answers.append(refusal(403))
     with capture_logs() as told:
-        bench.dispatcher.send_event("e", EventWrite("POST", "/e", b"{}"))
+        bench.dispatcher.send_event("e", WriteRequest("POST", "/e", b"{}"))
         await settle()
 
     assert bench.counts.words == ["event error", "dropped refused"]
@@ -472,7 +472,7 @@ async def test_refused_event_is_counted_and_told(bench: Bench) -> None:
 async def test_drain_waits_for_everything_accepted(bench: Bench) -> None:
     bench.transport.gate = asyncio.Event()
     task = bench.bind(pod("a"))
-    bench.dispatcher.send_event("e", EventWrite("POST", "/e", b"{}"))
+    bench.dispatcher.send_event("e", WriteRequest("POST", "/e", b"{}"))
     await settle()
     drained = asyncio.ensure_future(bench.dispatcher.drain(10))
     await settle()
@@ -492,3 +492,232 @@ async def test_drain_gives_up_in_time(bench: Bench) -> None:
 
     assert await drained is False
     await cancelled(task)
+
+
+async def set_disruption_target(bench: Bench, subject: Pod) -> None:
+    await bench.dispatcher.patch_pod_condition(
+        subject,
+        condition_type="DisruptionTarget",
+        reason="PreemptionByScheduler",
+        message="default-scheduler: preempting to accommodate a higher priority pod",
+    )
+
+
+async def test_condition_of_a_victim_holds_for_its_uid_in_any_version(bench: Bench) -> None:
+    await set_disruption_target(bench, at_version("7", node="n1"))
+
+    (sent,) = bench.transport.sent
+    assert (sent.method, sent.path) == ("PATCH", "/api/v1/namespaces/shop/pods/a/status")
+    assert sent.content_type == "application/strategic-merge-patch+json"
+    assert sent.body == {
+        "metadata": {"uid": "uid-a"},
+        "status": {
+            "conditions": [
+                {
+                    "type": "DisruptionTarget",
+                    "status": "True",
+                    "reason": "PreemptionByScheduler",
+                    "message": "default-scheduler: preempting to accommodate a higher priority pod",
+                    "observedGeneration": 1,
+                    "lastTransitionTime": "2023-11-14T22:13:20Z",
+                }
+            ]
+        },
+    }
+    assert bench.counts.words == ["condition success"]
+
+
+async def test_condition_that_a_victim_has_is_not_written(bench: Bench) -> None:
+    known = PodCondition(
+        type="DisruptionTarget",
+        status="True",
+        reason="PreemptionByScheduler",
+        message="default-scheduler: preempting to accommodate a higher priority pod",
+        observed_generation=1,
+    )
+    await set_disruption_target(
+        bench, structs.replace(pod("a"), status=PodStatus(conditions=(known,)))
+    )
+
+    assert bench.transport.sent == []
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(refusal(404, "NotFound", 'pods "a" not found'), id="gone"),
+        pytest.param(
+            refusal(
+                409,
+                "Conflict",
+                "Precondition failed: UID in precondition: u, UID in object meta: v",
+            ),
+            id="made again, as a precondition",
+        ),
+        pytest.param(
+            refusal(422, "Invalid", "metadata.uid: Invalid value: field is immutable"),
+            id="made again, as validation tells it",
+        ),
+    ],
+)
+async def test_condition_of_who_is_gone_is_done(bench: Bench, answer: Response) -> None:
+    bench.transport.answers.append(answer)
+
+    await set_disruption_target(bench, pod("a"))
+
+    assert len(bench.transport.sent) == 1
+    assert bench.counts.words == ["condition success"]
+
+
+async def test_condition_is_sent_again_after_trouble_and_other_writers(bench: Bench) -> None:
+    bench.transport.answers.extend([CHANGED, refusal(503), ServerUnreachable("reset")])
+    task = asyncio.ensure_future(set_disruption_target(bench, pod("a")))
+    await bench.pass_time(4)
+
+    await task
+    assert len(bench.transport.sent) == 4
+
+
+async def test_refused_condition_is_told(bench: Bench) -> None:
+    bench.transport.answers.append(refusal(403, "Forbidden", "cannot patch"))
+
+    with pytest.raises(Forbidden):
+        await set_disruption_target(bench, pod("a"))
+    assert bench.counts.words == ["condition error"]
+
+
+async def test_nomination_alone_leaves_the_conditions(bench: Bench) -> None:
+    bench.dispatcher.nominate(at_version("7"), "n3")
+    await settle()
+
+    (sent,) = bench.transport.sent
+    assert (sent.method, sent.path) == ("PATCH", "/api/v1/namespaces/shop/pods/a/status")
+    assert sent.body == {
+        "metadata": {"uid": "uid-a", "resourceVersion": "7"},
+        "status": {"nominatedNodeName": "n3"},
+    }
+
+
+async def test_nomination_that_changes_nothing_is_not_written(bench: Bench) -> None:
+    promised = structs.replace(pod("a"), status=PodStatus(nominated_node_name="n3"))
+
+    bench.dispatcher.nominate(promised, "n3")
+    bench.dispatcher.nominate(pod("b"), "")
+    await settle()
+
+    assert bench.transport.sent == []
+
+
+async def test_nomination_joins_a_status_not_sent(bench: Bench) -> None:
+    bench.transport.gate = asyncio.Event()
+    refuse(bench, pod("a"), "first")
+    await settle()
+    refuse(bench, pod("a"), "second", "n1")
+    bench.dispatcher.nominate(pod("a"), "n2")
+    bench.transport.gate.set()
+    await settle()
+
+    last = bench.transport.sent[-1].body["status"]
+    assert last["conditions"][0]["message"] == "second"
+    assert last["nominatedNodeName"] == "n2"
+    assert len(bench.transport.sent) == 2
+
+
+async def test_status_joins_a_nomination_not_sent(bench: Bench) -> None:
+    bench.transport.gate = asyncio.Event()
+    bench.dispatcher.nominate(pod("a"), "n1")
+    await settle()
+    bench.dispatcher.nominate(pod("a"), "n2")
+    refuse(bench, pod("a"), "full")
+    bench.transport.gate.set()
+    await settle()
+
+    last = bench.transport.sent[-1].body["status"]
+    assert last["conditions"][0]["message"] == "full"
+    assert last["nominatedNodeName"] == "n2"
+
+
+GROUPS = "/apis/example.com/v1/namespaces/shop/groups"
+
+
+@pytest.mark.parametrize(
+    ("method", "content_type"),
+    [
+        pytest.param("POST", "application/json", id="create"),
+        pytest.param("PUT", "application/json", id="replace"),
+        pytest.param("PATCH", "application/merge-patch+json", id="merge patch"),
+    ],
+)
+async def test_request_sends_the_object_and_answers_what_came_of_it(
+    bench: Bench, method: str, content_type: str
+) -> None:
+    bench.transport.answers.append(Response(200, b'{"status": {"running": 3}}'))
+
+    answer = await bench.dispatcher.request(method, f"{GROUPS}/g", {"spec": {"size": 3}})
+
+    (sent,) = bench.transport.sent
+    assert (sent.method, sent.path, sent.content_type) == (method, f"{GROUPS}/g", content_type)
+    assert sent.body == {"spec": {"size": 3}}
+    assert answer == {"status": {"running": 3}}
+    assert bench.counts.words == ["request success"]
+
+
+async def test_request_without_body_or_answer(bench: Bench) -> None:
+    bench.transport.answers.append(Response(200, b""))
+
+    assert await bench.dispatcher.request("DELETE", f"{GROUPS}/g") is None
+    assert bench.transport.sent[0].body is None
+
+
+async def test_creation_whose_answer_was_lost_is_not_made_twice(bench: Bench) -> None:
+    bench.transport.answers.append(ServerUnreachable("reset"))
+
+    with pytest.raises(ServerUnreachable):
+        await bench.dispatcher.request("POST", GROUPS, {})
+    assert len(bench.transport.sent) == 1
+
+
+@pytest.mark.parametrize(
+    ("method", "trouble"),
+    [
+        pytest.param("PATCH", ServerUnreachable("reset"), id="what may be made twice"),
+        pytest.param("POST", ServerUnreachable("refused", is_sent=False), id="never sent"),
+        pytest.param("POST", refusal(429, "TooManyRequests", "later"), id="put off"),
+    ],
+)
+async def test_request_is_sent_again_when_that_is_safe(
+    bench: Bench, method: str, trouble: Response | Exception
+) -> None:
+    bench.transport.answers.append(trouble)
+    task = asyncio.ensure_future(bench.dispatcher.request(method, GROUPS, {}))
+    await bench.pass_time(2)
+
+    await task
+    assert len(bench.transport.sent) == 2
+
+
+async def test_no_request_of_a_plugin_passes_the_fence(bench: Bench) -> None:
+    bench.dispatcher.fence()
+
+    with pytest.raises(BindFenced):
+        await bench.dispatcher.request("POST", GROUPS, {})
+    with pytest.raises(BindFenced, match="shop/a"):
+        await set_disruption_target(bench, pod("a"))
+    bench.dispatcher.nominate(pod("a"), "n1")
+    await settle()
+    assert bench.transport.sent == []
+
+
+async def test_victims_go_after_binds_and_before_statuses_at_a_client_side_limit() -> None:
+    bench = Bench(qps=1, burst=1)
+    await bench.dispatcher.bind(pod("first"), "n1")
+    refuse(bench, pod("status"), "full")
+    await settle()
+    tasks = [
+        asyncio.ensure_future(bench.dispatcher.delete_pod(pod("victim"))),
+        bench.bind(pod("second")),
+    ]
+    await bench.pass_time(5)
+    await asyncio.gather(*tasks)
+
+    assert bench.names() == ["first", "second", "victim", "status"]

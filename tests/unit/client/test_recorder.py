@@ -3,18 +3,18 @@ from typing import Any
 
 import pytest
 
-from pyscheduler.client.dispatcher import EventWrite
 from pyscheduler.client.recorder import EventRecorder, cut_note
+from pyscheduler.client.sending import WriteRequest
 from pyscheduler.clock import FakeClock
 from tests.unit.client.scripted import pod
 
 
 class Queue:
     def __init__(self) -> None:
-        self.writes: list[tuple[str, EventWrite]] = []
+        self.writes: list[tuple[str, WriteRequest]] = []
         self.is_unsent = False
 
-    def send_event(self, key: str, write: EventWrite) -> None:
+    def send_event(self, key: str, write: WriteRequest) -> None:
         self.writes.append((key, write))
 
     def unsent_event(self, key: str) -> bool:

@@ -23,6 +23,7 @@ from pyscheduler.client.transport import Response
 from pyscheduler.clock import FakeClock
 from tests.unit.client.scripted import (
     ScriptedTransport,
+    cancelled,
     list_page,
     refusal,
     settle,
@@ -153,8 +154,28 @@ def test_bucket_lets_a_burst_pass_and_then_its_rate() -> None:
     clock = FakeClock()
     bucket = TokenBucket(10, 3, clock=clock)
 
-    assert [bucket.reserve_s() for _ in range(5)] == pytest.approx([0, 0, 0, 0.1, 0.2])
-    clock.advance(0.25)
+    assert [bucket.try_take() for _ in range(4)] == [True, True, True, False]
+    clock.advance(0.09)
     assert not bucket.try_take()
-    clock.advance(0.1)
+    clock.advance(0.02)
     assert bucket.try_take()
+
+
+async def test_next_token_goes_to_the_lowest_rank_then_to_who_came_first() -> None:
+    clock = FakeClock()
+    bucket = TokenBucket(10, 1, clock=clock)
+    served: list[str] = []
+
+    async def take(name: str, rank: int) -> None:
+        await bucket.take(rank)
+        served.append(name)
+
+    names = [("first", 0), ("status", 2), ("victim", 1), ("bind", 0), ("late bind", 0)]
+    tasks = [asyncio.ensure_future(take(name, rank)) for name, rank in names]
+    await settle()
+    await cancelled(tasks[3])
+    for _ in range(8):
+        clock.advance(0.05)
+        await settle()
+
+    assert served == ["first", "late bind", "victim", "status"]
