@@ -318,9 +318,9 @@ def _profile(
     return Profile(configuration.scheduler_name, plugins, points, instrument=instrument)
 
 
-def _pre_enqueue(profiles: Mapping[str, Profile]) -> Callable[[Pod], Status | None]:
-    def run(pod: Pod) -> Status | None:
-        return profiles[pod.scheduler_name].run_pre_enqueue(pod)
+def _pre_enqueue(profiles: Mapping[str, Profile]) -> Callable[[Pod, str], Status | None]:
+    def run(pod: Pod, first: str) -> Status | None:
+        return profiles[pod.scheduler_name].run_pre_enqueue(pod, first)
 
     return run
 

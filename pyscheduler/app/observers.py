@@ -32,6 +32,10 @@ class QueueObserver:
         duration = self._metrics.queueing_hint_duration
         duration.labels(plugin, event_label, result.value).observe(seconds)
 
+    def pre_hint(self, plugin: str, result: str) -> None:
+        """A pre-hint was asked."""
+        self._metrics.pre_queueing_hint_evaluations.labels(plugin, result).inc()
+
     def unschedulable(self, plugin: str, scheduler_name: str, delta: int) -> None:
         """So many more (or fewer) entities are held by ``plugin``."""
         self._metrics.unschedulable_pods.labels(plugin, scheduler_name).inc(delta)

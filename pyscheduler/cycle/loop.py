@@ -107,6 +107,7 @@ class Scheduler:
                 self._bind_ended.clear()
                 await self._bind_ended.wait()
                 self._budget.restart()
+            await self._queue.settle(self._budget.checkpoint)
             entity = self._queue.pop()
             if entity is None:
                 await self._queue.wait()

@@ -14,6 +14,7 @@ from pyscheduler.framework.cluster_events import (
     NODE_ALLOCATABLE_CHANGED,
     NODE_ANNOTATIONS_CHANGED,
     NODE_CONDITIONS_CHANGED,
+    NODE_DECLARED_FEATURES_CHANGED,
     NODE_DELETED,
     NODE_LABELS_CHANGED,
     NODE_TAINTS_CHANGED,
@@ -24,6 +25,7 @@ from pyscheduler.framework.cluster_events import (
     ClusterEventWithHint,
     EventResource,
     HintFn,
+    PreHintFn,
     QueueingHint,
 )
 from pyscheduler.framework.columns import Aspect, Column, NodeColumn, PodColumn, StateColumn
@@ -79,6 +81,7 @@ __all__ = [
     "NODE_ALLOCATABLE_CHANGED",
     "NODE_ANNOTATIONS_CHANGED",
     "NODE_CONDITIONS_CHANGED",
+    "NODE_DECLARED_FEATURES_CHANGED",
     "NODE_DELETED",
     "NODE_LABELS_CHANGED",
     "NODE_TAINTS_CHANGED",
@@ -123,6 +126,7 @@ __all__ = [
     "PreEnqueuePlugin",
     "PreFilterPlugin",
     "PreFilterResult",
+    "PreHintFn",
     "PreScorePlugin",
     "QueueSortPlugin",
     "QueuedEntity",

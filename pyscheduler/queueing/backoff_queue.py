@@ -71,11 +71,15 @@ class BackoffQueue:
         """Removes and returns the rejected entity whose backoff ends first; None when empty."""
         return self._rejected.pop()
 
-    def pop_expired(self, *, now: float) -> list[QueuedEntity]:
-        """Removes and returns the entities whose backoff is over."""
+    def pop_expired(self, *, now: float, limit: int) -> list[QueuedEntity]:
+        """Removes and returns the entities whose backoff is over, `limit` of them at most."""
         expired: list[QueuedEntity] = []
-        for heap in (self._errors, self._rejected):
-            while (head := heap.peek()) is not None and not self.is_backing_off(head, now=now):
+        for heap in (self._rejected, self._errors):
+            while (
+                len(expired) < limit
+                and (head := heap.peek()) is not None
+                and not self.is_backing_off(head, now=now)
+            ):
                 heap.pop()
                 expired.append(head)
         return expired

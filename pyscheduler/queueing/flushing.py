@@ -13,7 +13,10 @@ from pyscheduler.queueing.scheduling_queue import SchedulingQueue
 
 
 async def keep_flushing(queue: SchedulingQueue, *, clock: Clock) -> NoReturn:
-    """Flushes the queue whenever something is due, until cancelled."""
+    """Flushes the queue whenever something is due, until cancelled.
+
+    What falls due for a crowd is flushed in parts, with a turn for everybody else in between.
+    """
     while True:
         queue.flush_backoff()
         queue.flush_unschedulable()
@@ -21,7 +24,7 @@ async def keep_flushing(queue: SchedulingQueue, *, clock: Clock) -> NoReturn:
         if flush_at is None:
             await queue.flush_sooner.wait()
         else:
-            await _sleep_or_sooner(queue, clock, flush_at - clock.now())
+            await _sleep_or_sooner(queue, clock, max(0.0, flush_at - clock.now()))
 
 
 async def _sleep_or_sooner(queue: SchedulingQueue, clock: Clock, delay_s: float) -> None:

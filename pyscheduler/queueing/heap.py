@@ -26,10 +26,11 @@ class KeyedHeap(Generic[T]):
     __slots__ = ("_heap", "_live", "_sequence")
 
     def __init__(self) -> None:
-        #: (key, sequence, uid, item); the sequence is unique, so comparing never reaches the uid
-        self._heap: list[tuple[SortKey, int, str, T]] = []
-        #: the one valid entry of each uid
-        self._live: dict[str, tuple[SortKey, int, str, T]] = {}
+        #: (key, sequence, uid); the sequence is unique, so comparing never reaches the uid. No
+        #: item: what was removed is not kept alive by the entry it leaves behind
+        self._heap: list[tuple[SortKey, int, str]] = []
+        #: the one valid entry of each uid, and its item
+        self._live: dict[str, tuple[tuple[SortKey, int, str], T]] = {}
         self._sequence = 0
 
     def __len__(self) -> int:
@@ -41,55 +42,53 @@ class KeyedHeap(Generic[T]):
     def push(self, uid: str, key: SortKey, item: T) -> None:
         """Adds the item, or replaces the one of that uid."""
         self._sequence += 1
-        entry = (key, self._sequence, uid, item)
+        entry = (key, self._sequence, uid)
         heapq.heappush(self._heap, entry)
-        self._live[uid] = entry
-        if len(self._heap) > 2 * len(self._live) + _SLACK:
-            self._rebuild()
+        self._live[uid] = (entry, item)
+        self._drop_stale()
 
     def pop(self) -> T | None:
         """Removes and returns the item with the lowest key; None when empty."""
-        while self._heap:
-            entry = heapq.heappop(self._heap)
-            if self._live.get(entry[2]) is entry:
-                del self._live[entry[2]]
-                return entry[3]
-        return None
+        item = self.peek()
+        if item is not None:
+            del self._live[heapq.heappop(self._heap)[2]]
+        return item
 
     def peek(self) -> T | None:
         """Returns the item with the lowest key; None when empty."""
         while self._heap:
             entry = self._heap[0]
-            if self._live.get(entry[2]) is entry:
-                return entry[3]
+            known = self._live.get(entry[2])
+            if known is not None and known[0] is entry:
+                return known[1]
             heapq.heappop(self._heap)
         return None
 
     def remove(self, uid: str) -> T | None:
         """Removes and returns the item of that uid; None when it is not there."""
-        entry = self._live.pop(uid, None)
-        if entry is None:
+        known = self._live.pop(uid, None)
+        if known is None:
             return None
-        if len(self._heap) > 2 * len(self._live) + _SLACK:
-            self._rebuild()
-        return entry[3]
+        self._drop_stale()
+        return known[1]
 
     def get(self, uid: str) -> T | None:
         """Returns the item of that uid; None when it is not there."""
-        entry = self._live.get(uid)
-        return None if entry is None else entry[3]
+        known = self._live.get(uid)
+        return None if known is None else known[1]
 
     def in_order(self) -> list[T]:
         """All items in the order in which `pop` would give them."""
-        return [entry[3] for entry in sorted(self._live.values())]
+        return [item for _, item in sorted(self._live.values(), key=lambda known: known[0])]
 
     def validate(self) -> None:
         """Asserts that every item can be reached and that stale entries are bounded."""
         reachable = {id(entry) for entry in self._heap}
-        assert all(id(entry) in reachable for entry in self._live.values())
-        assert all(uid == entry[2] for uid, entry in self._live.items())
+        assert all(id(entry) in reachable for entry, _ in self._live.values())
+        assert all(uid == entry[2] for uid, (entry, _) in self._live.items())
         assert len(self._heap) <= 2 * len(self._live) + _SLACK + 1
 
-    def _rebuild(self) -> None:
-        self._heap = list(self._live.values())
-        heapq.heapify(self._heap)
+    def _drop_stale(self) -> None:
+        if len(self._heap) > 2 * len(self._live) + _SLACK:
+            self._heap = [entry for entry, _ in self._live.values()]
+            heapq.heapify(self._heap)

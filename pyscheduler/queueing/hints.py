@@ -7,28 +7,29 @@ kind of event and remembered.
 Called by: ``scheduling_queue``; ``app.assembly`` makes the `QueueingHintMap` from the profiles.
 
 Source: kube-scheduler 1.37, ``scheduler.go`` buildQueueingHintMap and ``scheduling_queue.go``
-isPodWorthRequeuing. Knowing difference: an update of the waiting pod itself (TargetPod) also
-reaches plugins that registered for UnscheduledPod, as it did before 1.37 told the two apart.
+isPodWorthRequeuing; pre-hints are KEP-6132's.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 
 from pyscheduler.api.core_v1 import Pod
 from pyscheduler.clock import Clock
 from pyscheduler.framework.cluster_events import (
+    EVERYTHING,
     NODE_TAINTS_CHANGED,
     ActionType,
     ClusterEvent,
     EventResource,
     HintFn,
+    PreHintFn,
     QueueingHint,
 )
 from pyscheduler.framework.entities import QueuedEntity
-from pyscheduler.queueing.observing import QueueMetrics
+from pyscheduler.queueing.observing import ALL_PODS, NARROWED, QueueMetrics
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +40,25 @@ class HintRegistration:
     event: ClusterEvent
     #: wrapped by the runtime: it never raises, a fault counts as QUEUE
     hint: HintFn | None = None
+    #: wrapped likewise: a fault counts as None
+    pre_hint: PreHintFn | None = None
 
 
 QueueingHintMap = Mapping[str, Sequence[HintRegistration]]
 """Scheduler name (profile) to the registrations of its plugins, in profile order."""
 
-PluginHints = Mapping[str, tuple[HintFn | None, ...]]
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Listener:
+    """One plugin's ear for one event."""
+
+    hint: HintFn | None = None
+    pre_hint: PreHintFn | None = None
+    #: of this very event only pods with these keys are to be shown to the hint; None: all pods
+    keys: frozenset[str] | None = None
+
+
+PluginListeners = Mapping[str, tuple[Listener, ...]]
 
 
 class Requeue(IntEnum):
@@ -63,8 +77,10 @@ class Audience:
     label: str
     #: the event concerns every waiting entity, whoever rejected it
     is_wildcard: bool
-    #: scheduler name to plugin to hints
-    listeners: Mapping[str, PluginHints]
+    #: scheduler name to plugin to what it listens with
+    listeners: Mapping[str, PluginListeners]
+    #: somebody has a pre-hint
+    can_narrow: bool = False
 
     @property
     def is_empty(self) -> bool:
@@ -75,12 +91,14 @@ class Audience:
 class HintIndex:
     """The registrations, by event."""
 
-    __slots__ = ("_audiences", "_clock", "_metrics", "_registrations")
+    __slots__ = ("_audiences", "_clock", "_metrics", "_registrations", "resources")
 
     def __init__(
         self, hints: QueueingHintMap, *, clock: Clock, metrics: QueueMetrics | None = None
     ) -> None:
         self._registrations = {name: with_taint_updates(regs) for name, regs in hints.items()}
+        #: the kinds that anybody wants to hear of; no other need be watched for the queue's sake
+        self.resources = _resources(self._registrations)
         #: grows by the kinds of events that the event handlers raise, a few dozen
         self._audiences: dict[ClusterEvent, Audience] = {}
         self._clock = clock
@@ -92,8 +110,26 @@ class HintIndex:
         if known is None:
             wildcard = event.resource is EventResource.WILDCARD
             listeners = {} if wildcard else self._find_listeners(event)
-            known = self._audiences[event] = Audience(event, event.label, wildcard, listeners)
+            known = self._audiences[event] = Audience(
+                event, event.label, wildcard, listeners, can_narrow=_have_pre_hints(listeners)
+            )
         return known
+
+    def narrow(self, audience: Audience, old: object, new: object) -> Audience:
+        """Asks the pre-hints, once for the event: the audience for just this event.
+
+        Every plugin is narrowed for itself: one that has no pre-hint is shown every pod.
+        """
+        if not audience.can_narrow or (old is None and new is None):
+            return audience
+        listeners = {
+            scheduler: {
+                plugin: tuple(self._narrowed(plugin, listener, old, new) for listener in ears)
+                for plugin, ears in plugins.items()
+            }
+            for scheduler, plugins in audience.listeners.items()
+        }
+        return replace(audience, listeners=listeners)
 
     def judge(self, entity: QueuedEntity, audience: Audience, old: object, new: object) -> Requeue:
         """Asks the hints of the plugins that hold `entity`; stops at the first deciding answer.
@@ -108,18 +144,22 @@ class HintIndex:
         if audience.is_wildcard:
             concerns_other = isinstance(new, Pod) and new.uid != entity.uid
             return Requeue.SKIP if concerns_other else Requeue.AFTER_BACKOFF
+        if audience.event.resource is EventResource.UNSCHEDULED_POD and entity.uid == _uid(
+            old, new
+        ):
+            return Requeue.SKIP  # its own changes are told as TargetPod
         listeners = audience.listeners.get(entity.pod.scheduler_name)
         if listeners is None or (gating and gating not in listeners):
             return Requeue.SKIP
         verdict = Requeue.SKIP
-        for plugin, hints in listeners.items():
+        for plugin, ears in listeners.items():
             if plugin in pending:
                 best = Requeue.IMMEDIATELY
             elif plugin in rejecting or plugin == gating:
                 best = Requeue.AFTER_BACKOFF
             else:
                 continue
-            if best > verdict and self._any_queues(plugin, hints, entity.pod, audience, old, new):
+            if best > verdict and self._any_queues(plugin, ears, entity.pod, audience, old, new):
                 verdict = best
                 if best is Requeue.IMMEDIATELY or not pending:
                     break
@@ -128,13 +168,16 @@ class HintIndex:
     def _any_queues(
         self,
         plugin: str,
-        hints: Iterable[HintFn | None],
+        ears: Iterable[Listener],
         pod: Pod,
         audience: Audience,
         old: object,
         new: object,
     ) -> bool:
-        for hint in hints:
+        for listener in ears:
+            if listener.keys is not None and pod.key not in listener.keys:
+                continue
+            hint = listener.hint
             if hint is None:
                 return True
             if self._metrics is None:
@@ -148,16 +191,24 @@ class HintIndex:
                 return True
         return False
 
-    def _find_listeners(self, event: ClusterEvent) -> dict[str, PluginHints]:
-        listeners: dict[str, PluginHints] = {}
+    def _narrowed(self, plugin: str, listener: Listener, old: object, new: object) -> Listener:
+        if listener.pre_hint is None:
+            return listener
+        keys = listener.pre_hint(old, new)
+        if self._metrics is not None:
+            self._metrics.pre_hint(plugin, ALL_PODS if keys is None else NARROWED)
+        return listener if keys is None else replace(listener, keys=frozenset(keys))
+
+    def _find_listeners(self, event: ClusterEvent) -> dict[str, PluginListeners]:
+        listeners: dict[str, PluginListeners] = {}
         for scheduler, registrations in self._registrations.items():
-            hints: dict[str, tuple[HintFn | None, ...]] = {}
-            for registration in registrations:
-                if _hears(registration.event, event):
-                    plugin = registration.plugin
-                    hints[plugin] = (*hints.get(plugin, ()), registration.hint)
-            if hints:
-                listeners[scheduler] = hints
+            found: dict[str, tuple[Listener, ...]] = {}
+            for known in registrations:
+                if known.event.matches(event):
+                    listener = Listener(known.hint, known.pre_hint)
+                    found[known.plugin] = (*found.get(known.plugin, ()), listener)
+            if found:
+                listeners[scheduler] = found
         return listeners
 
 
@@ -181,9 +232,25 @@ def with_taint_updates(registrations: Sequence[HintRegistration]) -> tuple[HintR
     return (*registrations, *added)
 
 
-def _hears(registered: ClusterEvent, incoming: ClusterEvent) -> bool:
-    if registered.matches(incoming):
-        return True
-    if incoming.resource is not EventResource.TARGET_POD:
-        return False
-    return registered.matches(ClusterEvent(EventResource.UNSCHEDULED_POD, incoming.action))
+def _resources(
+    registrations: Mapping[str, Iterable[HintRegistration]],
+) -> frozenset[EventResource | str]:
+    named = {known.event.resource for regs in registrations.values() for known in regs}
+    if EventResource.WILDCARD in named:
+        named.remove(EventResource.WILDCARD)
+        named.update(known.event.resource for known in EVERYTHING)
+    return frozenset(named)
+
+
+def _have_pre_hints(listeners: Mapping[str, PluginListeners]) -> bool:
+    return any(
+        listener.pre_hint is not None
+        for plugins in listeners.values()
+        for ears in plugins.values()
+        for listener in ears
+    )
+
+
+def _uid(old: object, new: object) -> str:
+    pod = old if new is None else new
+    return pod.uid if isinstance(pod, Pod) else ""

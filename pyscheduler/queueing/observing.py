@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from pyscheduler.framework.cluster_events import QueueingHint
+from pyscheduler.framework.entities import QueuedEntity
 
 #: tier names, as upstream labels its metrics
 ACTIVE = "active"
@@ -16,6 +17,10 @@ BACKOFF = "backoff"
 UNSCHEDULABLE = "unschedulable"
 GATED = "gated"
 IN_FLIGHT = "in_flight"
+
+#: what a pre-hint answered, as upstream labels its metric
+ALL_PODS = "all_pods"
+NARROWED = "narrowed"
 
 
 class QueueMetrics(Protocol):
@@ -27,6 +32,10 @@ class QueueMetrics(Protocol):
 
     def hint(self, plugin: str, event_label: str, result: QueueingHint, seconds: float) -> None:
         """A hint was asked."""
+        ...
+
+    def pre_hint(self, plugin: str, result: str) -> None:
+        """A pre-hint was asked: `ALL_PODS` or `NARROWED`."""
         ...
 
     def unschedulable(self, plugin: str, scheduler_name: str, delta: int) -> None:
@@ -45,8 +54,34 @@ class QueueCounts:
     in_flight: int
     #: events kept for those in flight
     in_flight_events: int
+    #: waiting entities that have events to hear of
+    unsettled: int = 0
 
     @property
     def pending(self) -> int:
         """All that are in some tier, not in flight."""
         return self.active + self.backoff + self.unschedulable + self.gated
+
+
+class Tally:
+    """Tells the metrics, if there are any, what happens to entities."""
+
+    __slots__ = ("_metrics",)
+
+    def __init__(self, metrics: QueueMetrics | None) -> None:
+        self._metrics = metrics
+
+    def incoming(self, queue: str, label: str) -> None:
+        """An entity entered that tier because of that event."""
+        if self._metrics is not None:
+            self._metrics.incoming(queue, label)
+
+    def held(self, entity: QueuedEntity, delta: int) -> None:
+        """Counts the entity for each plugin that holds it, until it is popped or deleted."""
+        if self._metrics is None:
+            return
+        plugins = entity.unschedulable_plugins | entity.pending_plugins
+        if entity.gating_plugin:
+            plugins |= {entity.gating_plugin}
+        for plugin in plugins:
+            self._metrics.unschedulable(plugin, entity.pod.scheduler_name, delta)

@@ -16,14 +16,15 @@ Called by: ``cycle.loop`` (pop, wait), ``cycle.failure`` and ``cycle.binding`` (
 ``cycle.event_handlers`` (what the watch says).
 
 Source: kube-scheduler 1.37, ``backend/queue/scheduling_queue.go``; knowing differences: an attempt
-on a pod that was deleted meanwhile ends without requeue, and a flush happens when it is due instead
-of every 1 s and 30 s (see `SchedulingQueue.next_flush`).
+on a pod that was deleted meanwhile ends without requeue; a flush happens when it is due instead of
+every 1 s and 30 s (see `SchedulingQueue.next_flush`); an event that concerns a crowd is judged in
+parts (see ``unheard``).
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from itertools import chain
 
 from pyscheduler.api.core_v1 import Pod
@@ -39,7 +40,13 @@ from pyscheduler.framework.entities import QueuedEntity
 from pyscheduler.framework.status import Status
 from pyscheduler.queueing.active_queue import ActiveQueue
 from pyscheduler.queueing.backoff_queue import BackoffQueue, leaves_at
-from pyscheduler.queueing.hints import Audience, HintIndex, QueueingHintMap, Requeue
+from pyscheduler.queueing.hints import (
+    Audience,
+    HintIndex,
+    Listener,
+    QueueingHintMap,
+    Requeue,
+)
 from pyscheduler.queueing.in_flight import MAX_EVENTS, Flight, InFlight, MissedEvent
 from pyscheduler.queueing.nominator import Nominator
 from pyscheduler.queueing.observing import (
@@ -49,8 +56,10 @@ from pyscheduler.queueing.observing import (
     UNSCHEDULABLE,
     QueueCounts,
     QueueMetrics,
+    Tally,
 )
 from pyscheduler.queueing.pod_changes import pod_change_events
+from pyscheduler.queueing.unheard import AT_ONCE, Move, UnheardEvents
 from pyscheduler.queueing.unschedulable_pool import UnschedulablePool
 
 # Event labels that are no cluster events, as upstream names them.
@@ -61,6 +70,14 @@ _POPPED_FROM_BACKOFF = "PopFromBackoffQ"
 
 #: stands for a gating plugin whose name the status lacks; no event concerns it, only the timeout
 _UNNAMED_GATE = "unnamed"
+#: entities that one call of a flush takes, about a millisecond's work
+_FLUSHED_AT_ONCE = 200
+#: entities that `settle` serves before it looks whether others want a turn: 0.2 ms
+_SETTLED_AT_ONCE = 32
+
+#: ``pre_enqueue(pod, first)``: None lets the pod in. The plugin named ``first``, if it is one of
+#: the profile's, is asked before all others: it gated the pod last time.
+PreEnqueueFn = Callable[[Pod, str], Status | None]
 
 
 class SchedulingQueue:
@@ -71,12 +88,13 @@ class SchedulingQueue:
         *,
         clock: Clock,
         sort_key: Callable[[QueuedEntity], tuple[object, ...]],
-        pre_enqueue: Callable[[Pod], Status | None],
+        pre_enqueue: PreEnqueueFn,
         hints: QueueingHintMap,
         initial_backoff_s: float = 1.0,
         max_backoff_s: float = 10.0,
         max_in_unschedulable_s: float = 300.0,
         max_in_flight_events: int = MAX_EVENTS,
+        uses_pre_hints: bool = False,
         nominator: Nominator | None = None,
         metrics: QueueMetrics | None = None,
     ) -> None:
@@ -92,13 +110,16 @@ class SchedulingQueue:
             max_backoff_s: its limit; 0 means no backoff.
             max_in_unschedulable_s: after so long an entity is let go without an event.
             max_in_flight_events: kept for entities in flight before they collapse into one.
+            uses_pre_hints: ask plugins' pre-hints which pods an event concerns; the feature gate
+                SchedulerPreQueueingHints.
             nominator: who is promised which node; a new one when None.
             metrics: told what happens; None costs nothing.
         """
         self._clock = clock
         self._sort_key = sort_key
         self._pre_enqueue = pre_enqueue
-        self._metrics = metrics
+        self._tally = Tally(metrics)
+        self._uses_pre_hints = uses_pre_hints
         self._hints = HintIndex(hints, clock=clock, metrics=metrics)
         self._active = ActiveQueue()
         self._backoff = BackoffQueue(initial_s=initial_backoff_s, max_s=max_backoff_s)
@@ -106,9 +127,10 @@ class SchedulingQueue:
         self._in_flight = InFlight(
             wildcard=self._hints.audience(WILDCARD), max_events=max_in_flight_events
         )
+        self._unheard = UnheardEvents()
         #: ns/name to uid, of all entities in a tier or in flight: finds who was made again
         self._uids: dict[str, str] = {}
-        #: set when `pop` may give something; only `wait` clears it
+        #: set when `pop` may give something or `settle` has work; only `wait` clears it
         self._ready = asyncio.Event()
         #: what `next_flush` answered last
         self._armed_at: float | None = None
@@ -167,24 +189,45 @@ class SchedulingQueue:
     # The cycle
 
     def pop(self) -> QueuedEntity | None:
-        """Takes out the next entity and puts it in flight; None when nothing is ready."""
+        """Takes out the next entity and puts it in flight; None when nothing is ready.
+
+        Before it comes to nothing, or to an entity still backing off, whoever has events to hear
+        is heard: one of them may be ready.
+        """
+        while not self._active and self._settle_one():
+            pass
         entity = self._active.pop()
         if entity is None:
             entity = self._backoff.pop_early()
             if entity is None:
                 return None
-            self._count_incoming(ACTIVE, _POPPED_FROM_BACKOFF)
-        self._count_held(entity, -1)
+            self._tally.incoming(ACTIVE, _POPPED_FROM_BACKOFF)
+        self._tally.held(entity, -1)
         entity.attempts += 1
         entity.unschedulable_plugins = entity.pending_plugins = frozenset()
         self._in_flight.start(entity)
         return entity
 
     async def wait(self) -> None:
-        """Returns when `pop` gives something."""
-        while not (self._active or self._backoff.has_early):
+        """Returns when `pop` may give something, or there is somebody to `settle`."""
+        while not (self._active or self._backoff.has_early or self._unheard):
             self._ready.clear()
             await self._ready.wait()
+
+    async def settle(self, checkpoint: Callable[[], Awaitable[None]]) -> None:
+        """Judges the entities that have events to hear, of which the next `pop` must know.
+
+        What happens meanwhile can be left to the next call: a flood of events cannot keep the
+        caller from popping.
+
+        Args:
+            checkpoint: awaited between parts; gives others a turn when one is due.
+        """
+        for number in range(1, len(self._unheard) + 1):
+            if not self._settle_one():
+                return
+            if number % _SETTLED_AT_ONCE == 0:
+                await checkpoint()
 
     def done(self, uid: str) -> None:
         """Ends the flight of that uid for good; may be called twice."""
@@ -235,7 +278,7 @@ class SchedulingQueue:
         verdict = self._replay(entity, flight, missed)
         if verdict is Requeue.SKIP:
             self._pool.add_rejected(entity)
-            self._count_incoming(UNSCHEDULABLE, _ATTEMPT_FAILED)
+            self._tally.incoming(UNSCHEDULABLE, _ATTEMPT_FAILED)
             self._arm(self._pool.times_out_at(entity.timestamp))
         else:
             self._admit(entity, label=_ATTEMPT_FAILED, verdict=verdict)
@@ -249,32 +292,33 @@ class SchedulingQueue:
         new: object,
         *,
         pre_check: Callable[[Pod], bool] | None = None,
-    ) -> int:
+    ) -> None:
         """Lets go the waiting entities that the event may help; those in flight hear of it later.
+
+        A crowd is judged bit by bit, see `settle`.
 
         Args:
             event: what happened.
             old: the object before; None when it is new.
             new: the object now; None when it is gone.
             pre_check: False keeps a pod where it is without asking the hints.
-
-        Returns:
-            How many went to the active or backoff tier.
         """
         audience = self._hints.audience(event)
         if audience.is_empty:
-            return 0
+            return
         self._in_flight.record(audience, old, new)
-        moved = 0
-        for entity in self._candidates(audience):
-            # A hook that ran for an earlier candidate may have moved this one.
-            if entity.uid not in self._pool or (pre_check and not pre_check(entity.pod)):
-                continue
-            verdict = self._hints.judge(entity, audience, old, new)
-            if verdict is not Requeue.SKIP:
-                self._pool.remove(entity.uid)
-                moved += self._admit(entity, label=audience.label, verdict=verdict)
-        return moved
+        if self._uses_pre_hints:
+            audience = self._hints.narrow(audience, old, new)
+        move = Move(audience, old, new, pre_check)
+        concerned = self._concerned(audience)
+        if len(concerned) <= AT_ONCE:
+            for uid in concerned:
+                self._hear(uid, move)
+            return
+        while self._unheard.is_full:
+            self._settle_one()
+        self._unheard.add(concerned, move)
+        self._ready.set()
 
     def activate(self, pods: Iterable[Pod]) -> None:
         """Makes these pods ready without backoff; one in flight is tried again if it fails."""
@@ -283,25 +327,31 @@ class SchedulingQueue:
             if flight is not None:
                 flight.is_activated = True
                 continue
+            self._hear(pod.uid)
             entity = self._pool.remove(pod.uid) or self._backoff.remove(pod.uid)
             if entity is not None:
                 self._admit(entity, label=FORCE_ACTIVATE.label, verdict=Requeue.IMMEDIATELY)
 
     def flush_backoff(self) -> None:
-        """Makes ready whose backoff is over."""
+        """Makes ready whose backoff is over; of a crowd a part, the rest is due at once."""
         now = self._clock.now()
-        for entity in self._backoff.pop_expired(now=now):
+        for entity in self._backoff.pop_expired(now=now, limit=_FLUSHED_AT_ONCE):
             self._active.push(entity, now=now)
-            self._count_incoming(ACTIVE, _BACKOFF_COMPLETE)
+            self._tally.incoming(ACTIVE, _BACKOFF_COMPLETE)
             self._ready.set()
 
     def flush_unschedulable(self) -> None:
         """Lets go who has waited so long that a hint must have missed something.
 
-        Gated entities are only judged again by PreEnqueue, and wait as long once more.
+        Gated entities are only judged again by PreEnqueue, and wait as long once more. Of a crowd a
+        part is taken, the rest is due at once.
         """
-        for entity in self._pool.timed_out(now=self._clock.now()):
-            self._pool.remove(entity.uid)
+        now = self._clock.now()
+        for entity in self._pool.timed_out(now=now, limit=_FLUSHED_AT_ONCE):
+            self._hear(entity.uid)
+            # what it heard, or a hook that ran for an earlier one, may have moved it
+            if self._pool.remove(entity.uid) is None:
+                continue
             if self._admit(entity, label=UNSCHEDULABLE_TIMEOUT.label):
                 entity.was_flushed = True
 
@@ -317,6 +367,11 @@ class SchedulingQueue:
         return self._armed_at
 
     # Looking in
+
+    @property
+    def interesting_resources(self) -> frozenset[EventResource | str]:
+        """The kinds whose events any plugin wants to hear of; others need not be reported."""
+        return self._hints.resources
 
     def contains(self, uid: str) -> bool:
         """True when that entity stands in a tier (in flight does not count)."""
@@ -340,6 +395,7 @@ class SchedulingQueue:
             gated=len(self._pool.gated),
             in_flight=len(self._in_flight),
             in_flight_events=self._in_flight.event_count,
+            unsettled=len(self._unheard),
         )
 
     def pending(self) -> list[tuple[str, QueuedEntity]]:
@@ -355,6 +411,8 @@ class SchedulingQueue:
         """Asserts every invariant of the queue; for tests."""
         for part in (self._active, self._backoff, self._pool, self._in_flight, self.nominator):
             part.validate()
+        self._unheard.validate()
+        assert all(uid in self._pool for uid in self._unheard.uids()), "it waits no more"
         here = [entity for _, entity in self.pending()] + self._in_flight.entities()
         uids = [entity.uid for entity in here]
         assert len(uids) == len(set(uids)), "an entity is in two places"
@@ -371,22 +429,50 @@ class SchedulingQueue:
         if not self._ready.is_set():
             assert not self._active, "nobody would wake the loop"
             assert not self._backoff.has_early, "nobody would wake the loop"
+            assert not self._unheard, "nobody would wake the loop"
 
     # Inside
 
     def _get_waiting(self, uid: str) -> QueuedEntity | None:
         return self._active.get(uid) or self._backoff.get(uid) or self._pool.get(uid)
 
-    def _candidates(self, audience: Audience) -> list[QueuedEntity]:
-        """The entities that stand under a plugin of the audience; all of them for a wildcard."""
+    def _concerned(self, audience: Audience) -> Collection[str]:
+        """Uids of the waiting entities that the audience may let go; of all for a wildcard."""
         if audience.is_wildcard:
-            return [*self._pool.rejected, *self._pool.gated]
+            return [entity.uid for part in self._pool.parts for entity in part]
         found: dict[str, QueuedEntity] = {}
         for scheduler, plugins in audience.listeners.items():
-            for plugin in plugins:
-                found.update(self._pool.rejected.under(scheduler, plugin))
-                found.update(self._pool.gated.under(scheduler, plugin))
-        return list(found.values())
+            for plugin, ears in plugins.items():
+                keys = _named_by_all(ears)
+                for part in self._pool.parts:
+                    under = part.under(scheduler, plugin)
+                    if keys is None or not under:
+                        found.update(under)
+                    else:
+                        uids = (self._uids.get(key, "") for key in keys)
+                        found.update((uid, under[uid]) for uid in uids if uid in under)
+        return found
+
+    def _hear(self, uid: str, *moves: Move) -> None:
+        """Judges a waiting entity by what it has still to hear and by `moves`, in this order."""
+        for move in (*self._unheard.take(uid), *moves):
+            # Gone with an earlier move, or moved by a hook that ran for another entity.
+            entity = self._pool.get(uid)
+            if entity is None:
+                return
+            if move.pre_check is not None and not move.pre_check(entity.pod):
+                continue
+            verdict = self._hints.judge(entity, move.audience, move.old, move.new)
+            if verdict is not Requeue.SKIP and self._pool.remove(uid) is not None:
+                self._admit(entity, label=move.audience.label, verdict=verdict)
+
+    def _settle_one(self) -> bool:
+        """Lets the entity that waits longest hear its events; False when there is none."""
+        uid = self._unheard.longest_waiting()
+        if uid is None:
+            return False
+        self._hear(uid)
+        return True
 
     def _admit(
         self, entity: QueuedEntity, *, label: str, verdict: Requeue = Requeue.AFTER_BACKOFF
@@ -397,14 +483,14 @@ class SchedulingQueue:
             False when it is gated.
         """
         now = self._clock.now()
-        status = self._pre_enqueue(entity.pod)
+        status = self._pre_enqueue(entity.pod, entity.gating_plugin)
         if status is not None and not status.is_success:
             was_gated = entity.is_gated
             self._set_gate(entity, status.plugin or _UNNAMED_GATE)
             self._pool.add_gated(entity, now=now)
             self._arm(self._pool.times_out_at(now))
             if not was_gated:
-                self._count_incoming(GATED, label)
+                self._tally.incoming(GATED, label)
             return False
         if entity.gating_plugin:
             self._set_gate(entity, "")
@@ -412,14 +498,15 @@ class SchedulingQueue:
         if verdict is Requeue.AFTER_BACKOFF and self._backoff.is_backing_off(entity, now=now):
             self._backoff.push(entity)
             self._arm(leaves_at(entity))
-            self._count_incoming(BACKOFF, label)
+            self._tally.incoming(BACKOFF, label)
         else:
             self._active.push(entity, now=now)
-            self._count_incoming(ACTIVE, label)
+            self._tally.incoming(ACTIVE, label)
         self._ready.set()
         return True
 
     def _update_waiting(self, entity: QueuedEntity, old: Pod, new: Pod) -> None:
+        self._hear(entity.uid)  # judged as it was when those events came
         self.nominator.update(old, new)
         _replace_pod(entity, new)
         if entity.uid not in self._pool:
@@ -444,9 +531,10 @@ class SchedulingQueue:
         if flight is not None:
             flight.is_deleted = True
             return
+        self._unheard.take(uid)
         entity = self._active.remove(uid) or self._backoff.remove(uid) or self._pool.remove(uid)
         if entity is not None:
-            self._count_held(entity, -1)
+            self._tally.held(entity, -1)
 
     def _forget_key(self, key: str, uid: str) -> None:
         if self._uids.get(key) == uid:
@@ -462,7 +550,7 @@ class SchedulingQueue:
         entity.timestamp = self._clock.now()
         entity.backoff_expiration = self._backoff.expiration(entity)
         entity.was_flushed = False
-        self._count_held(entity, 1)
+        self._tally.held(entity, 1)
 
     def _replay(
         self, entity: QueuedEntity, flight: Flight | None, missed: Iterable[MissedEvent]
@@ -490,23 +578,19 @@ class SchedulingQueue:
 
     def _set_gate(self, entity: QueuedEntity, plugin: str) -> None:
         if plugin != entity.gating_plugin:
-            self._count_held(entity, -1)
+            self._tally.held(entity, -1)
             entity.gating_plugin = plugin
-            self._count_held(entity, 1)
+            self._tally.held(entity, 1)
 
-    def _count_incoming(self, queue: str, label: str) -> None:
-        if self._metrics is not None:
-            self._metrics.incoming(queue, label)
 
-    def _count_held(self, entity: QueuedEntity, delta: int) -> None:
-        """Counts the entity for each plugin that holds it, until it is popped or deleted."""
-        if self._metrics is None:
-            return
-        plugins = entity.unschedulable_plugins | entity.pending_plugins
-        if entity.gating_plugin:
-            plugins |= {entity.gating_plugin}
-        for plugin in plugins:
-            self._metrics.unschedulable(plugin, entity.pod.scheduler_name, delta)
+def _named_by_all(ears: Iterable[Listener]) -> frozenset[str] | None:
+    """The keys that these ears want to hear of; None when one wants all."""
+    named: frozenset[str] = frozenset()
+    for listener in ears:
+        if listener.keys is None:
+            return None
+        named |= listener.keys
+    return named
 
 
 def _replace_pod(entity: QueuedEntity, pod: Pod) -> None:

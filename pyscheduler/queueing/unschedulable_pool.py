@@ -75,11 +75,11 @@ class WaitingEntities:
         """The scheduler's entities that stand under `plugin`, by uid."""
         return self._by_plugin.get((scheduler, plugin), {})
 
-    def due(self, *, before: float) -> list[QueuedEntity]:
-        """The entities that have waited since `before` or longer."""
+    def due(self, *, before: float, limit: int) -> list[QueuedEntity]:
+        """The entities that have waited since `before` or longer, the oldest `limit` of them."""
         entities: list[QueuedEntity] = []
         for place in self._places.values():
-            if place.since > before:
+            if place.since > before or len(entities) == limit:
                 break
             entities.append(place.entity)
         return entities
@@ -109,6 +109,11 @@ class UnschedulablePool:
         self.rejected = WaitingEntities()
         self.gated = WaitingEntities()
 
+    @property
+    def parts(self) -> tuple[WaitingEntities, WaitingEntities]:
+        """Both parts."""
+        return self.rejected, self.gated
+
     def __len__(self) -> int:
         return len(self.rejected) + len(self.gated)
 
@@ -132,10 +137,11 @@ class UnschedulablePool:
         """Returns that entity; None when it is not here."""
         return self.rejected.get(uid) or self.gated.get(uid)
 
-    def timed_out(self, *, now: float) -> list[QueuedEntity]:
-        """The entities whose timeout has passed; they stay here."""
+    def timed_out(self, *, now: float, limit: int) -> list[QueuedEntity]:
+        """At most `limit` of the entities whose timeout has passed; they stay here."""
         before = now - self._timeout_s
-        return self.rejected.due(before=before) + self.gated.due(before=before)
+        due = self.rejected.due(before=before, limit=limit)
+        return due + self.gated.due(before=before, limit=limit - len(due))
 
     def next_timeout(self) -> float | None:
         """The unix second at which `timed_out` next gives something; None when empty.

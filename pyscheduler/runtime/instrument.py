@@ -10,7 +10,7 @@ Called by: ``runtime.profile``, once per plugin and hook.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, NoReturn, Protocol, TypeVar
 
 import structlog
@@ -18,7 +18,7 @@ import structlog
 from pyscheduler.api.core_v1 import Pod
 from pyscheduler.clock import Clock
 from pyscheduler.errors import PySchedulerError
-from pyscheduler.framework.cluster_events import HintFn, QueueingHint
+from pyscheduler.framework.cluster_events import HintFn, PreHintFn, QueueingHint
 from pyscheduler.framework.status import Code, Status
 from pyscheduler.telemetry.current_work import CurrentWork
 
@@ -144,6 +144,24 @@ class Instrument:
                 self._count_fault(plugin, "QueueingHint")
                 _log.exception("queueing hint raised", plugin=plugin, pod=pod.key)
                 return QueueingHint.QUEUE
+
+        return call
+
+    def pre_hint(self, plugin: str, function: PreHintFn | None) -> PreHintFn | None:
+        """A pre-hint that never raises: after a fault all pods are looked at."""
+        if function is None:
+            return None
+
+        def call(old: object, new: object) -> Collection[str] | None:
+            try:
+                keys = function(old, new)
+                if isinstance(keys, str):
+                    raise TypeError(f"answered the text {keys!r} instead of a collection of keys")
+            except Exception:  # noqa: BLE001  # foreign code; a fault costs time, never liveness
+                self._count_fault(plugin, "PreQueueingHint")
+                _log.exception("pre-queueing hint raised", plugin=plugin)
+                return None
+            return keys
 
         return call
 

@@ -216,9 +216,17 @@ class Profile:
         if plugin in self._preparing:
             self._keeps_answers = False
 
-    def run_pre_enqueue(self, pod: Pod) -> Status | None:
-        """None when every PreEnqueue lets the pod in, else the first objection."""
-        for name, hook in self.pre_enqueue:
+    def run_pre_enqueue(self, pod: Pod, first: str = "") -> Status | None:
+        """None when every PreEnqueue lets the pod in, else the first objection.
+
+        Args:
+            pod: the pod at the door.
+            first: the plugin that is asked before all others, for it objected last time.
+        """
+        hooks = self.pre_enqueue
+        if first:
+            hooks = sorted(hooks, key=lambda named: named[0] != first)
+        for name, hook in hooks:
             try:
                 status: Status | None = hook(pod)
             except PluginFault as fault:
@@ -235,7 +243,12 @@ class Profile:
                 plugin.events_to_register() if isinstance(plugin, EnqueueExtensions) else EVERYTHING
             )
             registrations += [
-                HintRegistration(name, r.event, self._instrument.hint(name, r.hint))
+                HintRegistration(
+                    name,
+                    r.event,
+                    self._instrument.hint(name, r.hint),
+                    self._instrument.pre_hint(name, r.pre_hint),
+                )
                 for r in registered
             ]
         return registrations

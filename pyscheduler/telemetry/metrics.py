@@ -156,6 +156,11 @@ class SchedulerMetrics:
             ("plugin", "event", "hint"),
             buckets=_PLUGIN_BUCKETS,
         )
+        self.pre_queueing_hint_evaluations: Family[Counter] = r.counter(
+            "scheduler_pre_queueing_hint_evaluations_total",
+            "Pre-queueing hints asked, by what they left to be looked at: narrowed or all_pods.",
+            ("plugin", "result"),
+        )
         self.inflight_events: Family[Gauge] = r.gauge(
             "scheduler_inflight_events",
             "Events kept for the pods being scheduled; PodPopped counts those pods.",

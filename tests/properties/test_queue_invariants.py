@@ -100,7 +100,7 @@ class QueueMachine(RuleBasedStateMachine):
         )
 
     @staticmethod
-    def check_gates(pod: Pod) -> Status | None:
+    def check_gates(pod: Pod, first: str) -> Status | None:
         return unschedulable("gated").by("Gates") if pod.spec.scheduling_gates else None
 
     # QueueMetrics
@@ -109,6 +109,9 @@ class QueueMachine(RuleBasedStateMachine):
         pass
 
     def hint(self, plugin: str, event_label: str, result: QueueingHint, seconds: float) -> None:
+        pass
+
+    def pre_hint(self, plugin: str, result: str) -> None:
         pass
 
     def unschedulable(self, plugin: str, scheduler_name: str, delta: int) -> None:

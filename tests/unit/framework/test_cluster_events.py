@@ -61,8 +61,33 @@ def test_events_of_two_resources_cannot_be_joined() -> None:
         fwk.NODE_ADDED | fwk.POD_ADDED
 
 
-def test_the_wildcard_is_no_resource_to_register_for_by_default() -> None:
-    resources = {registration.event.resource for registration in EVERYTHING}
+def test_who_registers_for_nothing_hears_of_upstreams_kinds_and_no_others() -> None:
+    assert {str(registration.event.resource) for registration in EVERYTHING} == {
+        "Pod",
+        "Node",
+        "PersistentVolume",
+        "PersistentVolumeClaim",
+        "storage.k8s.io/CSINode",
+        "storage.k8s.io/CSIDriver",
+        "storage.k8s.io/CSIStorageCapacity",
+        "storage.k8s.io/StorageClass",
+        "resource.k8s.io/ResourceClaim",
+        "resource.k8s.io/DeviceClass",
+    }
+    assert all(
+        registration.event.action == ActionType.ALL
+        and registration.hint is None
+        and registration.pre_hint is None
+        for registration in EVERYTHING
+    )
 
-    assert EventResource.POD in resources
-    assert not resources & {EventResource.WILDCARD, EventResource.ASSIGNED_POD}
+
+def test_a_known_kind_may_be_spelled_out() -> None:
+    assert ClusterEvent("Node", ActionType.ADD) == fwk.NODE_ADDED
+    assert ClusterEvent("*", ActionType.ALL).is_wildcard
+
+
+@pytest.mark.parametrize("resource", ["Foo", "foos.example", ""])
+def test_a_resource_that_can_be_none_is_refused(resource: str) -> None:
+    with pytest.raises(ValueError, match="neither a known kind nor plural.version.group"):
+        ClusterEvent(resource, ActionType.ADD)

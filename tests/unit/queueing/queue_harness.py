@@ -53,7 +53,7 @@ VOLUME_ADDED = ClusterEvent(EventResource.PERSISTENT_VOLUME, ActionType.ADD)
 GATES_ELIMINATED = ClusterEvent(
     EventResource.TARGET_POD, ActionType.UPDATE_POD_SCHEDULING_GATES_ELIMINATED
 )
-LABELS_CHANGED = ClusterEvent(EventResource.UNSCHEDULED_POD, ActionType.UPDATE_POD_LABEL)
+LABELS_CHANGED = ClusterEvent(EventResource.TARGET_POD, ActionType.UPDATE_POD_LABEL)
 EVENTS = {
     "NodeAdd": NODE_ADDED,
     "NodeAllocatable": NODE_ALLOCATABLE_CHANGED,
@@ -89,12 +89,15 @@ def priority_sort(entity: QueuedEntity) -> tuple[object, ...]:
     return (-entity.pod.priority, entity.timestamp)
 
 
-def check_gates(pod: Pod) -> Status | None:
+def check_gates(pod: Pod, first: str) -> Status | None:
     """SchedulingGates, and behind it a gate of another kind: the label `hold`."""
-    if pod.spec.scheduling_gates:
-        return Status(Code.UNSCHEDULABLE_AND_UNRESOLVABLE, ("gated",), "Gates")
-    if pod.labels.get("label") == "hold":
-        return Status(Code.UNSCHEDULABLE_AND_UNRESOLVABLE, ("held",), "Hold")
+    objections = {
+        "Gates": "gated" if pod.spec.scheduling_gates else "",
+        "Hold": "held" if pod.labels.get("label") == "hold" else "",
+    }
+    for plugin in sorted(objections, key=lambda name: name != first):
+        if objections[plugin]:
+            return Status(Code.UNSCHEDULABLE_AND_UNRESOLVABLE, (objections[plugin],), plugin)
     return None
 
 
@@ -107,6 +110,7 @@ class QueueHarness:
         initial_backoff_s: float = 1.0,
         max_backoff_s: float = 10.0,
         max_in_flight_events: int = 1000,
+        uses_pre_hints: bool = False,
         metrics: QueueMetrics | None = None,
     ) -> None:
         self.clock = FakeClock(1_000_000.0)
@@ -114,11 +118,13 @@ class QueueHarness:
         self.flying: dict[str, QueuedEntity] = {}
         self.answers: dict[str, str] = {}
         self.hint_calls: Counter[str] = Counter()
+        #: pod and the plugin to be asked first, of each PreEnqueue
+        self.gates_asked: list[tuple[str, str]] = []
         self._generation = 0
         self.queue = SchedulingQueue(
             clock=self.clock,
             sort_key=priority_sort,
-            pre_enqueue=check_gates,
+            pre_enqueue=self._pre_enqueue,
             hints={
                 SCHEDULER: [
                     HintRegistration("Gates", GATES_ELIMINATED, self._hint("Gates")),
@@ -135,6 +141,7 @@ class QueueHarness:
             initial_backoff_s=initial_backoff_s,
             max_backoff_s=max_backoff_s,
             max_in_flight_events=max_in_flight_events,
+            uses_pre_hints=uses_pre_hints,
             metrics=metrics,
         )
 
@@ -236,6 +243,10 @@ class QueueHarness:
             later = self.queue.next_flush()
             assert later is None or later > flush_at, "the flush did not take what was due"
         self.clock.advance(until - self.clock.now())
+
+    def _pre_enqueue(self, pod: Pod, first: str) -> Status | None:
+        self.gates_asked.append((pod.name, first))
+        return check_gates(pod, first)
 
     def _hint(self, plugin: str) -> HintFn:
         def hint(pod: Pod, old: object, new: object) -> QueueingHint:

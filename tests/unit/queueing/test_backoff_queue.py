@@ -66,8 +66,10 @@ def test_expired_ones_leave_both_heaps() -> None:
         queue.push(entity)
     queue.validate()
     assert queue.next_expiry() == 102
-    assert queue.pop_expired(now=101.9) == []
-    assert {e.pod.name for e in queue.pop_expired(now=102)} == {"rejected", "error"}
+    assert queue.pop_expired(now=101.9, limit=9) == []
+    assert len(queue.pop_expired(now=102, limit=1)) == 1
+    assert queue.next_expiry() == 102, "the rest is due at once"
+    assert len(queue.pop_expired(now=102, limit=9)) == 1
     assert queue.next_expiry() == 105
     assert queue.remove("later") is not None
     assert queue.next_expiry() is None

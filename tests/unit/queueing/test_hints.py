@@ -8,6 +8,7 @@ from pyscheduler.api.core_v1 import Pod
 from pyscheduler.clock import FakeClock
 from pyscheduler.framework.cluster_events import (
     ASSIGNED_POD_ADDED,
+    EVERYTHING,
     NODE_ADDED,
     NODE_ALLOCATABLE_CHANGED,
     NODE_TAINTS_CHANGED,
@@ -60,7 +61,7 @@ def held(
         pytest.param(
             ClusterEvent(EventResource.UNSCHEDULED_POD, ActionType.UPDATE_POD_LABEL),
             ClusterEvent(EventResource.TARGET_POD, ActionType.UPDATE_POD_LABEL),
-            True,
+            False,
             id="unscheduled pods, the pod itself",
         ),
         pytest.param(
@@ -186,6 +187,42 @@ def test_a_wildcard_about_one_pod_leaves_the_others() -> None:
     about = make_pod("a", uid="a")
     assert hints.judge(held("A", uid="a"), audience, None, about) is Requeue.AFTER_BACKOFF
     assert hints.judge(held("A", uid="b"), audience, None, about) is Requeue.SKIP
+
+
+def test_a_pending_pod_hears_of_other_pending_pods_and_not_of_itself() -> None:
+    added = ClusterEvent(EventResource.UNSCHEDULED_POD, ActionType.ADD)
+    hints = index(HintRegistration("A", added))
+    audience, itself = hints.audience(added), make_pod("a", uid="a")
+    assert hints.judge(held("A", uid="b"), audience, None, itself) is Requeue.AFTER_BACKOFF
+    assert hints.judge(held("A", uid="a"), audience, None, itself) is Requeue.SKIP
+    assert hints.judge(held("A", uid="a"), audience, itself, None) is Requeue.SKIP
+
+
+@pytest.mark.parametrize(
+    ("registered", "resources"),
+    [
+        pytest.param([], set(), id="nothing"),
+        pytest.param([NODE_ADDED, NODE_TAINTS_CHANGED], {"Node"}, id="one kind, twice"),
+        pytest.param(
+            [NODE_ADDED, ClusterEvent("foos.v1.example.com", ActionType.ADD)],
+            {"Node", "foos.v1.example.com"},
+            id="a custom resource",
+        ),
+        pytest.param(
+            [WILDCARD, ClusterEvent("foos.v1.example.com", ActionType.ADD)],
+            {str(known.event.resource) for known in EVERYTHING} | {"foos.v1.example.com"},
+            id="everything is everything known",
+        ),
+    ],
+)
+def test_the_kinds_that_anybody_wants_to_hear_of(
+    registered: list[ClusterEvent], resources: set[str]
+) -> None:
+    hints = HintIndex(
+        {f"profile-{i}": [HintRegistration("A", event)] for i, event in enumerate(registered)},
+        clock=FakeClock(),
+    )
+    assert hints.resources == resources
 
 
 def test_profiles_have_their_own_registrations() -> None:

@@ -7,7 +7,6 @@ import pytest
 
 from pyscheduler.framework.cluster_events import (
     NODE_ADDED,
-    NODE_CONDITIONS_CHANGED,
     QueueingHint,
 )
 from pyscheduler.queueing.observing import QueueCounts
@@ -552,23 +551,21 @@ def test_too_many_missed_events_become_one_that_concerns_everybody() -> None:
     """)
 
 
-def test_move_tells_how_many_left_and_respects_the_pre_check() -> None:
+def test_a_move_leaves_alone_whom_the_pre_check_excludes() -> None:
     harness = QueueHarness()
     harness.run("add a \n add b \n pop a \n pop b \n fail a Fit \n fail b Fit")
-    moved = harness.queue.move(NODE_ADDED, None, None, pre_check=lambda pod: pod.name == "b")
-    assert moved == 1
-    assert harness.tiers()["unschedulable"] == ["a"]
-    assert harness.queue.move(NODE_CONDITIONS_CHANGED, None, None) == 0
+    harness.queue.move(NODE_ADDED, None, None, pre_check=lambda pod: pod.name == "b")
+    harness.run("unschedulable: a \n backoff: b")
 
 
-def test_many_waiting_pods_cost_one_hint_each_and_gated_ones_none() -> None:
+def test_a_gate_is_asked_first_where_it_closed_last_time() -> None:
     harness = QueueHarness()
-    harness.answers["Fit"] = "skip"
-    for i in range(50):
-        harness.queue.add(make_pod(f"gated-{i}", gates="g"))
-        harness.run(f"add p{i} \n pop p{i} \n fail p{i} Fit")
-    harness.run("event NodeAdd")
-    assert harness.hint_calls == Counter({"Fit": 50})
+    harness.run("add a label=hold \n gated: a \n update a label=hold gates=g \n event NodeLabel")
+    assert harness.gates_asked == [("a", ""), ("a", "Hold")]
+    harness.run("update a gates= \n active: a")
+    assert harness.gates_asked[2:] == [("a", "Hold")]
+    harness.run("pop a \n fail a Taint \n event NodeTaint")
+    assert harness.gates_asked[3:] == [("a", "")], "who was let in is not remembered as gated"
 
 
 def test_a_hint_that_moves_others_does_not_confuse_the_move() -> None:
@@ -581,8 +578,9 @@ def test_a_hint_that_moves_others_does_not_confuse_the_move() -> None:
         harness.queue.activate([harness.pods["b"]])
         return True
 
-    assert harness.queue.move(NODE_ADDED, None, None, pre_check=activate_b) == 1
+    harness.queue.move(NODE_ADDED, None, None, pre_check=activate_b)
     harness.queue.validate()
+    assert harness.tiers()["backoff"] == ["a"]
     assert len(checked) == 1
     assert harness.tiers()["active"] == ["b"]
 
@@ -658,6 +656,9 @@ class CountingMetrics:
     def hint(self, plugin: str, event_label: str, result: QueueingHint, seconds: float) -> None:
         assert seconds >= 0
         self.hints[plugin, event_label, result.value] += 1
+
+    def pre_hint(self, plugin: str, result: str) -> None:
+        raise AssertionError("pre-hints are off")
 
     def unschedulable(self, plugin: str, scheduler_name: str, delta: int) -> None:
         self.held[plugin] += delta

@@ -57,7 +57,8 @@ def test_timeouts_come_in_whole_seconds_and_leave_the_entities_in() -> None:
     pool.add_rejected(rejected("b", "Fit", at=0.75))
     pool.add_rejected(rejected("c", "Fit", at=1.5))
     assert pool.next_timeout() == 301
-    assert [e.pod.name for e in pool.timed_out(now=301)] == ["a", "b"]
+    assert [e.pod.name for e in pool.timed_out(now=301, limit=9)] == ["a", "b"]
+    assert [e.pod.name for e in pool.timed_out(now=301, limit=1)] == ["a"]
     assert len(pool) == 3
 
 
