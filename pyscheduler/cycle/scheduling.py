@@ -20,6 +20,7 @@ from pyscheduler.queueing.nominator import Nominator
 from pyscheduler.runtime.budget import Checkpoint
 from pyscheduler.runtime.class_cache import ClassEntry
 from pyscheduler.runtime.filtering import Filtering
+from pyscheduler.runtime.narrowing import Narrowing
 from pyscheduler.runtime.profile import Profile
 from pyscheduler.runtime.scoring import Scoring
 
@@ -74,11 +75,13 @@ class SchedulingAlgorithm:
         self._snapshot = snapshot
         self._nominator = nominator
         self._rng = rng
-        self._filtering = Filtering(
+        self._filtering = Filtering(profile, snapshot, budget)
+        self._narrowing = Narrowing(
             profile,
             snapshot,
             nominator,
             budget,
+            classes=self._filtering.classes,
             percentage_of_nodes_to_score=percentage_of_nodes_to_score,
         )
         self._scoring = Scoring(profile, snapshot, budget)
@@ -119,11 +122,11 @@ class SchedulingAlgorithm:
         entry = await self._filtering.evaluate(pod, entity.signature)
         if entry.pods > 1 and not await self._is_right(entry, entity):
             entry = await self._filtering.evaluate(pod, entity.signature)
-        entry = self._filtering.respect_nominations(entry, pod)
+        entry = self._narrowing.respect_nominations(entry, pod)
         nominated = self._nominated_row(pod)
-        if nominated >= 0 and self._filtering.fits(entry, pod, nominated):
+        if nominated >= 0 and self._narrowing.fits(entry, pod, nominated):
             return entry, nominated
-        entry = await self._filtering.find_enough(entry, pod)
+        entry = await self._narrowing.find_enough(entry, pod)
         await self._score(entry, entity)
         if entry.feasible_count == 0:
             return entry, -1

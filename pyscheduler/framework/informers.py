@@ -44,14 +44,14 @@ class ResourceHandler(Protocol[T_contra]):
         """An object is gone; its last state may be older than what was known."""
 
 
-class Informer(Protocol[T]):
+class Informer(Protocol[T_co]):
     """Follows one resource."""
 
     @property
-    def lister(self) -> Lister[T]:
+    def lister(self) -> Lister[T_co]:
         """What is there."""
 
-    def add_handler(self, handler: ResourceHandler[T]) -> None:
+    def add_handler(self, handler: ResourceHandler[T_co]) -> None:
         """Tells ``handler`` of everything there is and of all changes from now on.
 
         A handler that raises is logged with the resource's name; the others are told all the same.

@@ -3,16 +3,12 @@
 `evaluate` gives the entry of the pod's class, true for the current snapshot. A class seen for the
 first time is judged on all rows; after that only the rows that the change log names, and of these
 only by the plugins that depend on what changed. In profile order the first plugin to reject a row
-owns its reason (`diagnose`). Rows with nominated pods of equal or higher priority are judged apart,
-for each pod anew (`respect_nominations`). So are plugins that must be called once per node and whose
-answers may not be kept: they are asked last, and only until enough nodes are found (`find_enough`).
+owns its reason (`diagnose`). What holds for one pod alone comes on top of that, in ``narrowing``.
 
 Called by: ``cycle.scheduling``.
 """
 
 from __future__ import annotations
-
-from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -23,24 +19,18 @@ from pyscheduler.framework.columns import Aspect
 from pyscheduler.framework.node_statuses import NodeStatuses
 from pyscheduler.framework.nodes import NodeTable
 from pyscheduler.framework.status import Code, Diagnosis, PreFilterResult, Status
-from pyscheduler.queueing.nominator import Nominator
-from pyscheduler.runtime.adapters import FilterHook, Verdict
+from pyscheduler.runtime.adapters import Verdict
 from pyscheduler.runtime.budget import Checkpoint
 from pyscheduler.runtime.class_cache import ClassCache, ClassEntry, FilterAnswer
 from pyscheduler.runtime.instrument import PluginFault
 from pyscheduler.runtime.profile import Profile
-from pyscheduler.runtime.sampling import SearchOrder, feasible_nodes_to_find
-from pyscheduler.runtime.what_if import RowsWhatIf
 
 _IDENTITY = int(Aspect.IDENTITY)
 #: Distinct reasons after which all kept answers are given up: reasons may carry figures that never
 #: come again, and the table that numbers them only grows. A guess; in-tree plugins give dozens.
 _MAX_REASONS = 10_000
 #: The pseudo-plugin in front of all filters: rows that a PreFilterResult leaves out.
-_NARROWED = ""
-#: Nodes that a plugin is called for before the event loop is offered to others; a call costs
-#: microseconds.
-_ROWS_AT_A_TIME = 64
+NARROWED = ""
 #: From this share of the rows on, judging all of them again is cheaper.
 _MANY = 4
 
@@ -48,21 +38,10 @@ _MANY = 4
 class Filtering:
     """PreFilter and Filter of one profile over one snapshot."""
 
-    def __init__(
-        self,
-        profile: Profile,
-        snapshot: Snapshot,
-        nominator: Nominator,
-        budget: Checkpoint,
-        *,
-        percentage_of_nodes_to_score: int = 0,
-    ) -> None:
+    def __init__(self, profile: Profile, snapshot: Snapshot, budget: Checkpoint) -> None:
         self._profile = profile
         self._snapshot = snapshot
-        self._nominator = nominator
         self._budget = budget
-        self._percentage = percentage_of_nodes_to_score
-        self._search_order = SearchOrder(snapshot)
         self.classes = ClassCache()
         self._hooks = {hook.name: hook for hook in profile.filters}
 
@@ -94,78 +73,19 @@ class Filtering:
         feasible = entry.feasible[: nodes.n]
         feasible[:] = True
         for answer in entry.filters:
-            _narrow(feasible, answer, nodes.n)
+            narrow(feasible, answer, nodes.n)
         for hook in self._profile.filters:
-            if hook.name in entry.state.skipped_filters or self._is_asked_per_node(hook):
+            if hook.name in entry.state.skipped_filters or self._profile.asks_per_node(hook):
                 continue
             answer = FilterAnswer(hook.name)
             verdict = hook.judge(entry.state, pod, nodes, self.classes.reasons)
             _store(answer, entry.capacity, slice(0, nodes.n), verdict)
             entry.filters.append(answer)
-            _narrow(feasible, answer, nodes.n)
+            narrow(feasible, answer, nodes.n)
             await self._budget.checkpoint()
         entry.feasible_count = int(np.count_nonzero(feasible))
         entry.feasible_version += 1
         return entry
-
-    def respect_nominations(self, entry: ClassEntry, pod: Pod) -> ClassEntry:
-        """The entry without the rows that nominated pods of equal or higher priority need.
-
-        Rows that are not feasible anyway are looked at only if none is left: then the reason of
-        each counts.
-        """
-        if not len(self._nominator) or entry.pre_filter_status is not None:
-            return entry
-        nominated = self._nominated_rows(pod)
-        feasible = {row: pods for row, pods in nominated.items() if entry.feasible[row]}
-        lost = self._lost_rows(entry, pod, feasible)
-        if len(lost) == entry.feasible_count:
-            others = {row: pods for row, pods in nominated.items() if row not in feasible}
-            lost |= self._lost_rows(entry, pod, others)
-        return entry.overridden(lost) if lost else entry
-
-    def fits(self, entry: ClassEntry, pod: Pod, row: int) -> bool:
-        """True when ``row`` is feasible, plugins that are asked per node included."""
-        if not entry.feasible[row]:
-            return False
-        own = entry.overridden({})
-        return bool(self._ask_per_node(own, pod, self._asked_per_node(entry), [row]))
-
-    async def find_enough(self, entry: ClassEntry, pod: Pod) -> ClassEntry:
-        """The entry with so many of the feasible rows as are enough to choose from.
-
-        Where plugins must be called once per node this is where they are, and no more often than
-        needed.
-
-        Raises:
-            PluginFault: a hook raised or answered an error.
-        """
-        hooks = self._asked_per_node(entry)
-        if entry.pre_filter_status is not None or not (hooks or self._percentage):
-            return entry
-        wanted = self._wanted(entry)
-        if not hooks and entry.feasible_count <= wanted:
-            return entry
-        order = self._search_order.rows()
-        candidates = order[entry.feasible[order]].tolist()
-        own = entry.overridden({})
-        own.overrides.update(entry.overrides)
-        found: list[int] = []
-        for begin in range(0, len(candidates), _ROWS_AT_A_TIME):
-            rows = candidates[begin : begin + _ROWS_AT_A_TIME]
-            found += self._ask_per_node(own, pod, hooks, rows)
-            if len(found) >= wanted:
-                break
-            await self._budget.checkpoint()
-        del found[wanted:]
-        enough = len(found) == wanted and bool(found)
-        self._search_order.advance(int((order == found[-1]).argmax()) + 1 if enough else entry.n)
-        if not found:
-            self._ask_about_rejected(own, pod, hooks)
-        own.feasible[:] = False
-        own.feasible[found] = True
-        own.feasible_count = len(found)
-        return own
 
     def statuses(self, entry: ClassEntry) -> NodeStatuses:
         """Why each node of an entry without feasible ones was turned down, for PostFilter."""
@@ -260,81 +180,6 @@ class Filtering:
             wrong = {cold.pre_filter_status.plugin}
         return sorted(plugin for plugin in wrong if self._profile.is_cacheable(plugin))
 
-    # --- plugins that are asked once per node ---
-
-    def _is_asked_per_node(self, hook: FilterHook) -> bool:
-        return hook.is_per_node_only and not self._profile.is_cacheable(hook.name)
-
-    def _asked_per_node(self, entry: ClassEntry) -> list[FilterHook]:
-        return [
-            hook
-            for hook in self._profile.filters
-            if self._is_asked_per_node(hook) and hook.name not in entry.state.skipped_filters
-        ]
-
-    def _wanted(self, entry: ClassEntry) -> int:
-        if not self._profile.scores:
-            return 1
-        considered = entry.n
-        for answer in entry.filters:
-            if answer.plugin == _NARROWED and answer.codes is not None:
-                considered = int(np.count_nonzero(answer.codes[: entry.n] == 0))
-        return feasible_nodes_to_find(considered, self._percentage)
-
-    def _ask_per_node(
-        self, own: ClassEntry, pod: Pod, hooks: Sequence[FilterHook], rows: list[int]
-    ) -> list[int]:
-        """The rows that pass all of ``hooks``; the others are noted in ``own.overrides``."""
-        for hook in hooks:
-            if not rows:
-                break
-            table = self._snapshot.nodes.select(np.array(rows, dtype=np.intp))
-            verdict = hook.judge(own.state, pod, table, self.classes.reasons)
-            if verdict is None:
-                continue
-            codes, reasons = verdict
-            for index in np.flatnonzero(codes).tolist():
-                own.overrides[rows[index]] = Status(
-                    Code(int(codes[index])), self.classes.reasons[int(reasons[index])], hook.name
-                )
-            rows = [row for row in rows if row not in own.overrides]
-        return rows
-
-    def _ask_about_rejected(self, own: ClassEntry, pod: Pod, hooks: Sequence[FilterHook]) -> None:
-        """No node fits: each row's reason is the first plugin's in profile order after all."""
-        places = {hook.name: place for place, hook in enumerate(self._profile.filters)}
-        for hook in hooks:
-            passed = np.ones(own.n, dtype=np.bool_)
-            for answer in own.filters:
-                if places.get(answer.plugin, -1) < places[hook.name]:
-                    _narrow(passed, answer, own.n)
-            rows = [row for row in np.flatnonzero(passed).tolist() if row not in own.overrides]
-            self._ask_per_node(own, pod, [hook], rows)
-
-    # --- nominated pods ---
-
-    def _nominated_rows(self, pod: Pod) -> dict[int, list[Pod]]:
-        """Rows with the pods nominated to them that ``pod`` must respect."""
-        found: dict[int, list[Pod]] = {}
-        row_of = self._snapshot.nodes.row_of
-        for name, other in self._nominator.any_at_least(pod.priority, but_not=pod.uid):
-            row = row_of(name)
-            if row is not None:
-                found.setdefault(row, []).append(other)
-        return found
-
-    def _lost_rows(
-        self, entry: ClassEntry, pod: Pod, nominated: Mapping[int, Sequence[Pod]]
-    ) -> dict[int, Status]:
-        if not nominated:
-            return {}
-        rows = list(nominated)
-        what_if = RowsWhatIf(
-            self._profile, self._snapshot, self._nominator, state=entry.state, pod=pod, rows=rows
-        )
-        failed = what_if.judge_with(dict(enumerate(nominated.values())))
-        return {rows[index]: status for index, status in failed.items()}
-
     # --- PreFilter ---
 
     def _run_pre_filters(self, entry: ClassEntry, pod: Pod, nodes: NodeTable) -> None:
@@ -377,7 +222,7 @@ class Filtering:
                 (f"node(s) didn't satisfy plugin(s) {listed} simultaneously",),
             )
             return
-        answer = FilterAnswer(_NARROWED)
+        answer = FilterAnswer(NARROWED)
         outside = np.ones(nodes.n, dtype=np.bool_)
         for name in names:
             row = nodes.row_of(name)
@@ -436,7 +281,7 @@ class Filtering:
         if all_rows:
             feasible = np.ones(n, dtype=np.bool_)
             for answer in entry.filters:
-                _narrow(feasible, answer, n)
+                narrow(feasible, answer, n)
             entry.feasible[:n] = feasible
             entry.feasible[n:] = False
             entry.feasible_count = int(np.count_nonzero(feasible))
@@ -469,7 +314,8 @@ def _store(
     answer.codes[rows], answer.reasons[rows] = verdict
 
 
-def _narrow(feasible: npt.NDArray[np.bool_], answer: FilterAnswer, n: int) -> None:
+def narrow(feasible: npt.NDArray[np.bool_], answer: FilterAnswer, n: int) -> None:
+    """Takes the rows that ``answer`` rejects out of ``feasible`` (N,)."""
     if answer.codes is not None:
         feasible &= answer.codes[:n] == 0
 

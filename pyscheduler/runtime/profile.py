@@ -210,6 +210,10 @@ class Profile:
         """True when the plugin's answers may be kept."""
         return plugin in self.cacheable
 
+    def asks_per_node(self, hook: FilterHook) -> bool:
+        """True for a Filter that costs a call per node and pod: no column form, nothing kept."""
+        return hook.is_per_node_only and not self.is_cacheable(hook.name)
+
     def distrust(self, plugin: str) -> None:
         """Asks ``plugin`` every time from now on: a kept answer of its turned out wrong."""
         self.cacheable.pop(plugin, None)

@@ -16,7 +16,6 @@ from pyscheduler.clock import FakeClock
 from pyscheduler.config.load import default_config
 from pyscheduler.framework.args import NoArgs
 from pyscheduler.intree.registry import DEFAULT_PLUGINS, IN_TREE
-from pyscheduler.queueing.nominator import Nominator
 from pyscheduler.runtime.budget import Budget
 from pyscheduler.runtime.class_cache import ClassEntry
 from pyscheduler.runtime.filtering import Filtering
@@ -82,7 +81,7 @@ class Rig:
             instrument=Instrument(CurrentWork(), clock),
         )
         budget = Budget(clock)
-        self.filtering = Filtering(self.profile, self.snapshot, Nominator(), budget)
+        self.filtering = Filtering(self.profile, self.snapshot, budget)
         self.scoring = Scoring(self.profile, self.snapshot, budget)
         self.nodes: dict[str, Node] = {}
         self.pods: dict[str, Pod] = {}

@@ -11,7 +11,9 @@ from pyscheduler.framework.cycle_state import CycleState
 from pyscheduler.framework.nodes import NodeInfo
 from pyscheduler.framework.status import Diagnosis, Status
 from pyscheduler.queueing.nominator import Nominator
+from pyscheduler.runtime.class_cache import ClassEntry
 from pyscheduler.runtime.filtering import Filtering
+from pyscheduler.runtime.narrowing import Narrowing
 from pyscheduler.runtime.sampling import feasible_nodes_to_find, zone_order
 from pyscheduler.testing import make_node, snapshot_of
 from tests.unit.cycle.rig import Rig, node, pod
@@ -64,28 +66,33 @@ def test_zones_of_an_empty_cluster() -> None:
     assert zone_order(snapshot_of(()).nodes).tolist() == []
 
 
-def searching(rig: Rig, *, percentage: int = 0) -> Filtering:
-    rig.snapshot.refresh()
-    return Filtering(
-        rig.profile,
-        rig.snapshot,
-        Nominator(),
-        rig.budget,
-        percentage_of_nodes_to_score=percentage,
-    )
+class Search:
+    """Filtering and narrowing of one rig's profile."""
 
+    def __init__(self, rig: Rig, *, percentage: int = 0) -> None:
+        rig.snapshot.refresh()
+        self.nodes = rig.snapshot.nodes
+        self.filtering = Filtering(rig.profile, rig.snapshot, rig.budget)
+        self.narrowing = Narrowing(
+            rig.profile,
+            rig.snapshot,
+            Nominator(),
+            rig.budget,
+            classes=self.filtering.classes,
+            percentage_of_nodes_to_score=percentage,
+        )
 
-async def names_found(filtering: Filtering, rig: Rig, judged: Pod) -> list[str]:
-    entry = await filtering.find_enough(await filtering.evaluate(judged, None), judged)
-    nodes = rig.snapshot.nodes
-    found = [nodes.node(row).name for row in entry.feasible[: entry.n].nonzero()[0].tolist()]
-    assert len(found) == entry.feasible_count
-    return found
+    async def names(self, judged: Pod) -> list[str]:
+        entry = await self._entry(judged)
+        rows = entry.feasible[: entry.n].nonzero()[0].tolist()
+        assert len(rows) == entry.feasible_count
+        return [self.nodes.node(row).name for row in rows]
 
+    async def diagnosis(self, judged: Pod) -> Diagnosis:
+        return self.filtering.diagnose(await self._entry(judged))
 
-async def diagnosed(filtering: Filtering, judged: Pod) -> Diagnosis:
-    entry = await filtering.find_enough(await filtering.evaluate(judged, None), judged)
-    return filtering.diagnose(entry)
+    async def _entry(self, judged: Pod) -> ClassEntry:
+        return await self.narrowing.find_enough(await self.filtering.evaluate(judged, None), judged)
 
 
 async def test_without_a_percentage_all_nodes_are_judged() -> None:
@@ -93,18 +100,18 @@ async def test_without_a_percentage_all_nodes_are_judged() -> None:
     for i in range(300):
         rig.add_node(node(f"n{i}"))
 
-    assert len(await names_found(searching(rig), rig, pod("p"))) == 300
+    assert len(await Search(rig).names(pod("p"))) == 300
 
 
 async def test_with_a_percentage_the_search_goes_on_where_it_ended() -> None:
     rig = Rig()
     for i in range(250):
         rig.add_node(node(f"n{i}"))
-    filtering = searching(rig, percentage=40)
+    search = Search(rig, percentage=40)
 
-    first = await names_found(filtering, rig, pod("p"))
-    second = await names_found(filtering, rig, pod("p"))
-    third = await names_found(filtering, rig, pod("p"))
+    first = await search.names(pod("p"))
+    second = await search.names(pod("p"))
+    third = await search.names(pod("p"))
 
     assert (len(first), len(second), len(third)) == (100, 100, 100)
     assert not set(first) & set(second)
@@ -117,7 +124,7 @@ async def test_a_plugin_is_asked_only_until_enough_nodes_are_found() -> None:
         rig.add_node(node(f"n{i}"))
     OddOnes.asked = []
 
-    found = await names_found(searching(rig, percentage=10), rig, pod("p"))
+    found = await Search(rig, percentage=10).names(pod("p"))
 
     assert len(found) == 100
     assert all(int(name[1:]) % 2 for name in found)
@@ -130,7 +137,7 @@ async def test_a_plugin_is_not_asked_about_nodes_that_others_turned_down() -> No
     rig.add_node(node("n3"))
     OddOnes.asked = []
 
-    assert await names_found(searching(rig), rig, pod("p")) == ["n3"]
+    assert await Search(rig).names(pod("p")) == ["n3"]
     assert OddOnes.asked == ["n3"]
 
 
@@ -138,9 +145,9 @@ async def test_reasons_are_the_first_plugins_although_it_is_asked_last() -> None
     rig = Rig(OddOnes)
     rig.add_node(node("n2"))
     rig.add_node(node("n4", cpu="500m"))
-    filtering = searching(rig)
+    search = Search(rig)
 
-    diagnosis = await diagnosed(filtering, pod("p"))
+    diagnosis = await search.diagnosis(pod("p"))
 
     # OddOnes stands behind the default plugins in this profile
     assert diagnosis.reason_counts == {"node is even": 1, "Insufficient cpu": 1}

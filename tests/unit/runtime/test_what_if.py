@@ -56,7 +56,7 @@ async def what_if(
 ) -> RowsWhatIf:
     """The what-if over these nodes, with what PreFilter found out about the cluster as it is."""
     rig.snapshot.refresh()
-    filtering = Filtering(rig.profile, rig.snapshot, Nominator(), rig.budget)
+    filtering = Filtering(rig.profile, rig.snapshot, rig.budget)
     entry = await filtering.judge_all(judged)
     rows = [rig.snapshot.nodes.row_of(name) for name in names]
     return RowsWhatIf(

@@ -1,0 +1,185 @@
+"""What holds for one pod alone, on top of what its class is known to be: rows lost to others.
+
+Two things take feasible rows from a pod's class entry. Rows with nominated pods of equal or higher
+priority must do with these as well (`respect_nominations`). And plugins that must be called once
+per node, and whose answers may not be kept, are asked last, in the order of the search and only
+until enough nodes are found (`find_enough`). Either gives an entry of the pod's own
+(`ClassEntry.overridden`); the shared one stays as it is.
+
+Called by: ``cycle.scheduling``, after ``filtering``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from pyscheduler.api.core_v1 import Pod
+from pyscheduler.cache.snapshot import Snapshot
+from pyscheduler.framework.status import Code, Status
+from pyscheduler.queueing.nominator import Nominator
+from pyscheduler.runtime.adapters import FilterHook
+from pyscheduler.runtime.budget import Checkpoint
+from pyscheduler.runtime.class_cache import ClassCache, ClassEntry
+from pyscheduler.runtime.filtering import NARROWED, narrow
+from pyscheduler.runtime.profile import Profile
+from pyscheduler.runtime.sampling import SearchOrder, feasible_nodes_to_find
+from pyscheduler.runtime.what_if import RowsWhatIf
+
+#: Nodes that a plugin is called for before the event loop is offered to others; a call costs
+#: microseconds.
+_ROWS_AT_A_TIME = 64
+
+
+class Narrowing:
+    """Takes from a class entry what one pod cannot have."""
+
+    def __init__(
+        self,
+        profile: Profile,
+        snapshot: Snapshot,
+        nominator: Nominator,
+        budget: Checkpoint,
+        *,
+        classes: ClassCache,
+        percentage_of_nodes_to_score: int = 0,
+    ) -> None:
+        self._profile = profile
+        self._snapshot = snapshot
+        self._nominator = nominator
+        self._budget = budget
+        self._classes = classes
+        self._percentage = percentage_of_nodes_to_score
+        self._search_order = SearchOrder(snapshot)
+
+    def respect_nominations(self, entry: ClassEntry, pod: Pod) -> ClassEntry:
+        """The entry without the rows that nominated pods of equal or higher priority need.
+
+        Rows that are not feasible anyway are looked at only if none is left: then the reason of
+        each counts.
+        """
+        if not len(self._nominator) or entry.pre_filter_status is not None:
+            return entry
+        nominated = self._nominated_rows(pod)
+        feasible = {row: pods for row, pods in nominated.items() if entry.feasible[row]}
+        lost = self._lost_rows(entry, pod, feasible)
+        if len(lost) == entry.feasible_count:
+            others = {row: pods for row, pods in nominated.items() if row not in feasible}
+            lost |= self._lost_rows(entry, pod, others)
+        return entry.overridden(lost) if lost else entry
+
+    def fits(self, entry: ClassEntry, pod: Pod, row: int) -> bool:
+        """True when ``row`` is feasible, plugins that are asked per node included."""
+        if not entry.feasible[row]:
+            return False
+        own = entry.overridden({})
+        return bool(self._ask_per_node(own, pod, self._asked_per_node(entry), [row]))
+
+    async def find_enough(self, entry: ClassEntry, pod: Pod) -> ClassEntry:
+        """The entry with so many of the feasible rows as are enough to choose from.
+
+        Where plugins must be called once per node this is where they are, and no more often than
+        needed.
+
+        Raises:
+            PluginFault: a hook raised or answered an error.
+        """
+        hooks = self._asked_per_node(entry)
+        if entry.pre_filter_status is not None or not (hooks or self._percentage):
+            return entry
+        wanted = self._wanted(entry)
+        if not hooks and entry.feasible_count <= wanted:
+            return entry
+        order = self._search_order.rows()
+        candidates = order[entry.feasible[order]].tolist()
+        own = entry.overridden({})
+        own.overrides.update(entry.overrides)
+        found: list[int] = []
+        for begin in range(0, len(candidates), _ROWS_AT_A_TIME):
+            rows = candidates[begin : begin + _ROWS_AT_A_TIME]
+            found += self._ask_per_node(own, pod, hooks, rows)
+            if len(found) >= wanted:
+                break
+            await self._budget.checkpoint()
+        del found[wanted:]
+        enough = len(found) == wanted and bool(found)
+        self._search_order.advance(int((order == found[-1]).argmax()) + 1 if enough else entry.n)
+        if not found:
+            self._ask_about_rejected(own, pod, hooks)
+        own.feasible[:] = False
+        own.feasible[found] = True
+        own.feasible_count = len(found)
+        return own
+
+    # --- plugins that are asked once per node ---
+
+    def _asked_per_node(self, entry: ClassEntry) -> list[FilterHook]:
+        return [
+            hook
+            for hook in self._profile.filters
+            if self._profile.asks_per_node(hook) and hook.name not in entry.state.skipped_filters
+        ]
+
+    def _wanted(self, entry: ClassEntry) -> int:
+        if not self._profile.scores:
+            return 1
+        considered = entry.n
+        for answer in entry.filters:
+            if answer.plugin == NARROWED and answer.codes is not None:
+                considered = int(np.count_nonzero(answer.codes[: entry.n] == 0))
+        return feasible_nodes_to_find(considered, self._percentage)
+
+    def _ask_per_node(
+        self, own: ClassEntry, pod: Pod, hooks: Sequence[FilterHook], rows: list[int]
+    ) -> list[int]:
+        """The rows that pass all of ``hooks``; the others are noted in ``own.overrides``."""
+        for hook in hooks:
+            if not rows:
+                break
+            table = self._snapshot.nodes.select(np.array(rows, dtype=np.intp))
+            verdict = hook.judge(own.state, pod, table, self._classes.reasons)
+            if verdict is None:
+                continue
+            codes, reasons = verdict
+            for index in np.flatnonzero(codes).tolist():
+                own.overrides[rows[index]] = Status(
+                    Code(int(codes[index])), self._classes.reasons[int(reasons[index])], hook.name
+                )
+            rows = [row for row in rows if row not in own.overrides]
+        return rows
+
+    def _ask_about_rejected(self, own: ClassEntry, pod: Pod, hooks: Sequence[FilterHook]) -> None:
+        """No node fits: each row's reason is the first plugin's in profile order after all."""
+        places = {hook.name: place for place, hook in enumerate(self._profile.filters)}
+        for hook in hooks:
+            passed = np.ones(own.n, dtype=np.bool_)
+            for answer in own.filters:
+                if places.get(answer.plugin, -1) < places[hook.name]:
+                    narrow(passed, answer, own.n)
+            rows = [row for row in np.flatnonzero(passed).tolist() if row not in own.overrides]
+            self._ask_per_node(own, pod, [hook], rows)
+
+    # --- nominated pods ---
+
+    def _nominated_rows(self, pod: Pod) -> dict[int, list[Pod]]:
+        """Rows with the pods nominated to them that ``pod`` must respect."""
+        found: dict[int, list[Pod]] = {}
+        row_of = self._snapshot.nodes.row_of
+        for name, other in self._nominator.any_at_least(pod.priority, but_not=pod.uid):
+            row = row_of(name)
+            if row is not None:
+                found.setdefault(row, []).append(other)
+        return found
+
+    def _lost_rows(
+        self, entry: ClassEntry, pod: Pod, nominated: Mapping[int, Sequence[Pod]]
+    ) -> dict[int, Status]:
+        if not nominated:
+            return {}
+        rows = list(nominated)
+        what_if = RowsWhatIf(
+            self._profile, self._snapshot, self._nominator, state=entry.state, pod=pod, rows=rows
+        )
+        failed = what_if.judge_with(dict(enumerate(nominated.values())))
+        return {rows[index]: status for index, status in failed.items()}
