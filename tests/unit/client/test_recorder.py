@@ -21,7 +21,7 @@ class Queue:
         return self.is_unsent
 
     def body(self, index: int = -1) -> Any:
-        return json.loads(self.writes[index][1].body)
+        return json.loads(self.writes[index][1].body or b"")
 
 
 class Bench:
@@ -108,7 +108,7 @@ def test_series_is_written_once_a_minute(bench: Bench) -> None:
         bench.clock.advance(10)
         bench.fail()
 
-    counts = [json.loads(write.body)["series"]["count"] for _, write in bench.queue.writes[1:]]
+    counts = [json.loads(write.body or b"")["series"]["count"] for _, write in bench.queue.writes[1:]]
     assert counts == [2, 8, 14, 20, 26]
 
 
