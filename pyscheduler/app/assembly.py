@@ -50,6 +50,7 @@ from pyscheduler.runtime.budget import Budget
 from pyscheduler.runtime.instrument import Instrument
 from pyscheduler.runtime.profile import Profile
 from pyscheduler.runtime.registry import Registry
+from pyscheduler.runtime.waiting_pods import PodsInPreBindMap, WaitingPodsMap
 from pyscheduler.runtime.what_if import WhatIfMaker
 from pyscheduler.telemetry.current_work import CurrentWork
 from pyscheduler.telemetry.metrics import SchedulerMetrics
@@ -200,6 +201,8 @@ def assemble(
     snapshot = Snapshot(cache)
     budget, nominator = Budget(clock), Nominator()
     what_ifs = WhatIfMaker(snapshot, nominator, budget)
+    waiting_pods = WaitingPodsMap(clock, budget, observer=observer.permit_waited)
+    pods_in_pre_bind = PodsInPreBindMap()
     handle = Handle(
         snapshot=snapshot,
         what_ifs=what_ifs,
@@ -207,6 +210,8 @@ def assemble(
         recorder=recorder,
         columns=snapshot,
         clock=clock,
+        waiting_pods=waiting_pods,
+        pods_in_pre_bind=pods_in_pre_bind,
     )
     instrument = Instrument(work, clock, observer)
     profiles = {
@@ -228,8 +233,15 @@ def assemble(
         metrics=QueueObserver(metrics),
     )
     algorithms = {
-        name: SchedulingAlgorithm(profile, snapshot, nominator, rng=rng, budget=budget)
-        for name, profile in profiles.items()
+        profile.scheduler_name: SchedulingAlgorithm(
+            profiles[profile.scheduler_name],
+            snapshot,
+            nominator,
+            rng=rng,
+            budget=budget,
+            percentage_of_nodes_to_score=profile.percentage_of_nodes_to_score,
+        )
+        for profile in configuration.profiles
     }
     pods: Informer[Pod] = Informer(clock=clock)
     nodes: Informer[Node] = Informer(clock=clock)
@@ -270,12 +282,21 @@ def assemble(
         for name in profiles
     )
     failures = FailureHandler(queue, dispatcher, recorder, current_pod=pods.get)
+    binding = BindingCycle(
+        cache,
+        queue,
+        recorder,
+        failures,
+        writes=dispatcher,
+        waiting_pods=waiting_pods,
+        pods_in_pre_bind=pods_in_pre_bind,
+    )
     scheduler = Scheduler(
         cache=cache,
         snapshot=snapshot,
         queue=queue,
         algorithms=algorithms,
-        binding=BindingCycle(cache, queue, recorder, failures),
+        binding=binding,
         failures=failures,
         recorder=recorder,
         writes=dispatcher,

@@ -121,6 +121,10 @@ class CycleObserver:
         if entity.was_flushed:
             self._metrics.scheduled_after_flush.inc()
 
+    def permit_waited(self, result: str, seconds: float) -> None:
+        """A pod's wait at Permit ended."""
+        self._metrics.permit_wait_duration.labels(result).observe(seconds)
+
     def plugin_executed(self, plugin: str, point: str, seconds: float) -> None:
         """A timed call of a hook ended."""
         duration = self._metrics.plugin_execution_duration

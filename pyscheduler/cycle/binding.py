@@ -1,33 +1,52 @@
-"""The binding cycle: PreBind, Bind, PostBind for one pod, beside the scheduling of others.
+"""From a chosen node to a bound pod: Reserve and Permit in the cycle, the rest beside it.
+
+    begin: Reserve --> Permit --> PreBindPreFlight     in the scheduling cycle
+    run:   wait at Permit --> PreBind --> Bind --> PostBind     a task of its own
 
 Ends in one of two ways: the pod is bound (event, metrics), or everything is undone: unreserve in
-reverse, forget, wake those who may use the room, and the pod goes back to the queue.
+reverse, forget, wake those who may use the room, and the pod goes back to the queue. A third way is
+for the end of the process alone: `abandon` undoes everything and tells nobody, so that the next
+leader decides about the pod.
 
-Called by: ``loop``, one task per pod.
+Called by: ``loop``, one task per pod. Source: kube-scheduler 1.37, ``schedule_one.go``; knowing
+difference: PreBindPreFlight is asked at the end of the scheduling cycle.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
+import msgspec
 import structlog
 
+from pyscheduler.api.core_v1 import Pod
 from pyscheduler.cache.cache import SchedulerCache
 from pyscheduler.cycle.failure import Failure, FailureHandler
 from pyscheduler.framework.cluster_events import ASSIGNED_POD_DELETED
-from pyscheduler.framework.cycle_state import CycleState
+from pyscheduler.framework.cycle_state import PODS_TO_ACTIVATE, CycleState, PodsToActivate
 from pyscheduler.framework.entities import QueuedEntity
-from pyscheduler.framework.handle import EventRecorder
+from pyscheduler.framework.handle import EventRecorder, Writes
 from pyscheduler.framework.status import Code, Diagnosis, Status
 from pyscheduler.queueing.scheduling_queue import SchedulingQueue
 from pyscheduler.runtime.instrument import PluginFault
-from pyscheduler.runtime.profile import Profile
-from pyscheduler.runtime.reserving import run_unreserve
+from pyscheduler.runtime.pre_binding import Step, run_pre_binds, run_pre_flights
+from pyscheduler.runtime.profile import AsyncNodeFn, Profile
+from pyscheduler.runtime.reserving import (
+    rejection_or_fault,
+    run_permit,
+    run_reserve,
+    run_unreserve,
+)
+from pyscheduler.runtime.waiting_pods import PodsInPreBindMap, WaitingPodsMap
 
 _log = structlog.get_logger(__name__)
 
+#: a binder's name, and its hook; it answers or raises `PluginFault` as a Bind plugin's does
+Binder = tuple[str, AsyncNodeFn]
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(slots=True, eq=False)
 class Assumed:
     """A pod with a node in memory, about to be bound."""
 
@@ -35,6 +54,14 @@ class Assumed:
     profile: Profile
     state: CycleState
     node_name: str
+    #: the PreBind work; set by `BindingCycle.begin`
+    pre_bind_steps: Sequence[Step] = field(default=())
+    #: True once it is bound, or undone
+    is_settled: bool = False
+
+
+def _no_extender(pod: Pod) -> Binder | None:
+    return None
 
 
 class BindingCycle:
@@ -46,21 +73,59 @@ class BindingCycle:
         queue: SchedulingQueue,
         recorder: EventRecorder,
         failures: FailureHandler,
+        *,
+        writes: Writes,
+        waiting_pods: WaitingPodsMap,
+        pods_in_pre_bind: PodsInPreBindMap,
+        extender_binder: Callable[[Pod], Binder | None] = _no_extender,
     ) -> None:
+        """Connects the parts.
+
+        Args:
+            cache: where the pods are assumed.
+            queue: where they come from and go back to.
+            recorder: told of bound pods.
+            failures: puts back what was not bound.
+            writes: for the nodes that pods are expected on.
+            waiting_pods: those at Permit.
+            pods_in_pre_bind: those in PreBind.
+            extender_binder: who binds that pod instead of the profile's Bind plugins; None if
+                nobody does.
+        """
         self._cache = cache
         self._queue = queue
         self._recorder = recorder
         self._failures = failures
+        self._writes = writes
+        self._waiting_pods = waiting_pods
+        self._pods_in_pre_bind = pods_in_pre_bind
+        self._extender_binder = extender_binder
+
+    def begin(self, assumed: Assumed) -> Failure | None:
+        """Reserves, asks for permission and for PreBind work; else undoes all and says why.
+
+        Then `run` must follow, or `abandon`.
+        """
+        try:
+            failure = self._reserve(assumed)
+        except Exception as error:  # noqa: BLE001  # an assumed pod must be given back
+            _log.exception("reserving broke down", pod=assumed.entity.pod.key)
+            failure = Failure.fault(f"{type(error).__name__}: {error}")
+        if failure is not None:
+            # nobody was turned away by this assumption: it did not outlive the cycle
+            self._undo(assumed, failure, wakes_others=False)
+            return failure
+        self._activate(assumed)
+        return None
 
     async def run(self, assumed: Assumed) -> Failure | None:
         """Binds the pod; None when it is bound, else what was put back and why."""
-        pod = assumed.entity.pod
-        # from here on the pod's fate is in the cache: missed events are of no use to it
-        self._queue.done(pod.uid)
-        failure = await self._bind(assumed)
+        failure = await self._make_real(assumed)
         if failure is not None:
-            self.undo(assumed, failure)
+            self._undo(assumed, failure, wakes_others=True)
             return failure
+        assumed.is_settled = True
+        pod = assumed.entity.pod
         self._recorder.event(
             pod,
             "Normal",
@@ -73,44 +138,133 @@ class BindingCycle:
                 await post_bind(assumed.state, pod, assumed.node_name)
             except PluginFault:
                 continue  # logged where it was raised; nothing can be undone here
+        self._activate(assumed)
         return None
 
-    def undo(self, assumed: Assumed, failure: Failure) -> None:
-        """Takes everything back and requeues the pod; the only way out of an assumption."""
-        pod = assumed.entity.pod
-        run_unreserve(assumed.profile, assumed.state, pod, assumed.node_name)
-        was_assumed = self._cache.forget(pod)
-        self._failures.handle(assumed.entity, failure)
-        if was_assumed:
-            # room again; the pod itself is back in the queue and waits for its own backoff
-            self._queue.move(
-                ASSIGNED_POD_DELETED, pod, None, pre_check=lambda other: other.uid != pod.uid
-            )
+    def withdraw(self, pod: Pod) -> bool:
+        """Ends the binding cycle of a pod that is being deleted, if it is not too late for that.
 
-    async def _bind(self, assumed: Assumed) -> Failure | None:
-        profile, state, pod = assumed.profile, assumed.state, assumed.entity.pod
+        Too late is once its binding is about to be sent: then the API server decides.
+        """
+        if self._waiting_pods.reject(pod.uid):
+            return True
+        in_pre_bind = self._pods_in_pre_bind.get(pod.uid)
+        return in_pre_bind is not None and in_pre_bind.cancel("removed")
+
+    def abandon(self, assumed: Assumed) -> None:
+        """Undoes everything and tells nobody; nothing if the pod is bound or was put back."""
+        if assumed.is_settled:
+            return
+        uid = assumed.entity.uid
+        self._waiting_pods.remove(uid)
+        self._take_back(assumed)
+        self._queue.done(uid)
+
+    def give_up_waiting(self) -> None:
+        """Cancels the binding cycles that wait at Permit: scheduling ends."""
+        self._waiting_pods.give_up()
+
+    # --- the two halves ---
+
+    def _reserve(self, assumed: Assumed) -> Failure | None:
+        profile, state, node_name = assumed.profile, assumed.state, assumed.node_name
+        pod = assumed.entity.pod
+        if state.get(PODS_TO_ACTIVATE) is None:
+            state.write(PODS_TO_ACTIVATE, PodsToActivate())
+        status = run_reserve(profile, state, pod, node_name)
+        if status is not None:
+            return _rejection(status)
+        permission = run_permit(profile, state, pod, node_name)
+        if isinstance(permission, Status):
+            return _rejection(permission)
+        steps = run_pre_flights(profile, state, pod, node_name)
+        if isinstance(steps, Status):
+            return Failure.fault(steps.message)
+        assumed.pre_bind_steps = steps
+        if permission:
+            self._waiting_pods.add(pod, node_name, timeouts_s=permission)
+        if permission or steps:
+            # it may be long until it is bound: others shall know where it is going to be. Not for
+            # us: while it is assumed, the cache counts it
+            self._writes.nominate(pod, node_name)
+        return None
+
+    async def _make_real(self, assumed: Assumed) -> Failure | None:
+        pod = assumed.entity.pod
         try:
-            for name, pre_bind in profile.pre_binds:
-                status = await pre_bind(state, pod, assumed.node_name)
-                if status is not None and not status.is_success:
-                    return failure_of(status.by(name))
-            for name, bind in profile.binds:
-                status = await bind(state, pod, assumed.node_name)
-                if status is None or status.is_success:
-                    return None
-                if status.code is not Code.SKIP:
-                    return failure_of(status.by(name))
+            status = await self._waiting_pods.wait(pod.uid)
+            if status is not None:
+                return _rejection(status)
+            # no plugin's event can help it any more: those it missed are of no use to it
+            self._queue.done(pod.uid)
+            if assumed.pre_bind_steps:
+                work = run_pre_binds(assumed.pre_bind_steps, assumed.state, pod, assumed.node_name)
+                status = await self._pods_in_pre_bind.run(pod, work)
+            if status is None:
+                status = await self._bind(assumed)
         except PluginFault as fault:
             return Failure.fault(str(fault))
         except Exception as error:  # noqa: BLE001  # outermost edge of a binding cycle
             # whatever it is, the pod must not stay assumed
             _log.exception("binding cycle broke down", pod=pod.key, node=assumed.node_name)
             return Failure.fault(f"{type(error).__name__}: {error}")
-        return Failure.fault("no Bind plugin took the pod")
+        return None if status is None else _late_failure(status)
+
+    async def _bind(self, assumed: Assumed) -> Status | None:
+        pod = assumed.entity.pod
+        extender = self._extender_binder(pod)
+        for name, bind in assumed.profile.binds if extender is None else (extender,):
+            status = await bind(assumed.state, pod, assumed.node_name)
+            if status is None or status.is_success:
+                return None
+            if status.code is not Code.SKIP:
+                return rejection_or_fault(name, "Bind", status)
+        return Status(Code.ERROR, ("no Bind plugin took the pod",))
+
+    # --- the way back ---
+
+    def _undo(self, assumed: Assumed, failure: Failure, *, wakes_others: bool) -> None:
+        """Takes everything back and requeues the pod."""
+        pod = assumed.entity.pod
+        was_assumed = self._take_back(assumed)
+        makes_room = was_assumed and wakes_others
+        try:
+            if makes_room and failure.is_error:
+                self._make_room(assumed)
+            self._failures.handle(assumed.entity, failure)
+            if makes_room and not failure.is_error:
+                # after it was put back, and not for itself: its own leaving is no news to it
+                self._make_room(assumed, but_not=pod.uid)
+        finally:
+            self._queue.done(pod.uid)
+
+    def _make_room(self, assumed: Assumed, *, but_not: str = "") -> None:
+        """Wakes those who may use the room that the pod leaves."""
+        pod = assumed.entity.pod
+        spec = msgspec.structs.replace(pod.spec, node_name=assumed.node_name)
+        self._queue.move(
+            ASSIGNED_POD_DELETED,
+            msgspec.structs.replace(pod, spec=spec),
+            None,
+            pre_check=lambda other: other.uid != but_not,
+        )
+
+    def _take_back(self, assumed: Assumed) -> bool:
+        """Unreserves and forgets; False when the pod is known to be bound, or gone."""
+        pod = assumed.entity.pod
+        assumed.is_settled = True
+        run_unreserve(assumed.profile, assumed.state, pod, assumed.node_name)
+        return self._cache.forget(pod)
+
+    def _activate(self, assumed: Assumed) -> None:
+        wanted = assumed.state.get(PODS_TO_ACTIVATE)
+        pods = () if wanted is None else wanted.take()
+        if pods:
+            self._queue.activate(pods)
 
 
-def failure_of(status: Status) -> Failure:
-    """A rejection by Reserve, Permit, PreBind or Bind as a failure over one node."""
+def _rejection(status: Status) -> Failure:
+    """A rejection by Reserve or Permit as a failure over one node; that plugin's events help."""
     if not status.is_rejected:
         return Failure.fault(status.message)
     plugins = frozenset({status.plugin}) if status.plugin else frozenset()
@@ -123,3 +277,10 @@ def failure_of(status: Status) -> Failure:
         unschedulable_plugins=frozenset() if is_pending else plugins,
         pending_plugins=plugins if is_pending else frozenset(),
     )
+
+
+def _late_failure(status: Status) -> Failure:
+    """A failure of PreBind or Bind: no event helps, so the pod is tried again after its backoff."""
+    if not status.is_rejected:
+        return Failure.fault(status.message)
+    return Failure(status.message, nomination="")

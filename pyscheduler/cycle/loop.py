@@ -13,6 +13,7 @@ Called by: ``app.server``, while this process leads.
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
@@ -21,7 +22,7 @@ import structlog
 from pyscheduler.cache.cache import SchedulerCache
 from pyscheduler.cache.snapshot import Snapshot
 from pyscheduler.clock import Clock
-from pyscheduler.cycle.binding import Assumed, BindingCycle, failure_of
+from pyscheduler.cycle.binding import Assumed, BindingCycle
 from pyscheduler.cycle.failure import Failure, FailureHandler
 from pyscheduler.cycle.scheduling import NoNodes, Placement, SchedulingAlgorithm
 from pyscheduler.framework.entities import QueuedEntity
@@ -30,7 +31,6 @@ from pyscheduler.queueing.scheduling_queue import SchedulingQueue
 from pyscheduler.runtime.budget import Budget
 from pyscheduler.runtime.instrument import Instrument, PluginFault
 from pyscheduler.runtime.post_filtering import run_post_filters
-from pyscheduler.runtime.reserving import run_permit, run_reserve
 
 _log = structlog.get_logger(__name__)
 
@@ -88,8 +88,8 @@ class Scheduler:
         self._failures = failures
         self._recorder = recorder
         self._writes = writes
-        #: binding tasks that have not run yet, so that their binds are not waiting anywhere
-        self._starting = 0
+        #: uids whose binding task has not run yet, so that their binds are not waiting anywhere
+        self._starting: set[str] = set()
         #: set when a binding cycle ends
         self._bind_ended = asyncio.Event()
         self._instrument = instrument
@@ -103,7 +103,7 @@ class Scheduler:
     async def run(self) -> None:
         """Schedules until cancelled."""
         while True:
-            while self._writes.unsent_binds + self._starting > 2 * self._writes.bind_window:
+            while self._writes.unsent_binds + len(self._starting) > 2 * self._writes.bind_window:
                 self._bind_ended.clear()
                 await self._bind_ended.wait()
                 self._budget.restart()
@@ -117,7 +117,13 @@ class Scheduler:
             await self._budget.checkpoint()
 
     async def drain(self) -> None:
-        """Returns once every binding cycle that was started has ended."""
+        """Returns once every binding cycle has ended; call it when no more pods are popped.
+
+        Pods that wait at Permit are given up, because what they wait for may never come: they are
+        undone in memory and nothing is written, so that they are pending to the next leader, which
+        tries their expected node first. Those in PreBind and Bind finish.
+        """
+        self._binding.give_up_waiting()
         while self._binding_tasks:
             await asyncio.gather(*self._binding_tasks, return_exceptions=True)
 
@@ -204,20 +210,12 @@ class Scheduler:
         version: str,
         started: float,
     ) -> None:
-        pod, profile = entity.pod, algorithm.profile
+        pod = entity.pod
         self._cache.assume(pod, placement.node_name)
         self._queue.nominator.delete(pod.uid)
-        assumed = Assumed(entity, profile, placement.state, placement.node_name)
-        try:
-            status = run_reserve(profile, placement.state, pod, placement.node_name) or run_permit(
-                profile, placement.state, pod, placement.node_name
-            )
-            failure = None if status is None else failure_of(status)
-        except Exception as error:  # noqa: BLE001  # an assumed pod must be given back
-            _log.exception("reserving broke down", pod=pod.key, node=placement.node_name)
-            failure = Failure.fault(f"{type(error).__name__}: {error}")
+        assumed = Assumed(entity, algorithm.profile, placement.state, placement.node_name)
+        failure = self._binding.begin(assumed)
         if failure is not None:
-            self._binding.undo(assumed, failure)
             self._report(entity, failure, version=version, started=started)
             return
         _log.info(
@@ -231,13 +229,13 @@ class Scheduler:
         task = asyncio.get_running_loop().create_task(
             self._bind(assumed, version=version, started=started)
         )
-        self._starting += 1
+        self._starting.add(pod.uid)
         self._binding_tasks.add(task)
-        task.add_done_callback(self._on_bind_ended)
+        task.add_done_callback(functools.partial(self._on_bind_ended, assumed))
 
     async def _bind(self, assumed: Assumed, *, version: str, started: float) -> None:
-        self._starting -= 1
         entity = assumed.entity
+        self._starting.discard(entity.uid)
         failure = await self._binding.run(assumed)
         if failure is not None:
             self._report(entity, failure, version=version, started=started)
@@ -247,9 +245,12 @@ class Scheduler:
         first = entity.initial_attempt_timestamp
         self._observer.bound(entity, self._clock.now() - first if first else now - started)
 
-    def _on_bind_ended(self, task: asyncio.Task[None]) -> None:
+    def _on_bind_ended(self, assumed: Assumed, task: asyncio.Task[None]) -> None:
         self._binding_tasks.discard(task)
+        self._starting.discard(assumed.entity.uid)
         self._bind_ended.set()
+        # one that was cancelled may not even have begun
+        self._binding.abandon(assumed)
         if not task.cancelled() and task.exception() is not None:
             _log.error("binding cycle failed", exc_info=task.exception())
 

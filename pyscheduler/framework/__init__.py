@@ -29,7 +29,12 @@ from pyscheduler.framework.cluster_events import (
     QueueingHint,
 )
 from pyscheduler.framework.columns import Aspect, Column, NodeColumn, PodColumn, StateColumn
-from pyscheduler.framework.cycle_state import CycleState, StateKey
+from pyscheduler.framework.cycle_state import (
+    PODS_TO_ACTIVATE,
+    CycleState,
+    PodsToActivate,
+    StateKey,
+)
 from pyscheduler.framework.entities import QueuedEntity
 from pyscheduler.framework.functions import FunctionPlugin, plugin
 from pyscheduler.framework.handle import Handle
@@ -85,6 +90,7 @@ __all__ = [
     "NODE_DELETED",
     "NODE_LABELS_CHANGED",
     "NODE_TAINTS_CHANGED",
+    "PODS_TO_ACTIVATE",
     "POD_ADDED",
     "POD_DELETED",
     "SKIP",
@@ -118,6 +124,7 @@ __all__ = [
     "Plugin",
     "PluginDefinitionError",
     "PodColumn",
+    "PodsToActivate",
     "PostBindPlugin",
     "PostFilterPlugin",
     "PostFilterResult",

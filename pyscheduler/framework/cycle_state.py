@@ -6,7 +6,10 @@ reads through it; mypy then knows the type. One `CycleState` lives from PreFilte
 
 from __future__ import annotations
 
-from typing import Generic, TypeVar, cast
+from collections.abc import Iterable
+from typing import Final, Generic, TypeVar, cast
+
+from pyscheduler.api.core_v1 import Pod
 
 T = TypeVar("T")
 
@@ -58,3 +61,31 @@ class CycleState:
             cloner = getattr(value, "clone", None)
             copy._values[key] = cloner() if callable(cloner) else value
         return copy
+
+
+class PodsToActivate:
+    """Waiting pods that a plugin wants tried at once, such as the rest of a gang."""
+
+    __slots__ = ("_pods",)
+
+    def __init__(self, pods: Iterable[Pod] = ()) -> None:
+        self._pods = {pod.uid: pod for pod in pods}
+
+    def add(self, pod: Pod) -> None:
+        """``pod`` is among them."""
+        self._pods[pod.uid] = pod
+
+    def take(self) -> tuple[Pod, ...]:
+        """All of them; none are left."""
+        pods = tuple(self._pods.values())
+        self._pods.clear()
+        return pods
+
+    def clone(self) -> PodsToActivate:
+        """The same pods, for another cycle."""
+        return PodsToActivate(self._pods.values())
+
+
+#: In the state from Reserve on: plugins add pods, which are activated once the scheduling cycle
+#: has succeeded, and those added after that once the pod is bound.
+PODS_TO_ACTIVATE: Final = StateKey[PodsToActivate]("kubernetes.io/pods-to-activate")

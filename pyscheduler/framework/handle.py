@@ -13,6 +13,7 @@ from pyscheduler.api.core_v1 import Pod
 from pyscheduler.clock import Clock
 from pyscheduler.framework.columns import StateColumn
 from pyscheduler.framework.nodes import NodeTable
+from pyscheduler.framework.waiting import PodsInPreBind, WaitingPods
 from pyscheduler.framework.what_if import WhatIfs
 
 
@@ -165,3 +166,5 @@ class Handle:
     recorder: EventRecorder
     columns: ColumnWriter
     clock: Clock
+    waiting_pods: WaitingPods
+    pods_in_pre_bind: PodsInPreBind

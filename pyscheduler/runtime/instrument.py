@@ -10,6 +10,7 @@ Called by: ``runtime.profile``, once per plugin and hook.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Collection
 from typing import Any, NoReturn, Protocol, TypeVar
 
@@ -28,6 +29,10 @@ _log = structlog.get_logger(__name__)
 
 #: Share of cycles whose hooks are timed. Source: kube-scheduler 1.37, pluginMetricsSamplePercent.
 _SAMPLE_ONE_IN = 10
+
+#: What a hook may raise at its own cost. A plain call cannot be cancelled: when CancelledError
+#: comes out of it, the plugin looked into something that was.
+_FAULTS = (Exception, asyncio.CancelledError)
 
 
 class PluginFault(PySchedulerError):  # noqa: N818  # a fault is what it is
@@ -96,7 +101,7 @@ class Instrument:
                     _refuse(answer, answers)
             except PluginFault:
                 raise
-            except Exception as error:
+            except _FAULTS as error:
                 self._count_fault(plugin, point)
                 _log.exception("plugin raised", plugin=plugin, hook=point, pod=work.pod)
                 raise PluginFault(plugin, point, error) from error
@@ -121,7 +126,9 @@ class Instrument:
                     _refuse(answer, answers)
             except PluginFault:
                 raise
-            except Exception as error:
+            except _FAULTS as error:
+                if isinstance(error, asyncio.CancelledError) and is_being_cancelled():
+                    raise
                 self._count_fault(plugin, point)
                 # the API refusing a write is no bug of the plugin: its text says it all
                 if not isinstance(error, PySchedulerError):
@@ -140,7 +147,7 @@ class Instrument:
         def call(pod: Pod, old: object, new: object) -> QueueingHint:
             try:
                 return function(pod, old, new)
-            except Exception:  # noqa: BLE001  # foreign code; a fault costs an attempt, never liveness
+            except _FAULTS:  # foreign code; a fault costs an attempt, never liveness
                 self._count_fault(plugin, "QueueingHint")
                 _log.exception("queueing hint raised", plugin=plugin, pod=pod.key)
                 return QueueingHint.QUEUE
@@ -168,6 +175,12 @@ class Instrument:
     def _count_fault(self, plugin: str, point: str) -> None:
         if self._observer is not None:
             self._observer.plugin_fault(plugin, point)
+
+
+def is_being_cancelled() -> bool:
+    """The running task is to end; else a plugin awaited something that somebody cancelled."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def _refuse(answer: object, answers: tuple[type, ...]) -> NoReturn:

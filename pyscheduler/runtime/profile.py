@@ -9,6 +9,7 @@ Called by: ``app.assembly`` (makes it), ``cycle`` (runs its points).
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from pyscheduler.api.core_v1 import Pod
@@ -36,7 +37,12 @@ from pyscheduler.framework.interface import (
 )
 from pyscheduler.framework.node_statuses import NodeStatuses
 from pyscheduler.framework.nodes import NodeInfo, NodeTable
-from pyscheduler.framework.status import PostFilterResult, PreFilterResult, Status
+from pyscheduler.framework.status import (
+    PostFilterResult,
+    PreBindPreFlightResult,
+    PreFilterResult,
+    Status,
+)
 from pyscheduler.queueing.hints import HintRegistration
 from pyscheduler.runtime.adapters import FilterHook, ScoreHook
 from pyscheduler.runtime.class_cache import Signature
@@ -55,6 +61,7 @@ NodeFn = Callable[[CycleState, Pod, str], Status | None]
 AsyncNodeFn = Callable[[CycleState, Pod, str], Awaitable[Status | None]]
 SortKeyFn = Callable[[QueuedEntity], tuple[Any, ...]]
 PermitFn = Callable[[CycleState, Pod, str], tuple[Status | None, float]]
+PreFlightFn = Callable[[CycleState, Pod, str], PreBindPreFlightResult | Status | None]
 
 # What hooks may answer.
 _STATUS = (Status, type(None))
@@ -63,6 +70,15 @@ _TUPLE = (tuple,)
 
 class ProfileError(PluginFault):
     """A profile that cannot work: the message names profile, plugin and point."""
+
+
+@dataclass(frozen=True, slots=True)
+class PreBindHook:
+    """One plugin's PreBind, and the question whether it has work."""
+
+    name: str
+    pre_flight: PreFlightFn
+    pre_bind: AsyncNodeFn
 
 
 class Profile:
@@ -126,8 +142,17 @@ class Profile:
             (name, instrument.hook(name, "Permit", plugin.permit, answers=_TUPLE))
             for name, plugin in self._at("permit", PermitPlugin)
         ]
-        self.pre_binds: list[tuple[str, AsyncNodeFn]] = [
-            (name, instrument.async_hook(name, "PreBind", plugin.pre_bind, answers=_STATUS))
+        self.pre_binds: list[PreBindHook] = [
+            PreBindHook(
+                name,
+                instrument.hook(
+                    name,
+                    "PreBindPreFlight",
+                    plugin.pre_bind_pre_flight,
+                    answers=(PreBindPreFlightResult, *_STATUS),
+                ),
+                instrument.async_hook(name, "PreBind", plugin.pre_bind, answers=_STATUS),
+            )
             for name, plugin in self._at("preBind", PreBindPlugin)
         ]
         self.binds: list[tuple[str, AsyncNodeFn]] = [

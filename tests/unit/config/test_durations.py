@@ -36,6 +36,10 @@ def test_parse_duration_refuses_anything_else(text: str) -> None:
         (0.25, "250ms"),
         (0.0, "0s"),
         (-2, "-2s"),
+        (0.0005, "500µs"),
+        (0.0000015, "1.5µs"),
+        (59.9999999999, "1m0s"),
+        (900, "15m0s"),
     ],
 )
 def test_format_duration_prints_as_go_does(seconds: float, text: str) -> None:

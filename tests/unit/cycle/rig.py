@@ -26,6 +26,7 @@ from pyscheduler.runtime.budget import Budget
 from pyscheduler.runtime.instrument import Instrument
 from pyscheduler.runtime.profile import Profile
 from pyscheduler.runtime.registry import Registry
+from pyscheduler.runtime.waiting_pods import PodsInPreBindMap, WaitingPodsMap
 from pyscheduler.runtime.what_if import WhatIfMaker
 from pyscheduler.telemetry.current_work import CurrentWork
 from pyscheduler.testing import FakeRecorder, FakeWrites, fake_handle, make_node, make_pod
@@ -43,6 +44,10 @@ class Attempts:
 
     def __init__(self) -> None:
         self.results: list[str] = []
+        self.waits: list[tuple[str, float]] = []
+
+    def permit_waited(self, result: str, seconds: float) -> None:
+        self.waits.append((result, seconds))
 
     def attempted(self, profile: str, result: str, seconds: float) -> None:
         self.results.append(result)
@@ -64,10 +69,19 @@ class Rig:
         self.attempts = Attempts()
         self.window = Window()
         self.known: dict[str, Pod] = {}
-        nominator, budget = Nominator(), Budget(self.clock)
+        nominator = Nominator()
+        budget = self.budget = Budget(self.clock)
         what_ifs = WhatIfMaker(self.snapshot, nominator, budget)
+        self.waiting_pods = WaitingPodsMap(self.clock, budget, observer=self.attempts.permit_waited)
+        self.pods_in_pre_bind = PodsInPreBindMap()
         handle = fake_handle(
-            self.snapshot, writes=self.writes, recorder=self.recorder, what_ifs=what_ifs
+            self.snapshot,
+            writes=self.writes,
+            recorder=self.recorder,
+            clock=self.clock,
+            what_ifs=what_ifs,
+            waiting_pods=self.waiting_pods,
+            pods_in_pre_bind=self.pods_in_pre_bind,
         )
         instrument = Instrument(CurrentWork(), self.clock)
         self.profile = _profile(extra, handle, instrument)
@@ -83,6 +97,15 @@ class Rig:
         failures = FailureHandler(
             self.queue, self.writes, self.recorder, current_pod=self.known.get
         )
+        self.binding = BindingCycle(
+            self.cache,
+            self.queue,
+            self.recorder,
+            failures,
+            writes=self.writes,
+            waiting_pods=self.waiting_pods,
+            pods_in_pre_bind=self.pods_in_pre_bind,
+        )
         self.scheduler = Scheduler(
             cache=self.cache,
             snapshot=self.snapshot,
@@ -92,7 +115,7 @@ class Rig:
                     self.profile, self.snapshot, nominator, rng=Random(1), budget=budget
                 )
             },
-            binding=BindingCycle(self.cache, self.queue, self.recorder, failures),
+            binding=self.binding,
             failures=failures,
             recorder=self.recorder,
             writes=self.window,
@@ -128,13 +151,17 @@ class Rig:
     # what the loop does
 
     async def settle(self) -> None:
-        """Every pod that is ready has had its attempt, and every binding cycle has ended."""
+        """Every pod that is ready has had its attempt, and every binding cycle waits or is over."""
         while (entity := self.queue.pop()) is not None:
             await self.scheduler.schedule_one(entity)
-        await self.scheduler.drain()
-        await asyncio.sleep(0)
+        await self.turns()
         self.cache.validate()
         self.queue.validate()
+
+    async def turns(self, count: int = 25) -> None:
+        """Everything that was ready has run, and what that made ready, and so on."""
+        for _ in range(count):
+            await asyncio.sleep(0)
 
     @property
     def bound(self) -> dict[str, str]:

@@ -120,7 +120,9 @@ class TextBind(fwk.PreBindPlugin, fwk.Plugin[fwk.NoArgs]):
             id="permit without a time",
         ),
         pytest.param(
-            OddPermit, "AttributeError: 'str' object has no attribute 'is_success'", id="odd permit"
+            OddPermit,
+            "plugin OddPermit failed in Permit: answered 'no' instead of a status or None",
+            id="odd permit",
         ),
         pytest.param(
             TextBind,
