@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from pydantic import BaseModel
@@ -47,6 +48,22 @@ class PluginCatalogue(Protocol):
         """
         ...
 
+    def name_of(self, reference: str) -> str:
+        """Return a plugin's own name: that of the class for ``module:Class``, else what it is.
+
+        Raises:
+            PySchedulerError: it cannot be imported; the message says why.
+        """
+        ...
+
+    def add_files(self, path: Path) -> Collection[str]:
+        """Make the plugins of a file, or of the files in a folder, known; return their names.
+
+        Raises:
+            PySchedulerError: something cannot be used; the message says file, line and reason.
+        """
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class ProfileConfiguration:
@@ -57,8 +74,12 @@ class ProfileConfiguration:
     percentage_of_nodes_to_score: int
     #: By extension point, spelt as in a file; every point is there, each in running order.
     plugins: Mapping[str, tuple[WeightedPlugin, ...]]
-    #: By plugin name: the arguments of each plugin that takes some and runs at any point.
+    #: By plugin name: the arguments of each plugin that takes some and is enabled at any point.
     args: Mapping[str, BaseModel]
+    #: The multiPoint set with the defaults in it, named as in the file; what `config print` shows.
+    multi_point: tuple[WeightedPlugin, ...] = ()
+    #: Where the profile's ``pluginFiles`` are, those of a file relative to the file's folder.
+    plugin_files: tuple[Path, ...] = ()
 
     def at(self, point: str) -> tuple[WeightedPlugin, ...]:
         """Return the plugins of one extension point in running order."""

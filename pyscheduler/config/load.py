@@ -1,37 +1,44 @@
 """A configuration file read, checked and resolved, or refused with everything that is wrong in it.
 
-The flow: strict YAML, the models of the file, rules between fields, then each profile's plugins
-against the catalogue. A finding in one stage does not hide those of the next: what the models
-refuse is taken out and the rest is checked all the same.
+The flow: strict YAML, the models of the file, rules between fields, the plugin files of all
+profiles, then each profile's plugins against the catalogue. A finding in one stage does not hide
+those of the next: what the models refuse is taken out and the rest is checked all the same.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import json
+from collections.abc import Iterator
 from pathlib import Path as FilePath
+from types import MappingProxyType
 from typing import Final
 
 from pydantic import JsonValue, ValidationError
 
-from pyscheduler.config.configuration import Configuration, PluginCatalogue
+from pyscheduler.config.configuration import (
+    Configuration,
+    PluginCatalogue,
+    ProfileConfiguration,
+)
+from pyscheduler.config.known_plugins import KnownPlugins
 from pyscheduler.config.models import (
     API_VERSION,
     KIND,
     UNNAMED,
     KubeSchedulerConfiguration,
+    Profile,
 )
+from pyscheduler.config.plugin_args import ignoring
 from pyscheduler.config.problems import Problems
-from pyscheduler.config.profiles import (
-    KnownPlugins,
-    check_queue_sort_agreement,
-    resolve_profile,
-)
-from pyscheduler.config.validation import check_fields, warnings_for
+from pyscheduler.config.profiles import check_queue_sort_agreement, resolve_profile
+from pyscheduler.config.validation import check_fields, note_warnings
 from pyscheduler.config.yaml_tree import Path, YamlProblems, read_yaml
-from pyscheduler.errors import ConfigError
+from pyscheduler.errors import ConfigError, PySchedulerError
 
 #: What stands in for a required field that is missing, so that the rest can be checked.
 _STAND_INS: Final[dict[str, str]] = {"apiVersion": API_VERSION, "kind": KIND, "name": UNNAMED}
+_HERE: Final = FilePath()
 #: Each round takes out one level of what is wrong; the models are five levels deep.
 _MAX_REPAIR_ROUNDS: Final = 8
 
@@ -51,11 +58,19 @@ def load_config(path: FilePath, registry: PluginCatalogue) -> Configuration:
         ) from error
     except UnicodeDecodeError as error:
         raise ConfigError(str(path), ["is not UTF-8 text"]) from error
-    return parse_config(text, registry, source=str(path))
+    return parse_config(text, registry, source=str(path), folder=path.parent)
 
 
-def parse_config(text: str, registry: PluginCatalogue, *, source: str) -> Configuration:
-    """Return the configuration in a text; `source` is its name in messages.
+def parse_config(
+    text: str, registry: PluginCatalogue, *, source: str, folder: FilePath = _HERE
+) -> Configuration:
+    """Return the configuration in a text.
+
+    Args:
+        text: the YAML.
+        registry: the plugins there are; those of plugin files are added to it.
+        source: the name of the text in messages.
+        folder: what the paths of plugin files are relative to.
 
     Raises:
         ConfigError: it cannot be used; lists every problem with its field path.
@@ -69,7 +84,7 @@ def parse_config(text: str, registry: PluginCatalogue, *, source: str) -> Config
         raise ConfigError(source, [f"expected a {KIND}, got no map of fields"])
     parsed = _read_models(_without_nulls(tree.value), problems)
     if parsed is not None:
-        resolved = _resolve(parsed, registry, problems)
+        resolved = _resolve(parsed, registry, problems, folder=folder)
     if problems:
         raise ConfigError(source, problems.texts)
     assert parsed is not None
@@ -99,9 +114,23 @@ def default_config(
 
 
 def _resolve(
-    config: KubeSchedulerConfiguration, registry: PluginCatalogue, problems: Problems
+    config: KubeSchedulerConfiguration,
+    registry: PluginCatalogue,
+    problems: Problems,
+    *,
+    folder: FilePath = _HERE,
 ) -> Configuration:
     check_fields(config, problems)
+    note_warnings(config, problems)
+    # Of all profiles before any name is looked up: a file's plugins are there for every profile.
+    files = [
+        tuple(
+            _add_plugin_files(
+                profile, registry, at=("profiles", index), folder=folder, problems=problems
+            )
+        )
+        for index, profile in enumerate(config.profiles)
+    ]
     known = KnownPlugins(registry)
     profiles = tuple(
         resolve_profile(
@@ -110,20 +139,65 @@ def _resolve(
             at=("profiles", index),
             problems=problems,
             percentage_of_nodes_to_score=config.percentage_of_nodes_to_score,
+            plugin_files=files[index],
         )
         for index, profile in enumerate(config.profiles)
     )
     if not problems:
-        check_queue_sort_agreement(profiles, problems)
+        check_queue_sort_agreement(config.profiles, profiles, problems)
     return Configuration(
-        profiles=profiles,
+        profiles=_without_managed_resources(config, profiles, problems),
         leader_election=config.leader_election,
         client_connection=config.client_connection,
         pod_initial_backoff_s=float(config.pod_initial_backoff_seconds),
         pod_max_backoff_s=float(config.pod_max_backoff_seconds),
         source=config,
         extenders=config.extenders,
-        warnings=tuple(warnings_for(config)),
+        warnings=tuple(problems.warnings),
+    )
+
+
+def _add_plugin_files(
+    profile: Profile,
+    registry: PluginCatalogue,
+    *,
+    at: Path,
+    folder: FilePath,
+    problems: Problems,
+) -> Iterator[FilePath]:
+    """Make the plugins of a profile's files known and yield where the files are."""
+    for index, name in enumerate(profile.plugin_files):
+        path = (folder / name).absolute()
+        yield path
+        try:
+            registry.add_files(path)
+        except PySchedulerError as error:
+            for text in str(error).splitlines():
+                problems.add((*at, "pluginFiles", index), text)
+
+
+def _without_managed_resources(
+    config: KubeSchedulerConfiguration,
+    profiles: tuple[ProfileConfiguration, ...],
+    problems: Problems,
+) -> tuple[ProfileConfiguration, ...]:
+    """Return the profiles, none of which counts what extenders want to count alone."""
+    ignored = tuple(
+        resource.name
+        for extender in config.extenders
+        for resource in extender.managed_resources
+        if resource.ignored_by_scheduler
+    )
+    if not ignored:
+        return profiles
+    return tuple(
+        dataclasses.replace(
+            profile,
+            args=MappingProxyType(
+                ignoring(profile.args, ignored, at=("profiles", index), problems=problems)
+            ),
+        )
+        for index, profile in enumerate(profiles)
     )
 
 

@@ -66,6 +66,11 @@ Duration = Annotated[
 ]
 
 
+def _or(default: Any) -> AfterValidator:
+    """Return what puts the default for a value that upstream takes for not given."""
+    return AfterValidator(lambda value: value or default)
+
+
 def _data(value: Any) -> bytes:
     if not isinstance(value, str):
         raise ValueError("expected data in base64")  # noqa: TRY004  # pydantic wants it
@@ -165,26 +170,29 @@ class Profile(ConfigModel):
     percentage_of_nodes_to_score: int | None = Field(default=None, ge=0, le=100)
     plugins: Plugins = Plugins()
     plugin_config: tuple[PluginConfig, ...] = ()
+    #: Not upstream's: files of plugins, or folders of such files, relative to this one.
+    plugin_files: tuple[Annotated[str, Field(min_length=1)], ...] = ()
 
 
 class LeaderElection(ConfigModel):
-    """Which replica schedules: the one that holds this Lease."""
+    """Which replica schedules: the one that holds this Lease. Zero and "" count as not given."""
 
     leader_elect: bool = True
-    lease_duration: Duration = Field(default=15.0, gt=0)
-    renew_deadline: Duration = Field(default=10.0, gt=0)
-    retry_period: Duration = Field(default=2.0, gt=0)
-    resource_lock: Literal["leases"] = "leases"
-    resource_name: str = Field(default="pyscheduler", min_length=1)
-    resource_namespace: str = Field(default="kube-system", min_length=1)
+    lease_duration: Annotated[Duration, _or(15.0)] = 15.0
+    renew_deadline: Annotated[Duration, _or(10.0)] = 10.0
+    retry_period: Annotated[Duration, _or(2.0)] = 2.0
+    resource_lock: Annotated[str, _or("leases")] = "leases"
+    resource_name: Annotated[str, _or("pyscheduler")] = "pyscheduler"
+    resource_namespace: Annotated[str, _or("kube-system")] = "kube-system"
 
 
 class ClientConnection(ConfigModel):
     """How the API server is reached; no ``qps``, or none above 0, means no limit on our side."""
 
     kubeconfig: str = ""
+    #: This and the next are read and not used: we speak JSON.
     accept_content_types: str = ""
-    content_type: str = ""
+    content_type: Annotated[str, _or("application/json")] = "application/json"
     qps: float | None = Field(default=None, allow_inf_nan=False)
     burst: int | None = Field(default=None, ge=0)
 
@@ -211,10 +219,6 @@ class ExtenderTLSConfig(ConfigModel):
     ca_data: Data = b""
 
 
-def _timeout_or_default(timeout_s: float) -> float:
-    return timeout_s or DEFAULT_EXTENDER_TIMEOUT_S
-
-
 class Extender(ConfigModel):
     """A process that has a say over HTTP, in what its verbs name; shared by all profiles.
 
@@ -231,9 +235,7 @@ class Extender(ConfigModel):
     enable_https: bool = Field(default=False, alias="enableHTTPS")
     tls_config: ExtenderTLSConfig | None = Field(default=None, alias="tlsConfig")
     #: Seconds; never 0.
-    http_timeout: Annotated[Duration, AfterValidator(_timeout_or_default)] = (
-        DEFAULT_EXTENDER_TIMEOUT_S
-    )
+    http_timeout: Annotated[Duration, _or(DEFAULT_EXTENDER_TIMEOUT_S)] = DEFAULT_EXTENDER_TIMEOUT_S
     #: True: it keeps nodes itself, so that their names are enough.
     node_cache_capable: bool = False
     #: It is asked about pods that request one of these, or about all when there are none.
@@ -251,10 +253,11 @@ class KubeSchedulerConfiguration(ConfigModel):
     leader_election: LeaderElection = LeaderElection()
     client_connection: ClientConnection = ClientConnection()
     enable_profiling: bool = True
-    enable_contention_profiling: bool = True
+    #: None: as `enable_profiling`.
+    enable_contention_profiling: bool | None = None
     percentage_of_nodes_to_score: int = Field(default=0, ge=0, le=100)
     pod_initial_backoff_seconds: int = Field(default=1, gt=0)
     pod_max_backoff_seconds: int = Field(default=10, gt=0)
-    profiles: tuple[Profile, ...] = (Profile(),)
+    profiles: Annotated[tuple[Profile, ...], _or((Profile(),))] = (Profile(),)
     extenders: tuple[Extender, ...] = ()
     delay_cache_until_active: bool = False

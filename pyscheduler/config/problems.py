@@ -23,17 +23,21 @@ _QUOTE_LENGTH: Final = 60
 
 
 class Problems:
-    """Gathers problems, each at a path, in the order found."""
+    """Gathers problems and warnings, each at a path, in the order found; true if any problem."""
 
     def __init__(self, line_of: Callable[[Path], int | None] | None = None) -> None:
         self.texts: list[str] = []
+        #: What the user should know although nothing is wrong.
+        self.warnings: list[str] = []
         self._line_of = line_of
 
     def add(self, path: Path, text: str) -> None:
         """Note what is wrong at `path`."""
-        line = None if self._line_of is None else self._line_of(path)
-        where = f"{format_path(path)}: " if path else ""
-        self.texts.append(f"{where}{text}{'' if line is None else f' (line {line})'}")
+        self.texts.append(self._placed(path, text))
+
+    def warn(self, path: Path, text: str) -> None:
+        """Note what the user should know about `path`."""
+        self.warnings.append(self._placed(path, text))
 
     def add_all(self, error: ValidationError, model: type[BaseModel], *, at: Path = ()) -> None:
         """Note every finding of one validation, whose root stands at `at`."""
@@ -42,6 +46,11 @@ class Problems:
 
     def __bool__(self) -> bool:
         return bool(self.texts)
+
+    def _placed(self, path: Path, text: str) -> str:
+        line = None if self._line_of is None else self._line_of(path)
+        where = f"{format_path(path)}: " if path else ""
+        return f"{where}{text}{'' if line is None else f' (line {line})'}"
 
 
 def format_path(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""What must hold between the fields of a configuration, plugins apart.
+"""What must hold between the fields of a configuration, plugins apart, and what deserves a warning.
 
 Single fields are checked by their models, plugin sets and arguments by
 `pyscheduler.config.profiles`. Nothing here stops at the first problem.
@@ -9,6 +9,7 @@ from __future__ import annotations
 from pyscheduler.config.models import (
     STOCK_SCHEDULER_NAME,
     UNNAMED,
+    Extender,
     KubeSchedulerConfiguration,
     LeaderElection,
 )
@@ -18,6 +19,7 @@ from pyscheduler.config.yaml_tree import Path
 
 #: By how much retries are stretched at most; client-go's JitterFactor.
 _RETRY_JITTER = 1.2
+_LEASES = "leases"
 #: Fields that are accepted for the sake of files written for kube-scheduler, and why they do
 #: nothing here.
 _WITHOUT_EFFECT = {
@@ -38,62 +40,94 @@ def check_fields(config: KubeSchedulerConfiguration, problems: Problems) -> None
             f"must be at least podInitialBackoffSeconds ({config.pod_initial_backoff_seconds}), "
             f"got {config.pod_max_backoff_seconds}",
         )
-    _check_extenders(config, problems)
+    for index, extender in enumerate(config.extenders):
+        _check_extender(extender, at=("extenders", index), problems=problems)
+    _check_binders(config, problems)
+    _check_managed_resources(config, problems)
     _check_scheduler_names(config, problems)
 
 
-def warnings_for(config: KubeSchedulerConfiguration) -> list[str]:
-    """Return what the user should know about a configuration that is valid."""
-    texts = [
-        f"profiles[{index}].schedulerName: {STOCK_SCHEDULER_NAME} is the stock scheduler's name; "
-        "make sure that no other scheduler uses it in this cluster"
-        for index, profile in enumerate(config.profiles)
-        if profile.scheduler_name == STOCK_SCHEDULER_NAME
-    ]
-    fields = type(config).model_fields
-    texts += [
-        f"{fields[name].alias}: has no effect here: {reason}"
-        for name, reason in _WITHOUT_EFFECT.items()
-        if name in config.model_fields_set and getattr(config, name) != fields[name].default
-    ]
-    return texts
+def note_warnings(config: KubeSchedulerConfiguration, problems: Problems) -> None:
+    """Note what the user should know about plain fields that are valid."""
+    for index, profile in enumerate(config.profiles):
+        if profile.scheduler_name == STOCK_SCHEDULER_NAME:
+            problems.warn(
+                ("profiles", index, "schedulerName"),
+                f"{STOCK_SCHEDULER_NAME} is the stock scheduler's name; "
+                "make sure that no other scheduler uses it in this cluster",
+            )
+    for name, reason in _WITHOUT_EFFECT.items():
+        field = type(config).model_fields[name]
+        default = config.enable_profiling if field.default is None else field.default
+        if name in config.model_fields_set and getattr(config, name) != default:
+            problems.warn((field.alias or name,), f"has no effect here: {reason}")
+    for index, extender in enumerate(config.extenders):
+        _note_extender(extender, at=("extenders", index), problems=problems)
 
 
 def _check_leader_election(election: LeaderElection, problems: Problems) -> None:
+    root = "leaderElection"
+    for field, duration_s in (
+        ("leaseDuration", election.lease_duration),
+        ("renewDeadline", election.renew_deadline),
+        ("retryPeriod", election.retry_period),
+    ):
+        if duration_s < 0:
+            problems.add((root, field), f"must be more than 0, got {duration_s:g}s")
     if election.lease_duration <= election.renew_deadline:
         problems.add(
-            ("leaderElection", "leaseDuration"),
+            (root, "leaseDuration"),
             f"must be more than renewDeadline ({election.renew_deadline:g}s), "
             f"got {election.lease_duration:g}s",
         )
     if election.renew_deadline <= _RETRY_JITTER * election.retry_period:
         problems.add(
-            ("leaderElection", "renewDeadline"),
+            (root, "renewDeadline"),
             f"must be more than {_RETRY_JITTER:g} times retryPeriod ({election.retry_period:g}s), "
             f"got {election.renew_deadline:g}s",
         )
+    if election.resource_lock != _LEASES:
+        problems.add(
+            (root, "resourceLock"), f'expected "{_LEASES}", got "{election.resource_lock}"'
+        )
 
 
-def _check_extenders(config: KubeSchedulerConfiguration, problems: Problems) -> None:
+def _check_extender(extender: Extender, *, at: Path, problems: Problems) -> None:
+    if extender.prioritize_verb and extender.weight <= 0:
+        problems.add(
+            (*at, "weight"), f"must be more than 0 with a prioritizeVerb, got {extender.weight}"
+        )
+    tls = extender.tls_config
+    if tls is not None and tls.insecure and (tls.ca_file or tls.ca_data):
+        problems.add(
+            (*at, "tlsConfig", "insecure"), "must not be true together with caFile or caData"
+        )
+
+
+def _note_extender(extender: Extender, *, at: Path, problems: Problems) -> None:
+    if not extender.url_prefix:
+        problems.warn((*at, "urlPrefix"), "is empty, so that every call will fail")
+    tls = extender.tls_config
+    if tls is not None and bool(tls.cert_file or tls.cert_data) != bool(
+        tls.key_file or tls.key_data
+    ):
+        problems.warn(
+            (*at, "tlsConfig"), "a certificate without its key, or a key alone, is not used"
+        )
+
+
+def _check_binders(config: KubeSchedulerConfiguration, problems: Problems) -> None:
     binders = [index for index, extender in enumerate(config.extenders) if extender.bind_verb]
     for index in binders[1:]:
         problems.add(
             ("extenders", index, "bindVerb"),
             f"only one extender can bind, and extenders[{binders[0]}] does",
         )
+
+
+def _check_managed_resources(config: KubeSchedulerConfiguration, problems: Problems) -> None:
     first: dict[str, Path] = {}
     for index, extender in enumerate(config.extenders):
-        if extender.prioritize_verb and extender.weight <= 0:
-            problems.add(
-                ("extenders", index, "weight"),
-                f"must be more than 0 with a prioritizeVerb, got {extender.weight}",
-            )
-        tls = extender.tls_config
-        if tls is not None and tls.insecure and (tls.ca_file or tls.ca_data):
-            problems.add(
-                ("extenders", index, "tlsConfig", "insecure"),
-                "must not be true together with caFile or caData",
-            )
         for place, resource in enumerate(extender.managed_resources):
             if resource.name == UNNAMED:
                 continue
@@ -111,8 +145,6 @@ def _check_extenders(config: KubeSchedulerConfiguration, problems: Problems) -> 
 
 
 def _check_scheduler_names(config: KubeSchedulerConfiguration, problems: Problems) -> None:
-    if not config.profiles:
-        problems.add(("profiles",), "at least one profile is required")
     first: dict[str, int] = {}
     for index, profile in enumerate(config.profiles):
         path = ("profiles", index, "schedulerName")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from pathlib import Path
 from typing import Final
 
 from pydantic import BaseModel, Field
@@ -25,8 +26,9 @@ class NeedyArgs(Args):
 
 
 class Catalogue:
-    """Five in-tree plugins and some of others."""
+    """Five in-tree plugins, some of others, and one more in the file ``good.py``."""
 
+    _REFERENCES: Final = {"made.up:Heat": "NodeHeat"}
     _PLUGINS: Final[dict[str, set[str]]] = {
         "SchedulingGates": {"preEnqueue"},
         "PrioritySort": {"queueSort"},
@@ -38,8 +40,12 @@ class Catalogue:
         "OtherSort": {"queueSort"},
     }
 
+    def __init__(self) -> None:
+        self.files: list[Path] = []
+        self._plugins = dict(self._PLUGINS)
+
     def names(self) -> Sequence[str]:
-        return list(self._PLUGINS)
+        return list(self._plugins)
 
     def default_plugins(self) -> Sequence[tuple[str, int]]:
         return [
@@ -51,11 +57,21 @@ class Catalogue:
         ]
 
     def args_model(self, name: str) -> type[BaseModel] | None:
-        assert name in self._PLUGINS
+        assert name in self._plugins
         models: dict[str, type[BaseModel]] = {"NodeResourcesFit": FitArgs, "Needy": NeedyArgs}
         return models.get(name)
 
     def points(self, name: str) -> Collection[str] | None:
         if name.startswith("broken:"):
             raise PySchedulerError(f'plugin "{name}" cannot be imported: no module named broken')
-        return self._PLUGINS.get(name)
+        return self._plugins.get(self._REFERENCES.get(name, name))
+
+    def name_of(self, reference: str) -> str:
+        return self._REFERENCES.get(reference, reference)
+
+    def add_files(self, path: Path) -> Collection[str]:
+        if path.stem != "good":
+            raise PySchedulerError(f"{path}, line 3: SyntaxError\n{path}, line 7: is no plugin")
+        self.files.append(path)
+        self._plugins["FromFile"] = {"filter"}
+        return ["FromFile"]

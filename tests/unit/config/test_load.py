@@ -52,8 +52,9 @@ def test_default_config_takes_the_scheduler_name() -> None:
     assert default_config(Catalogue(), scheduler_name="mine").profiles[0].scheduler_name == "mine"
 
 
-def test_header_alone_is_the_default() -> None:
-    assert load("").profiles == default_config(Catalogue()).profiles
+@pytest.mark.parametrize("text", ["", "profiles: []", "profiles: [{}]", "profiles:"])
+def test_no_profile_is_the_default_profile(text: str) -> None:
+    assert load(text).profiles == default_config(Catalogue()).profiles
 
 
 def test_plain_fields_are_read() -> None:
@@ -86,9 +87,52 @@ def test_stock_scheduler_name_draws_a_warning(name: str, warned: bool) -> None:
 
 def test_fields_without_effect_draw_a_warning() -> None:
     assert load("parallelism: 4").warnings == (
-        "parallelism: has no effect here: all nodes are judged at once on one core",
+        "parallelism: has no effect here: all nodes are judged at once on one core (line 3)",
     )
     assert load("parallelism: 16").warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param(
+            "profiles: [{plugins: {score: {disabled: [{name: TaintTolerations}]}}}]",
+            "profiles[0].plugins.score.disabled[0].name: has no effect: nobody provides a plugin "
+            '"TaintTolerations"; did you mean "TaintToleration"? (line 3)',
+            id="unknown plugin disabled",
+        ),
+        pytest.param(
+            "profiles: [{pluginConfig: [{name: XYZ, args: {a: 1}}]}]",
+            "profiles[0].pluginConfig[0].name: has no effect: nobody provides a plugin "
+            '"XYZ" (line 3)',
+            id="unknown plugin configured",
+        ),
+        pytest.param(
+            "profiles: [{plugins: {preFilter: {enabled: [{name: TaintToleration}]}}}]",
+            "profiles[0].plugins.preFilter.enabled[0].name: has no effect: "
+            '"TaintToleration" has nothing to do at preFilter here (line 3)',
+            id="point that only upstream has",
+        ),
+        pytest.param(
+            "extenders: [{filterVerb: filter}]",
+            "extenders[0].urlPrefix: is empty, so that every call will fail (line 3)",
+            id="extender without a url",
+        ),
+        pytest.param(
+            "extenders: [{urlPrefix: x, tlsConfig: {certFile: /cert}}]",
+            "extenders[0].tlsConfig: a certificate without its key, or a key alone, is not used "
+            "(line 3)",
+            id="certificate without a key",
+        ),
+        pytest.param(
+            "enableProfiling: false",
+            "enableProfiling: has no effect here: there are no profiling endpoints (line 3)",
+            id="profiling",
+        ),
+    ],
+)
+def test_what_a_user_should_know_is_a_warning(text: str, expected: str) -> None:
+    assert load(text).warnings == (expected,)
 
 
 @pytest.mark.parametrize(
@@ -128,6 +172,26 @@ def test_fields_without_effect_draw_a_warning() -> None:
             id="lease shorter than renewal",
         ),
         pytest.param(
+            "leaderElection: {retryPeriod: -1s}",
+            "leaderElection.retryPeriod: must be more than 0, got -1s (line 3)",
+            id="negative duration",
+        ),
+        pytest.param(
+            "leaderElection: {resourceLock: endpoints}",
+            'leaderElection.resourceLock: expected "leases", got "endpoints" (line 3)',
+            id="lock",
+        ),
+        pytest.param(
+            "profiles: [{plugins: {filter: {enabled: [{name: EBSLimits}]}}}]",
+            'plugin "EBSLimits" is no more: NodeVolumeLimits does its work (line 3)',
+            id="removed plugin",
+        ),
+        pytest.param(
+            "profiles: [{pluginConfig: [{name: EBSLimits}]}]",
+            'profiles[0].pluginConfig[0].name: plugin "EBSLimits" is no more',
+            id="removed plugin configured",
+        ),
+        pytest.param(
             "leaderElection: {retryPeriod: 9s}",
             "leaderElection.renewDeadline: must be more than 1.2 times retryPeriod (9s), got 10s",
             id="no time for a retry",
@@ -137,7 +201,6 @@ def test_fields_without_effect_draw_a_warning() -> None:
             "podMaxBackoffSeconds: must be at least podInitialBackoffSeconds (5), got 1",
             id="backoff upside down",
         ),
-        pytest.param("profiles: []", "profiles: at least one profile is required", id="no profile"),
         pytest.param(
             "profiles: [{schedulerName: a}, {schedulerName: a}]",
             'profiles[1].schedulerName: "a" is already the name of profiles[0] (line 3)',
@@ -158,11 +221,6 @@ def test_fields_without_effect_draw_a_warning() -> None:
             'profiles[0].plugins.filter.enabled[0].name: nobody provides a plugin "NodeHeta"; '
             'did you mean "NodeHeat"? (line 3)',
             id="unknown plugin",
-        ),
-        pytest.param(
-            "profiles: [{plugins: {score: {disabled: [{name: TaintTolerations}]}}}]",
-            'profiles[0].plugins.score.disabled[0].name: nobody provides a plugin "TaintToler',
-            id="unknown plugin disabled",
         ),
         pytest.param(
             "profiles: [{plugins: {score: {enabled: [{name: VolumeBinding}]}}}]",
@@ -307,8 +365,8 @@ def test_profiles_must_agree_on_the_queue_sort() -> None:
 
     assert found == [
         (
-            "profiles[1].plugins.queueSort: all profiles share one queue and must use the same "
-            "queueSort plugin with the same arguments (line 6)"
+            "profiles[1].plugins.queueSort: all profiles share one queue and must have the same "
+            "queueSort set, with the same arguments (line 6)"
         )
     ]
 
@@ -358,3 +416,106 @@ def test_own_percentage_of_a_profile_wins() -> None:
     )
 
     assert [p.percentage_of_nodes_to_score for p in config.profiles] == [0, 30]
+
+
+def test_zero_and_empty_text_count_as_not_given() -> None:
+    config = load(
+        "leaderElection: {leaseDuration: 0s, renewDeadline: 0s, retryPeriod: 0s, "
+        'resourceLock: "", resourceName: "", resourceNamespace: ""}\n'
+        'clientConnection: {contentType: ""}\n'
+    )
+
+    assert config.leader_election == default_config(Catalogue()).leader_election
+    assert config.client_connection.content_type == "application/json"
+
+
+def test_without_an_election_its_durations_do_not_matter() -> None:
+    config = load("leaderElection: {leaderElect: false, leaseDuration: 5s, retryPeriod: -1s}")
+
+    assert not config.leader_election.leader_elect
+
+
+def test_what_extenders_manage_takes_the_place_of_the_ignored_resources() -> None:
+    config = load(
+        "extenders:\n"
+        "- {urlPrefix: a, managedResources: [{name: a.b/c, ignoredByScheduler: true}]}\n"
+        "- {urlPrefix: b, managedResources: [{name: a.b/d}]}\n"
+        "profiles:\n"
+        "- schedulerName: a\n"
+        "  pluginConfig: [{name: NodeResourcesFit, args: {ignoredResources: [x.y/z]}}]\n"
+        "- schedulerName: b\n"
+        "- schedulerName: c\n"
+        "  plugins: {multiPoint: {disabled: [{name: NodeResourcesFit}]}}\n"
+    )
+
+    expected = FitArgs(ignored_resources=("a.b/c",))
+    assert [p.args.get("NodeResourcesFit") for p in config.profiles] == [expected, expected, None]
+    assert config.warnings == (
+        (
+            "profiles[0].pluginConfig: ignoredResources of NodeResourcesFit are replaced by those "
+            "that extenders manage, without x.y/z (line 8)"
+        ),
+    )
+
+
+def test_arguments_of_a_plugin_that_is_not_enabled_are_checked_and_left_out() -> None:
+    disabled = "plugins: {multiPoint: {disabled: [{name: NodeResourcesFit}]}}"
+    entry = "pluginConfig: [{name: NodeResourcesFit, args: {ignoredResources: [%s]}}]"
+
+    assert (
+        "NodeResourcesFit"
+        not in load(f"profiles: [{{{disabled}, {entry % 'a'}}}]").profiles[0].args
+    )
+    assert problems(f"profiles: [{{{disabled}, {entry % '1'}}}]") == [
+        "profiles[0].pluginConfig[0].args.ignoredResources[0]: expected text, got 1 (line 3)"
+    ]
+
+
+def test_a_reference_stands_for_the_name_of_its_class() -> None:
+    config = load(
+        "profiles:\n"
+        "- plugins:\n"
+        "    filter: {enabled: [{name: 'made.up:Heat'}]}\n"
+        "    score: {enabled: [{name: NodeHeat}], disabled: [{name: 'made.up:Heat'}]}\n"
+        "    multiPoint: {enabled: [{name: 'made.up:Heat', weight: 3}]}\n"
+    )
+
+    assert names(config, "filter") == ["NodeHeat", "TaintToleration", "NodeResourcesFit"]
+    assert names(config, "score") == ["TaintToleration", "NodeResourcesFit", "NodeHeat"]
+    assert config.profiles[0].multi_point[-1].name == "made.up:Heat"
+
+
+def test_a_plugin_by_name_and_by_reference_is_one_plugin() -> None:
+    assert problems(
+        "profiles: [{plugins: {filter: {enabled: [{name: 'made.up:Heat'}, {name: NodeHeat}]}}}]"
+    ) == [
+        (
+            "profiles[0].plugins.filter.enabled[1].name: plugin "
+            '"NodeHeat" is enabled twice in this set (line 3)'
+        )
+    ]
+
+
+def test_plugins_of_files_are_known_to_every_profile(tmp_path: Path) -> None:
+    path = tmp_path / "scheduler.yaml"
+    path.write_text(
+        HEADER + "profiles:\n"
+        "- schedulerName: a\n  plugins: {filter: {enabled: [{name: FromFile}]}}\n"
+        "- schedulerName: b\n  pluginFiles: [good.py, /elsewhere/good]\n"
+    )
+    catalogue = Catalogue()
+
+    config = load_config(path, catalogue)
+
+    assert [entry.name for entry in config.profiles[0].at("filter")][-1] == "FromFile"
+    assert catalogue.files == [tmp_path / "good.py", Path("/elsewhere/good")]
+    assert config.profiles[1].plugin_files == tuple(catalogue.files)
+
+
+def test_a_broken_plugin_file_is_one_line_per_fault_with_its_path() -> None:
+    found = problems("profiles: [{schedulerName: a, pluginFiles: [good.py, broken.py]}]")
+
+    assert [text.replace(str(Path.cwd()), "") for text in found] == [
+        "profiles[0].pluginFiles[1]: /broken.py, line 3: SyntaxError (line 3)",
+        "profiles[0].pluginFiles[1]: /broken.py, line 7: is no plugin (line 3)",
+    ]
