@@ -20,6 +20,7 @@ from pyscheduler.errors import PySchedulerError
 _COMMANDS = {
     "run": ("pyscheduler.cli.run", "Schedule the pods of a cluster."),
     "demo": ("pyscheduler.cli.demo", "Watch the scheduler at work on an embedded cluster."),
+    "plugins": ("pyscheduler.cli.plugins", "Show the plugins there are."),
     "completion": ("pyscheduler.cli.completion", "Print a shell completion script."),
 }
 
