@@ -20,12 +20,13 @@ from pydantic_core import to_jsonable_python
 
 from pyscheduler.config.yaml_tree import YamlProblems, read_yaml
 from pyscheduler.errors import ConfigError
-from pyscheduler.framework.interface import EXTENSION_POINTS, Plugin, SignPlugin
+from pyscheduler.framework.interface import EXTENSION_POINTS, Plugin, Role, SignPlugin
 from pyscheduler.runtime.load_errors import LoadProblem, PluginLoadError
 from pyscheduler.runtime.registry import Registry
 
+_ROLES: tuple[type[Role], ...] = (*EXTENSION_POINTS, SignPlugin)
 #: as a file spells them, in the order in which a pod meets them
-_POINTS = [role.point[0].lower() + role.point[1:] for role in (*EXTENSION_POINTS, SignPlugin)]
+_POINTS = [role.point[0].lower() + role.point[1:] for role in _ROLES]
 
 
 class Status(StrEnum):
