@@ -21,6 +21,7 @@ from pydantic import (
     Field,
     JsonValue,
     PlainSerializer,
+    ValidationInfo,
 )
 from pydantic.alias_generators import to_camel
 
@@ -54,13 +55,15 @@ EXTENSION_POINTS: Final = (
 UNSUPPORTED_POINTS: Final = ("placementGenerate", "placementScore", "podGroupPostFilter")
 
 
-def _duration(value: Any) -> float:
+def _duration(value: Any, info: ValidationInfo) -> float:
+    if info.mode == "python" and isinstance(value, float):
+        return value
     if not isinstance(value, str):
         raise ValueError('expected a duration such as "15s"')  # noqa: TRY004  # pydantic wants it
     return parse_duration(value)
 
 
-#: Seconds, written as Go writes a duration.
+#: Seconds; in a file written as Go writes a duration.
 Duration = Annotated[
     float, BeforeValidator(_duration, json_schema_input_type=str), PlainSerializer(format_duration)
 ]

@@ -42,7 +42,10 @@ class Problems:
     def add_all(self, error: ValidationError, model: type[BaseModel], *, at: Path = ()) -> None:
         """Note every finding of one validation, whose root stands at `at`."""
         for details in error.errors(include_url=False):
-            self.add((*at, *details["loc"]), _message(details, model))
+            path = details["loc"]
+            if details["type"] != "extra_forbidden":
+                path = _as_written(path, model)
+            self.add((*at, *path), _message(details, model))
 
     def __bool__(self) -> bool:
         return bool(self.texts)
@@ -71,6 +74,19 @@ def suggestion(name: str, known: Iterable[str]) -> str:
     by_lower = {candidate.lower(): candidate for candidate in known}
     near = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.6)
     return f'; did you mean "{by_lower[near[0]]}"?' if near else ""
+
+
+def _as_written(path: Path, model: type[BaseModel]) -> Path:
+    """Return the path with fields named as in the file; pydantic names defaults as in Python."""
+    written: list[str | int] = []
+    current: type[BaseModel] | None = model
+    for part in path:
+        written.append(part)
+        if isinstance(part, str):
+            name, field = _field(current, part)
+            written[-1] = name
+            current = _model_within(field)
+    return tuple(written)
 
 
 def _message(details: ErrorDetails, model: type[BaseModel]) -> str:
@@ -117,16 +133,19 @@ def _fields_at(model: type[BaseModel], path: Sequence[int | str]) -> list[str]:
     """Return the names of the fields that the model at `path` below `model` has, as written."""
     current: type[BaseModel] | None = model
     for part in path:
-        if isinstance(part, int):
-            continue
-        fields = {} if current is None else current.model_fields
-        annotation = next(
-            (info.annotation for name, info in fields.items() if part in (info.alias, name)), None
-        )
-        current = _model_within(annotation)
+        if isinstance(part, str):
+            current = _model_within(_field(current, part)[1])
     if current is None:
         return []
     return [info.alias or name for name, info in current.model_fields.items()]
+
+
+def _field(model: type[BaseModel] | None, part: str) -> tuple[str, Any]:
+    """Return a field's name in the file and its annotation; the part itself if there is none."""
+    for name, info in ({} if model is None else model.model_fields).items():
+        if part in (info.alias, name):
+            return info.alias or name, info.annotation
+    return part, None
 
 
 def _model_within(annotation: Any) -> type[BaseModel] | None:

@@ -5,12 +5,22 @@ pass. Names and arguments are already known, so that a kube-scheduler configurat
 """
 
 from collections.abc import Sequence
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
-from pydantic import Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from pyscheduler import framework as fwk
 from pyscheduler.api.core_v1 import Pod
+from pyscheduler.config.models import Duration
+from pyscheduler.config.resource_names import checked_qualified_name
+from pyscheduler.intree.node_resources.args import UtilizationShapePoint, checked_shape
 
 
 class DefaultPreemptionArgs(fwk.Args):
@@ -35,15 +45,23 @@ class InterPodAffinityArgs(fwk.Args):
     ignore_preferred_terms_of_existing_pods: bool = False
 
 
+def _refuse(_value: object) -> None:
+    raise ValueError("must not be given: each pod is spread with its workload's selector")
+
+
 class DefaultConstraint(fwk.Args):
     """A topology spread constraint for pods that have none; its selector is the workload's."""
 
     max_skew: int = Field(ge=1)
-    topology_key: str = Field(min_length=1)
+    topology_key: Annotated[str, AfterValidator(checked_qualified_name)]
     when_unsatisfiable: Literal["DoNotSchedule", "ScheduleAnyway"]
-    min_domains: int | None = Field(default=None, ge=1)
+    label_selector: Annotated[None, BeforeValidator(_refuse)] = Field(
+        default=None, validate_default=False
+    )
+    min_domains: int | None = None
     node_affinity_policy: Literal["Honor", "Ignore"] | None = None
     node_taints_policy: Literal["Honor", "Ignore"] | None = None
+    match_label_keys: Annotated[tuple[str, ...], Field(strict=False)] = ()
 
 
 class PodTopologySpreadArgs(fwk.Args):
@@ -52,27 +70,49 @@ class PodTopologySpreadArgs(fwk.Args):
     default_constraints: Annotated[tuple[DefaultConstraint, ...], Field(strict=False)] = ()
     defaulting_type: Literal["System", "List"] = "System"
 
-    @model_validator(mode="after")
-    def _must_fit_together(self) -> "PodTopologySpreadArgs":
-        if self.default_constraints and self.defaulting_type == "System":
-            raise ValueError("defaultConstraints need defaultingType List")
-        pairs = [(c.topology_key, c.when_unsatisfiable) for c in self.default_constraints]
+    @field_validator("default_constraints")
+    @classmethod
+    def _must_differ(
+        cls, constraints: tuple[DefaultConstraint, ...]
+    ) -> tuple[DefaultConstraint, ...]:
+        pairs = [(c.topology_key, c.when_unsatisfiable) for c in constraints]
         if len(set(pairs)) < len(pairs):
-            raise ValueError("defaultConstraints repeat a topologyKey and whenUnsatisfiable")
-        return self
+            raise ValueError("a topologyKey and whenUnsatisfiable are repeated")
+        return constraints
+
+    @field_validator("defaulting_type")
+    @classmethod
+    def _must_let_a_list_be_used(cls, kind: str, info: ValidationInfo) -> str:
+        if info.data.get("default_constraints") and kind == "System":
+            raise ValueError("must be List with defaultConstraints")
+        return kind
+
+
+#: All of the score for a storage class with no room used, none for a full one.
+_FREE_STORAGE: Final = (
+    UtilizationShapePoint(utilization=0, score=10),
+    UtilizationShapePoint(utilization=100, score=0),
+)
 
 
 class VolumeBindingArgs(fwk.Args):
     """Arguments of VolumeBinding."""
 
     bind_timeout_seconds: int = Field(default=600, ge=0)
+    #: from the share of a storage class's capacity that is used to a score
+    shape: Annotated[
+        tuple[UtilizationShapePoint, ...],
+        Field(strict=False),
+        AfterValidator(lambda shape: checked_shape(shape or _FREE_STORAGE)),
+    ] = _FREE_STORAGE
 
 
 class DynamicResourcesArgs(fwk.Args):
-    """Arguments of DynamicResources; durations as Go writes them."""
+    """Arguments of DynamicResources, in seconds; a file has them as Go writes durations."""
 
-    filter_timeout: str = "10s"
-    binding_timeout: str = "600s"
+    #: 0 is no limit
+    filter_timeout: Duration = Field(default=10.0, ge=0, validate_default=False)
+    binding_timeout: Duration = Field(default=600.0, ge=1, validate_default=False)
 
 
 class Placeholder(fwk.PreFilterPlugin, fwk.SignPlugin, fwk.EnqueueExtensions, fwk.Plugin[Any]):

@@ -6,7 +6,7 @@ are lenient: an unknown field or operator is an error with its path.
 
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from pyscheduler import framework as fwk
 from pyscheduler.api import core_v1
@@ -47,24 +47,16 @@ class Term(fwk.Args):
 
 
 class PreferredTerm(fwk.Args):
-    """A node that matches gains the weight."""
+    """A node that matches gains the weight; none is gained by 0."""
 
-    weight: int = Field(ge=1, le=100)
-    preference: Term
+    weight: int = Field(default=0, ge=0, le=2**31 - 1)
+    preference: Term = Field(default_factory=Term)
 
 
 class Selector(fwk.Args):
-    """One of the terms must match."""
+    """One of the terms must match; without terms no node does."""
 
-    node_selector_terms: Annotated[tuple[Term, ...], Field(strict=False)]
-
-    @field_validator("node_selector_terms")
-    @classmethod
-    def _must_have_terms(cls, terms: tuple[Term, ...]) -> tuple[Term, ...]:
-        # not min_length: that would complain once more about terms that are wrong themselves
-        if not terms:
-            raise ValueError("at least one term is needed")
-        return terms
+    node_selector_terms: Annotated[tuple[Term, ...], Field(strict=False)] = ()
 
 
 class AddedAffinity(fwk.Args):

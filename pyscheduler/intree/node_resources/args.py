@@ -6,48 +6,62 @@ Source: kube-scheduler 1.37, ``apis/config/types_pluginargs.go`` and ``validatio
 from itertools import pairwise
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from pyscheduler import framework as fwk
 from pyscheduler.api.resources import CPU, MEMORY
+from pyscheduler.config.resource_names import checked_qualified_name
+
+RATIO = "RequestedToCapacityRatio"
 
 
 class ResourceSpec(fwk.Args):
     """A resource and how much it counts."""
 
-    name: str = Field(min_length=1)
-    weight: int = Field(default=1, ge=1, le=100)
+    name: str = ""
+    #: 0 is 1
+    weight: Annotated[int, AfterValidator(lambda weight: weight or 1)] = Field(
+        default=1, ge=0, le=100
+    )
 
 
 class UtilizationShapePoint(fwk.Args):
     """A point of the function from utilization to score."""
 
     #: percent of the allocatable amount
-    utilization: int = Field(ge=0, le=100)
+    utilization: int = Field(default=0, ge=0, le=100)
     #: 0 worst, 10 best
-    score: int = Field(ge=0, le=10)
+    score: int = Field(default=0, ge=0, le=10)
+
+
+def checked_shape(shape: tuple[UtilizationShapePoint, ...]) -> tuple[UtilizationShapePoint, ...]:
+    """Returns the points, of which there are some, each to the right of the one before.
+
+    Raises:
+        ValueError: that is not so.
+    """
+    # not min_length: that would complain once more about points that are wrong themselves
+    if not shape:
+        raise ValueError("at least one point is needed")
+    for left, right in pairwise(shape):
+        if left.utilization >= right.utilization:
+            raise ValueError(
+                "utilization values must be strictly increasing, but"
+                f" {right.utilization} follows {left.utilization}"
+            )
+    return shape
+
+
+#: A function from utilization to score: straight between its points, flat outside.
+Shape = Annotated[
+    tuple[UtilizationShapePoint, ...], Field(strict=False), AfterValidator(checked_shape)
+]
 
 
 class RequestedToCapacityRatioParam(fwk.Args):
-    """The function that scores a utilization: straight between points, flat outside."""
+    """The function that scores a utilization."""
 
-    shape: Annotated[tuple[UtilizationShapePoint, ...], Field(strict=False)]
-
-    @field_validator("shape")
-    @classmethod
-    def _must_increase(
-        cls, shape: tuple[UtilizationShapePoint, ...]
-    ) -> tuple[UtilizationShapePoint, ...]:
-        # not min_length: that would complain once more about points that are wrong themselves
-        if not shape:
-            raise ValueError("at least one point is needed")
-        for left, right in pairwise(shape):
-            if left.utilization >= right.utilization:
-                raise ValueError(
-                    "utilization values must be strictly increasing, but"
-                    f" {right.utilization} follows {left.utilization}"
-                )
-        return shape
+    shape: Shape = ()
 
 
 CPU_AND_MEMORY = (ResourceSpec(name=CPU), ResourceSpec(name=MEMORY))
@@ -56,7 +70,7 @@ CPU_AND_MEMORY = (ResourceSpec(name=CPU), ResourceSpec(name=MEMORY))
 class ScoringStrategy(fwk.Args):
     """How NodeResourcesFit ranks the nodes that fit."""
 
-    type: Literal["LeastAllocated", "MostAllocated", "RequestedToCapacityRatio"] = "LeastAllocated"
+    type: Literal["LeastAllocated", "MostAllocated", "RequestedToCapacityRatio"]
     resources: Annotated[tuple[ResourceSpec, ...], Field(strict=False)] = CPU_AND_MEMORY
     requested_to_capacity_ratio: RequestedToCapacityRatioParam | None = None
 
@@ -67,21 +81,31 @@ class ScoringStrategy(fwk.Args):
     ) -> tuple[ResourceSpec, ...]:
         return resources or CPU_AND_MEMORY
 
-    @model_validator(mode="after")
-    def _must_have_a_shape(self) -> "ScoringStrategy":
-        if self.type == "RequestedToCapacityRatio" and self.requested_to_capacity_ratio is None:
-            raise ValueError("type RequestedToCapacityRatio needs requestedToCapacityRatio.shape")
-        return self
+    @field_validator("requested_to_capacity_ratio")
+    @classmethod
+    def _must_be_there_for_its_type_alone(
+        cls, ratio: RequestedToCapacityRatioParam | None, info: ValidationInfo
+    ) -> RequestedToCapacityRatioParam | None:
+        kind = info.data.get("type")
+        if kind == RATIO and ratio is None:
+            raise ValueError(f"required with type {RATIO}, with its shape")
+        if kind not in (None, RATIO) and ratio is not None:
+            raise ValueError(f"must not be given with type {kind}")
+        return ratio
+
+
+#: A resource name, or the part of one before the ``/``.
+Name = Annotated[str, AfterValidator(checked_qualified_name)]
 
 
 class NodeResourcesFitArgs(fwk.Args):
     """Arguments of NodeResourcesFit."""
 
     #: extended resources that are not checked
-    ignored_resources: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    ignored_resources: Annotated[tuple[Name, ...], Field(strict=False)] = ()
     #: prefixes (before the ``/``) of extended resources that are not checked
-    ignored_resource_groups: Annotated[tuple[str, ...], Field(strict=False)] = ()
-    scoring_strategy: ScoringStrategy = ScoringStrategy()
+    ignored_resource_groups: Annotated[tuple[Name, ...], Field(strict=False)] = ()
+    scoring_strategy: ScoringStrategy = ScoringStrategy(type="LeastAllocated")
 
     @field_validator("ignored_resource_groups")
     @classmethod

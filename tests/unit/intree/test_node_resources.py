@@ -298,8 +298,31 @@ def test_three_resources_use_the_standard_deviation() -> None:
         pytest.param(
             NodeResourcesFit,
             _strategy("RequestedToCapacityRatio"),
-            "scoringStrategy",
+            "scoringStrategy.requested_to_capacity_ratio",
             id="ratio-without-shape",
+        ),
+        pytest.param(
+            NodeResourcesFit,
+            {
+                "scoringStrategy": {
+                    "type": "MostAllocated",
+                    "requestedToCapacityRatio": {"shape": [{"utilization": 0, "score": 0}]},
+                }
+            },
+            "scoringStrategy.requestedToCapacityRatio",
+            id="shape-of-another-type",
+        ),
+        pytest.param(
+            NodeResourcesFit,
+            {"scoringStrategy": {"resources": [{"name": "cpu"}]}},
+            "scoringStrategy.type",
+            id="strategy-without-type",
+        ),
+        pytest.param(
+            NodeResourcesFit,
+            {"ignoredResources": ["example.com/gpu", "-"]},
+            "ignoredResources.1",
+            id="ignored-is-no-name",
         ),
         pytest.param(
             NodeResourcesFit,

@@ -164,7 +164,7 @@ def test_arguments_of_missing_plugins_are_understood(name: str, args: dict[str, 
                     }
                 ]
             },
-            "need defaultingType List",
+            "must be List with defaultConstraints",
             id="constraints-of-the-system",
         ),
     ],
