@@ -21,6 +21,7 @@ _COMMANDS = {
     "run": ("pyscheduler.cli.run", "Schedule the pods of a cluster."),
     "demo": ("pyscheduler.cli.demo", "Watch the scheduler at work on an embedded cluster."),
     "plugins": ("pyscheduler.cli.plugins", "Show the plugins there are."),
+    "controllers": ("pyscheduler.cli.controllers", "Keep the status of PodGroups."),
     "completion": ("pyscheduler.cli.completion", "Print a shell completion script."),
 }
 

@@ -1,0 +1,83 @@
+"""Who belongs to which gang, and which of them have a place.
+
+The plugin's memory between hooks. Members are learnt from the pod watch and from the hooks
+themselves, which may run before the watch's handlers do; a member has a place from Reserve (or from
+the watch, if somebody else bound it) until Unreserve or its end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from pyscheduler.api.core_v1 import Pod
+from pyscheduler_coscheduling.pod_groups import group_key
+
+
+@dataclass(slots=True)
+class Gang:
+    """The pods of one group that exist now."""
+
+    #: by uid
+    members: dict[str, Pod] = field(default_factory=dict)
+    #: uids of members with a place: bound, being bound, or waiting at Permit
+    placed: set[str] = field(default_factory=set)
+
+    def unplaced(self) -> list[Pod]:
+        """Members that still need a place."""
+        return [pod for uid, pod in self.members.items() if uid not in self.placed]
+
+
+class Gangs:
+    """All gangs by group key; one without members is forgotten. A handler of the pod watch."""
+
+    def __init__(self) -> None:
+        self._gangs: dict[str, Gang] = {}
+
+    def of(self, pod: Pod) -> Gang:
+        """The gang of ``pod``, which is a member from now on."""
+        gang = self._gangs.setdefault(group_key(pod), Gang())
+        gang.members[pod.uid] = pod
+        return gang
+
+    def place(self, pod: Pod) -> None:
+        """``pod`` has a place."""
+        self.of(pod).placed.add(pod.uid)
+
+    def displace(self, pod: Pod) -> None:
+        """``pod`` has none any more; harmless if it had none."""
+        gang = self._gangs.get(group_key(pod))
+        if gang is not None:
+            gang.placed.discard(pod.uid)
+
+    def __len__(self) -> int:
+        return len(self._gangs)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._gangs)
+
+    # --- the pod watch ---
+
+    def on_add(self, added: Pod, initial: bool) -> None:  # the informer's signature
+        """A pod is there, with a place if it has a node."""
+        if group_key(added):
+            gang = self.of(added)
+            if added.node_name:
+                gang.placed.add(added.uid)
+
+    def on_update(self, old: Pod, new: Pod) -> None:
+        """A pod changed; its label may have, too."""
+        if group_key(old) != group_key(new):
+            self.on_delete(old)
+        self.on_add(new, initial=False)
+
+    def on_delete(self, deleted: Pod) -> None:
+        """A pod is gone, or has ended."""
+        key = group_key(deleted)
+        gang = self._gangs.get(key)
+        if gang is None:
+            return
+        gang.members.pop(deleted.uid, None)
+        gang.placed.discard(deleted.uid)
+        if not gang.members:
+            del self._gangs[key]

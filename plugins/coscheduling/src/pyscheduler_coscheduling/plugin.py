@@ -1,0 +1,170 @@
+"""Coscheduling: the pods of a PodGroup are bound together, or none of them is.
+
+    PreEnqueue   members are held back until as many exist as the group needs
+    QueueSort    members of one group stand together, so that two groups do not take turns
+    PostFilter   a member fits nowhere: those that wait for it give their places back
+    Reserve      counts the member as placed
+    Permit       enough are placed: all go on; else this one waits for the others
+    Unreserve    the member lost its place: those that wait for it give theirs back
+
+No deadlock: whoever holds a place waits for members that are being tried right now. When one of
+them fits nowhere, or time is up, all of the group's waiting places are given back at once, and
+another group may have them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pydantic import Field
+
+from pyscheduler import framework as fwk
+from pyscheduler.api.core_v1 import Pod
+from pyscheduler_coscheduling.gangs import Gangs
+from pyscheduler_coscheduling.pod_groups import POD_GROUPS, PodGroup, group_key
+
+_GROUPS_CHANGED = fwk.ClusterEvent(POD_GROUPS, fwk.ActionType.ADD | fwk.ActionType.UPDATE)
+_PODS_ADDED_OR_RELABELLED = fwk.ClusterEvent(
+    fwk.EventResource.POD, fwk.ActionType.ADD | fwk.ActionType.UPDATE_POD_LABEL
+)
+
+
+class CoschedulingArgs(fwk.Args):
+    """Arguments of Coscheduling."""
+
+    #: seconds that placed members wait for the others, unless their PodGroup says otherwise
+    permit_waiting_time_seconds: int = Field(default=60, ge=1, le=900)
+
+
+class Coscheduling(
+    fwk.QueueSortPlugin,
+    fwk.PreEnqueuePlugin,
+    fwk.PostFilterPlugin,
+    fwk.ReservePlugin,
+    fwk.PermitPlugin,
+    fwk.EnqueueExtensions,
+    fwk.Plugin[CoschedulingArgs],
+):
+    """Binds the pods of a PodGroup together or not at all; other pods do not notice it."""
+
+    def __init__(self, args: CoschedulingArgs, handle: fwk.Handle) -> None:
+        super().__init__(args, handle)
+        self._groups = handle.listers.of(POD_GROUPS, PodGroup)
+        self._gangs = Gangs()
+        handle.informers.of("pods.v1", Pod).add_handler(self._gangs)
+
+    def sort_key(self, entity: fwk.QueuedEntity) -> tuple[int, float, str, float]:
+        """By priority, then by age; a member is as old as its group."""
+        pod = entity.pod
+        key = group_key(pod)
+        group = self._groups.get(key) if key else None
+        since = entity.timestamp if group is None else group.created_at
+        return -pod.priority, since, key, entity.timestamp
+
+    def pre_enqueue(self, pod: Pod) -> fwk.Status | None:
+        """Held back while the group, or one of the members it needs, does not exist."""
+        key = group_key(pod)
+        if not key:
+            return None
+        gang = self._gangs.of(pod)
+        group = self._groups.get(key)
+        if group is None:
+            return fwk.unresolvable(f"waiting for PodGroup {key} to be created")
+        needed = group.spec.min_member
+        if len(gang.members) < needed:
+            return fwk.unresolvable(
+                f"waiting for {needed} pods of PodGroup {key}, {len(gang.members)} exist"
+            )
+        return None
+
+    async def post_filter(
+        self, state: fwk.CycleState, pod: Pod, statuses: fwk.NodeStatuses
+    ) -> tuple[fwk.PostFilterResult | None, fwk.Status | None]:
+        """The group's waiting members give their places back, unless enough have theirs."""
+        key = group_key(pod)
+        if not key:
+            return None, fwk.unschedulable()
+        gang = self._gangs.of(pod)
+        needed = self._needed(key)
+        if len(gang.placed) >= needed:
+            return None, fwk.unschedulable()
+        placed = len(gang.placed)
+        self._reject_waiting(pod, f"pod {pod.key} of the same PodGroup fits nowhere")
+        return None, fwk.unschedulable(
+            f"PodGroup {key} needs {needed} places at once, found {placed}"
+        )
+
+    def reserve(self, state: fwk.CycleState, pod: Pod, node_name: str) -> None:
+        """Counts the member as placed."""
+        if group_key(pod):
+            self._gangs.place(pod)
+
+    def unreserve(self, state: fwk.CycleState, pod: Pod, node_name: str) -> None:
+        """The member has no place any more; without it those that wait for it have no use."""
+        key = group_key(pod)
+        if not key:
+            return
+        self._gangs.displace(pod)
+        if len(self._gangs.of(pod).placed) < self._needed(key):
+            self._reject_waiting(pod, f"pod {pod.key} of the same PodGroup lost its place")
+
+    def permit(
+        self, state: fwk.CycleState, pod: Pod, node_name: str
+    ) -> tuple[fwk.Status | None, float]:
+        """Enough are placed: all go on. Else this one waits, and the others are tried at once."""
+        key = group_key(pod)
+        if not key:
+            return None, 0
+        gang = self._gangs.of(pod)
+        needed = self._needed(key)
+        if len(gang.placed) >= needed:
+            for uid in list(gang.placed):
+                waiting = self.handle.waiting_pods.get(uid)
+                if waiting is not None:
+                    waiting.allow(self.name)
+            return None, 0
+        self.handle.activator.activate(gang.unplaced())
+        return fwk.wait(f"waiting for {needed} pods of PodGroup {key}"), self._patience_s(key)
+
+    def events_to_register(self) -> Sequence[fwk.ClusterEventWithHint]:
+        """What lets members in, and what makes room for a group that was turned down."""
+        room = (
+            fwk.ASSIGNED_POD_DELETED,
+            fwk.NODE_ADDED
+            | fwk.NODE_ALLOCATABLE_CHANGED
+            | fwk.NODE_LABELS_CHANGED
+            | fwk.NODE_TAINTS_CHANGED,
+        )
+        return [
+            fwk.ClusterEventWithHint(_GROUPS_CHANGED, self.after_group_change),
+            fwk.ClusterEventWithHint(_PODS_ADDED_OR_RELABELLED, self.after_pod_change),
+            *(fwk.ClusterEventWithHint(event) for event in room),
+        ]
+
+    def after_group_change(self, pod: Pod, old: object, new: object) -> fwk.QueueingHint:
+        """QUEUE for members when their group appears or needs fewer."""
+        if not isinstance(new, PodGroup) or new.key != group_key(pod):
+            return fwk.QueueingHint.SKIP
+        needs_fewer = not isinstance(old, PodGroup) or new.spec.min_member < old.spec.min_member
+        return fwk.QueueingHint.QUEUE if needs_fewer else fwk.QueueingHint.SKIP
+
+    def after_pod_change(self, pod: Pod, old: object, new: object) -> fwk.QueueingHint:
+        """QUEUE for members when another one joins."""
+        joins = isinstance(new, Pod) and group_key(new) == group_key(pod)
+        was_there = isinstance(old, Pod) and group_key(old) == group_key(pod)
+        return fwk.QueueingHint.QUEUE if joins and not was_there else fwk.QueueingHint.SKIP
+
+    def _needed(self, key: str) -> int:
+        group = self._groups.get(key)
+        return 1 if group is None else group.spec.min_member
+
+    def _patience_s(self, key: str) -> float:
+        group = self._groups.get(key)
+        own = None if group is None else group.spec.schedule_timeout_seconds
+        return float(self.args.permit_waiting_time_seconds if own is None else own)
+
+    def _reject_waiting(self, pod: Pod, message: str) -> None:
+        for uid in list(self._gangs.of(pod).placed):
+            waiting = self.handle.waiting_pods.get(uid)
+            if waiting is not None:
+                waiting.reject(self.name, message)
