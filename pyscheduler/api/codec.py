@@ -7,7 +7,7 @@ is tried again without nulls before an object is called malformed. A malformed o
 `MalformedObject`, or stands in `ListPage.malformed`: it affects itself alone.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -17,11 +17,14 @@ from pyscheduler.api.core_v1 import Binding, Namespace, Node, Pod
 from pyscheduler.api.events_v1 import Event
 from pyscheduler.api.interner import Interner
 from pyscheduler.api.meta import KubeStruct, ListMeta, ObjectMeta, Status
+from pyscheduler.api.policy_v1 import PodDisruptionBudget
 from pyscheduler.api.resource_types import ResourceType
 from pyscheduler.api.wire import WIRES, dec_hook
 from pyscheduler.errors import PySchedulerError
 
 __all__ = [
+    "BUILT_IN",
+    "DISRUPTION_BUDGETS",
     "EVENTS",
     "LEASES",
     "NAMESPACES",
@@ -52,6 +55,15 @@ LEASES: ResourceType[Lease] = ResourceType(
     "coordination.k8s.io", "v1", "leases", "Lease", True, Lease
 )
 EVENTS: ResourceType[Event] = ResourceType("events.k8s.io", "v1", "events", "Event", True, Event)
+DISRUPTION_BUDGETS: ResourceType[PodDisruptionBudget] = ResourceType(
+    "policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget", True, PodDisruptionBudget
+)
+
+#: The kinds that have a struct here, by `ResourceType.name`.
+BUILT_IN: Mapping[str, ResourceType[Any]] = {
+    resource.name: resource
+    for resource in (PODS, NODES, NAMESPACES, LEASES, EVENTS, DISRUPTION_BUDGETS)
+}
 
 #: Marks the bookmark that ends the initial events of a WatchList.
 INITIAL_EVENTS_END = "k8s.io/initial-events-end"
@@ -145,6 +157,8 @@ class Decoder(Generic[T]):
         resource: the kind.
         interner: shares sub-objects.
         keeps_raw: says of which objects the bytes are kept, as ``raw``; None: of none.
+        build: makes the object out of its bytes, in place of what is known of the kind; raises
+            msgspec's errors.
     """
 
     def __init__(
@@ -153,12 +167,15 @@ class Decoder(Generic[T]):
         interner: Interner,
         *,
         keeps_raw: Callable[[T], bool] | None = None,
+        build: Callable[[msgspec.Raw], T] | None = None,
     ) -> None:
         self.resource = resource
         self._keeps_raw = keeps_raw
         wire: Any
         wire, builder = WIRES.get(resource.struct, (resource.struct, None))
         self._build: Callable[[Any], T] | None = builder(interner) if builder else None
+        if build is not None:
+            wire, self._build = msgspec.Raw, build
         self._decode = msgspec.json.Decoder(wire, dec_hook=dec_hook).decode
         event: Any = msgspec.defstruct("_Event", [("type", str), ("object", wire)], gc=False)
         self._decode_event = msgspec.json.Decoder(event, dec_hook=dec_hook).decode

@@ -1,10 +1,12 @@
 """An immutable mapping with a cached hash, for the label and quantity maps of API objects.
 
-Apart from the structs because every kind uses it. It is a `dict` underneath, so `.get`, `in` and
+Apart from the structs because every kind uses it; objects of kinds without a struct consist of it
+all the way down (`frozen`). It is a `dict` underneath, so `.get`, `in` and
 iteration run at C speed; what would change it raises `TypeError`. The type checker refuses such
 calls too as long as fields are annotated as `StringMap` and read as `Mapping`.
 """
 
+from sys import intern
 from typing import Any, NoReturn, TypeVar
 
 K = TypeVar("K")
@@ -48,3 +50,12 @@ StringMap = FrozenMap[str, str]
 
 #: The one empty map: decoding gives it for absent and empty maps, encoding leaves it out.
 EMPTY: StringMap = FrozenMap()
+
+
+def frozen(value: Any) -> Any:
+    """Returns decoded JSON with its objects as `FrozenMap` and its lists as tuples, throughout."""
+    if isinstance(value, dict):
+        return FrozenMap({intern(key): frozen(item) for key, item in value.items()})
+    if isinstance(value, list):
+        return tuple([frozen(item) for item in value])
+    return value

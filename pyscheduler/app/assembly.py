@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
 
@@ -19,6 +19,7 @@ import structlog
 from pyscheduler.api.codec import NODES, PODS, Interner, decoder
 from pyscheduler.api.core_v1 import Node, Pod
 from pyscheduler.api.quantity import InvalidQuantity
+from pyscheduler.app.background_tasks import PluginTasks
 from pyscheduler.app.observers import (
     CycleObserver,
     QueueObserver,
@@ -26,9 +27,11 @@ from pyscheduler.app.observers import (
     WriteObserver,
 )
 from pyscheduler.app.refusals import RefusalWatch, failed_pods_of
+from pyscheduler.app.resource_events import raise_registered_events
 from pyscheduler.cache import SchedulerCache, Snapshot
 from pyscheduler.client.dispatcher import Dispatcher
 from pyscheduler.client.informer import Informer
+from pyscheduler.client.informers import SharedInformers
 from pyscheduler.client.recorder import EventRecorder
 from pyscheduler.client.reflector import Reflector
 from pyscheduler.client.transport import Transport
@@ -86,6 +89,18 @@ class ProfileRecorders:
         recorder.event(regarding, event_type, reason, action, note, related=related)
 
 
+class LateActivator:
+    """The queue as plugins reach it, who are made before it; until then no pod waits."""
+
+    def __init__(self) -> None:
+        self.queue: SchedulingQueue | None = None
+
+    def activate(self, pods: Iterable[Pod]) -> None:
+        """Makes these pods ready without backoff."""
+        if self.queue is not None:
+            self.queue.activate(pods)
+
+
 @dataclass(slots=True)
 class Assembly:
     """All parts of one scheduler, and how to run them."""
@@ -97,9 +112,12 @@ class Assembly:
     algorithms: Mapping[str, SchedulingAlgorithm]
     pods: Informer[Pod]
     nodes: Informer[Node]
+    informers: SharedInformers
     reflectors: tuple[Reflector[Any], ...]
     #: Run only while this process schedules; nothing waits for them.
     leader_reflectors: tuple[Reflector[Any], ...]
+    #: Run only while this process schedules.
+    tasks: PluginTasks
     dispatcher: Dispatcher
     clock: Clock
 
@@ -112,16 +130,26 @@ class Assembly:
         async with asyncio.TaskGroup() as group:
             for reflector in self.reflectors:
                 group.create_task(reflector.run())
+            group.create_task(self.informers.run())
 
     async def wait_synced(self) -> None:
-        """Returns once cache and queue hold everything there was at the start."""
+        """Returns once cache, queue and plugins know everything there was at the start."""
         await self.nodes.synced.wait()
         await self.pods.synced.wait()
+        await self.informers.wait_synced()
+
+    def missing(self) -> list[str]:
+        """What `wait_synced` waits for, one line each."""
+        ours = [("nodes", self.nodes.synced), ("pods", self.pods.synced)]
+        return [
+            *(name for name, synced in ours if not synced.is_set()),
+            *self.informers.missing(),
+        ]
 
     @property
     def is_synced(self) -> bool:
-        """True when cache and queue have been filled."""
-        return self.nodes.synced.is_set() and self.pods.synced.is_set()
+        """True when `wait_synced` has nothing to wait for."""
+        return not self.missing()
 
     async def schedule(self) -> None:
         """Schedules until cancelled."""
@@ -129,6 +157,7 @@ class Assembly:
             for reflector in self.leader_reflectors:
                 group.create_task(reflector.run())
             group.create_task(keep_flushing(self.queue, clock=self.clock))
+            group.create_task(self.tasks.run())
             group.create_task(self.scheduler.run())
 
     async def drain(self, timeout_s: float) -> bool:
@@ -203,6 +232,20 @@ def assemble(
     what_ifs = WhatIfMaker(snapshot, nominator, budget)
     waiting_pods = WaitingPodsMap(clock, budget, observer=observer.permit_waited)
     pods_in_pre_bind = PodsInPreBindMap()
+    pods: Informer[Pod] = Informer(clock=clock)
+    nodes: Informer[Node] = Informer(clock=clock)
+    interner = Interner()
+    informers = SharedInformers(
+        transport,
+        interner=interner,
+        clock=clock,
+        rng=rng,
+        metrics=functools.partial(ReflectorObserver, metrics),
+    )
+    informers.share(PODS.name, pods)
+    informers.share(NODES.name, nodes)
+    activator, tasks = LateActivator(), PluginTasks(clock=clock, rng=rng)
+    nobodys = informers.for_plugin("a plugin")
     handle = Handle(
         snapshot=snapshot,
         what_ifs=what_ifs,
@@ -212,21 +255,28 @@ def assemble(
         clock=clock,
         waiting_pods=waiting_pods,
         pods_in_pre_bind=pods_in_pre_bind,
+        informers=nobodys,
+        listers=nobodys.listers,
+        nominator=nominator,
+        activator=activator,
+        metrics=metrics.plugins,
+        tasks=tasks,
     )
     instrument = Instrument(work, clock, observer)
     profiles = {
-        profile.scheduler_name: _profile(profile, registry, handle, instrument)
+        profile.scheduler_name: _profile(profile, registry, handle, informers, instrument)
         for profile in configuration.profiles
     }
     for profile in profiles.values():
         what_ifs.serve(profile)
         for column in profile.columns():
             snapshot.store.register(column)
-    queue = SchedulingQueue(
+    hints = {name: profile.hint_registrations() for name, profile in profiles.items()}
+    queue = activator.queue = SchedulingQueue(
         clock=clock,
         sort_key=next(iter(profiles.values())).sort_key,
         pre_enqueue=_pre_enqueue(profiles),
-        hints={name: profile.hint_registrations() for name, profile in profiles.items()},
+        hints=hints,
         initial_backoff_s=configuration.pod_initial_backoff_s,
         max_backoff_s=configuration.pod_max_backoff_s,
         nominator=nominator,
@@ -243,12 +293,10 @@ def assemble(
         )
         for profile in configuration.profiles
     }
-    pods: Informer[Pod] = Informer(clock=clock)
-    nodes: Informer[Node] = Informer(clock=clock)
     pods.add_handler(PodEvents(cache, queue, profiles))
     nodes.add_handler(NodeEvents(cache, queue))
+    raise_registered_events(profiles, hints, informers=informers, queue=queue)
     dispatcher.look_up_with(pods.get)
-    interner = Interner()
     reflectors = (
         Reflector(
             transport,
@@ -315,8 +363,10 @@ def assemble(
         algorithms=algorithms,
         pods=pods,
         nodes=nodes,
+        informers=informers,
         reflectors=reflectors,
         leader_reflectors=leader_reflectors,
+        tasks=tasks,
         dispatcher=dispatcher,
         clock=clock,
     )
@@ -326,12 +376,17 @@ def _profile(
     configuration: ProfileConfiguration,
     registry: Registry,
     handle: Handle,
+    informers: SharedInformers,
     instrument: Instrument,
 ) -> Profile:
-    plugins = {
-        name: registry.make(name, configuration.args.get(name, NoArgs()), handle)
-        for name in configuration.plugin_names()
-    }
+    plugins = {}
+    for name in configuration.plugin_names():
+        its = informers.for_plugin(name)
+        plugins[name] = registry.make(
+            name,
+            configuration.args.get(name, NoArgs()),
+            replace(handle, informers=its, listers=its.listers),
+        )
     points = {
         point: [(entry.name, entry.weight) for entry in entries]
         for point, entries in configuration.plugins.items()

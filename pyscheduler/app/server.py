@@ -303,8 +303,10 @@ class _Process:
 
         def synced() -> str | None:
             assembly = self._assembly
-            done = assembly is not None and assembly.is_synced
-            return None if done else "handlers are not fully synchronized"
+            if assembly is None:
+                return "handlers are not fully synchronized"
+            missing = assembly.missing()
+            return f"handlers are not fully synchronized: {'; '.join(missing)}" if missing else None
 
         def shutdown() -> str | None:
             return "process is shutting down" if self._stop.is_set() else None

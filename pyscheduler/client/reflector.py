@@ -15,9 +15,9 @@ initial events are not progress (they come in key order); those of live events a
 A sync never accepts a state older than what was seen, except from a quorum read: then the server's
 own history went back (a restored backup), which is logged.
 
-While there is no connection we try again with growing, jittered pauses, and say so once. Refused
-credentials end `Reflector.run` only while nothing was ever synchronised; afterwards a permission
-may come back.
+While there is no connection we try again with growing, jittered pauses, and say so once; so we do
+for a resource that the server does not serve yet. Refused credentials end `Reflector.run` only
+while nothing was ever synchronised; afterwards a permission may come back.
 """
 
 import asyncio
@@ -37,6 +37,7 @@ from pyscheduler.client.errors import (
     ClientError,
     Forbidden,
     Gone,
+    NotFound,
     ServerUnreachable,
     TlsError,
     Unauthorized,
@@ -99,6 +100,8 @@ class Reflector(Generic[T]):
         sink: is told; its methods are called from the task that runs `run` alone.
         params: selectors that apply to everything asked, such as ``fieldSelector``.
         namespace: follow this namespace only.
+        asked_by: on whose behalf, for the log.
+        is_optional: a server that refuses this kind is asked again, from the first time on.
         clock: time; every pause and limit goes by it.
         rng: jitter.
         metrics: counts what happens.
@@ -112,6 +115,8 @@ class Reflector(Generic[T]):
         *,
         params: Mapping[str, str] | None = None,
         namespace: str | None = None,
+        asked_by: str = "",
+        is_optional: bool = False,
         clock: Clock | None = None,
         rng: Random | None = None,
         metrics: ReflectorMetrics | None = None,
@@ -124,7 +129,10 @@ class Reflector(Generic[T]):
         self._clock: Clock = clock if clock is not None else SystemClock()
         self._rng = rng if rng is not None else Random()
         self._metrics: ReflectorMetrics = metrics if metrics is not None else NoReflectorMetrics()
+        self._is_optional = is_optional
         self._log = structlog.get_logger(__name__).bind(resource=str(decoder.resource))
+        if asked_by:
+            self._log = self._log.bind(asked_by=asked_by)
         self._backoff = Backoff(
             _BACKOFF_FIRST_S, _BACKOFF_LIMIT_S, rng=self._rng, clock=self._clock
         )
@@ -144,12 +152,19 @@ class Reflector(Generic[T]):
         #: Events of this stream, the end of a sync among them: it was of use if there were any.
         self._events_seen = 0
         self._lost_at: float | None = None
+        #: What went wrong last, while changes do not arrive.
+        self._problem = ""
         self._expired_at: float | None = None
 
     @property
     def is_connected(self) -> bool:
         """Whether the last attempt worked, so that changes arrive."""
         return self._lost_at is None and not self._needs_sync
+
+    @property
+    def problem(self) -> str:
+        """Why changes do not arrive at present; "" when nothing is known to be wrong."""
+        return self._problem
 
     async def run(self) -> None:
         """Follow until cancelled.
@@ -420,6 +435,7 @@ class Reflector(Generic[T]):
     # --- failing and recovering -----------------------------------------------------------------
 
     def _on_connected(self) -> None:
+        self._problem = ""
         if self._lost_at is not None:
             lost_s = self._clock.monotonic() - self._lost_at
             self._log.info("watch recovered", lost_s=round(lost_s, 1))
@@ -445,7 +461,8 @@ class Reflector(Generic[T]):
             ClientError: nothing was ever synchronised, and waiting would not help.
         """
         is_first = self._resource_version == ""
-        if is_first and isinstance(error, (Unauthorized, Forbidden, TlsError, CredentialsError)):
+        is_final = isinstance(error, (Unauthorized, Forbidden, TlsError, CredentialsError))
+        if is_first and is_final and not (self._is_optional and isinstance(error, Forbidden)):
             raise error
         if isinstance(error, Gone):
             return self._on_expired(error)
@@ -481,9 +498,13 @@ class Reflector(Generic[T]):
         return self._backoff.next_s() if is_repeated else 0.0
 
     def _report_lost(self, error: Exception) -> None:
+        is_unserved = isinstance(error, NotFound)
+        self._problem = "not served by the cluster" if is_unserved else str(error)
         if self._lost_at is None:
             self._lost_at = self._clock.monotonic()
-            self._log.warning("watch lost, trying again", reason=str(error))
+            what = "resource is not served" if is_unserved else "watch lost"
+            level = self._log.debug if self._is_optional and is_unserved else self._log.warning
+            level(f"{what}, trying again", reason=str(error))
 
 
 class _ContinueExpired(Exception):  # noqa: N818  # a signal between two methods of this module

@@ -19,6 +19,8 @@ from pyscheduler.framework.cluster_events import (
     ASSIGNED_POD_DELETED,
     NODE_ADDED,
     NODE_DELETED,
+    ActionType,
+    ClusterEvent,
     EventResource,
 )
 from pyscheduler.queueing.pod_changes import pod_change_events
@@ -98,3 +100,29 @@ class NodeEvents:
         """A node left."""
         self._queue.move(NODE_DELETED, node, None)
         self._cache.remove_node(node.name)
+
+
+class ResourceEvents:
+    """Objects of any other kind that plugins registered events for; the cache knows none of them.
+
+    The plugins' own handlers were added before this one, so what they keep is up to date when
+    their hints are asked.
+    """
+
+    def __init__(self, queue: SchedulingQueue, resource: EventResource | str) -> None:
+        self._queue = queue
+        self._added = ClusterEvent(resource, ActionType.ADD)
+        self._updated = ClusterEvent(resource, ActionType.UPDATE)
+        self._deleted = ClusterEvent(resource, ActionType.DELETE)
+
+    def on_add(self, added: object, initial: bool) -> None:  # the informer's signature
+        """An object is there."""
+        self._queue.move(self._added, None, added)
+
+    def on_update(self, old: object, new: object) -> None:
+        """An object changed."""
+        self._queue.move(self._updated, old, new)
+
+    def on_delete(self, deleted: object) -> None:
+        """An object is gone."""
+        self._queue.move(self._deleted, deleted, None)

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from pyscheduler.api.core_v1 import Pod
 from pyscheduler.clock import Clock
 from pyscheduler.framework.columns import StateColumn
+from pyscheduler.framework.informers import Informers, Listers
 from pyscheduler.framework.nodes import NodeTable
 from pyscheduler.framework.waiting import PodsInPreBind, WaitingPods
 from pyscheduler.framework.what_if import WhatIfs
@@ -168,3 +169,9 @@ class Handle:
     clock: Clock
     waiting_pods: WaitingPods
     pods_in_pre_bind: PodsInPreBind
+    informers: Informers
+    listers: Listers
+    nominator: Nominations
+    activator: Activator
+    metrics: PluginMetrics
+    tasks: BackgroundTasks

@@ -72,9 +72,9 @@ class Informers(Protocol):
 
         Args:
             resource: ``plural.version.group``.
-            model: a ``msgspec.Struct`` to read the objects into; the built-in struct of a resource
-                that has one in ``pyscheduler.api``; JSON otherwise. Everybody who asks for one
-                resource must ask for the same model.
+            model: a frozen ``msgspec.Struct`` to read the objects into; for a resource that has
+                a struct in ``pyscheduler.api``, that one; None reads JSON. Everybody who asks for
+                one resource must ask for the same model.
 
         Raises:
             ValueError: the name is not of that form, or the resource is read into another model.

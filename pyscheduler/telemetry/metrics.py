@@ -20,6 +20,7 @@ from pyscheduler.telemetry.instruments import (
     MetricRegistry,
     exponential_buckets,
 )
+from pyscheduler.telemetry.plugin_metrics import PluginMetrics
 
 # Bucket layouts of kube-scheduler 1.37.
 _ATTEMPT_BUCKETS: Final = exponential_buckets(0.001, 2, 15)
@@ -40,12 +41,15 @@ class SchedulerMetrics:
     """Every metric of one scheduler process.
 
     Args:
-        registry: where the families are defined; a new one when none is given. Plugins define
-            their own there.
+        registry: where the families are defined; a new one when none is given.
+
+    Attributes:
+        plugins: where plugins define metrics of their own, in the same registry.
     """
 
     def __init__(self, registry: MetricRegistry | None = None) -> None:
         self.registry = MetricRegistry() if registry is None else registry
+        self.plugins = PluginMetrics(self.registry)
         self._profiles: dict[str, ProfileMetrics] = {}
         self._define_scheduling(self.registry)
         self._define_queue_and_cache(self.registry)
@@ -205,7 +209,8 @@ class SchedulerMetrics:
         )
         self.writes: Family[Counter] = r.counter(
             "pyscheduler_writes_total",
-            "Writes to the API server by kind (binding, status, event, delete) and result.",
+            "Writes to the API server by result and kind"
+            " (binding, condition, delete, request, status, event).",
             ("kind", "result"),
         )
         self.write_duration: Family[Histogram] = r.histogram(

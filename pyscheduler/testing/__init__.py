@@ -10,18 +10,25 @@ Production code never imports this package.
 from pyscheduler.testing.builders import NodeBuilder, PodBuilder, make_node, make_pod
 from pyscheduler.testing.checks import CheckFailedError, parametrize_with_checks
 from pyscheduler.testing.fakes import (
+    FakeActivator,
     FakeRecorder,
+    FakeTasks,
     FakeWrites,
     RecordedEvent,
     SetCondition,
     fake_handle,
 )
 from pyscheduler.testing.harness import PluginHarness, make_plugin
+from pyscheduler.testing.resources import FakeInformer, FakeInformers
 from pyscheduler.testing.tables import node_table, snapshot_of
 
 __all__ = [
     "CheckFailedError",
+    "FakeActivator",
+    "FakeInformer",
+    "FakeInformers",
     "FakeRecorder",
+    "FakeTasks",
     "FakeWrites",
     "NodeBuilder",
     "PluginHarness",

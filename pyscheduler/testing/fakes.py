@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from pyscheduler.api.core_v1 import Pod
 from pyscheduler.cache import Snapshot
 from pyscheduler.clock import Clock, FakeClock
-from pyscheduler.framework.handle import Handle
+from pyscheduler.framework.handle import Activator, BackgroundTasks, Handle
 from pyscheduler.framework.waiting import PodsInPreBind, WaitingPods
 from pyscheduler.framework.what_if import WhatIfs
 from pyscheduler.queueing.nominator import Nominator
 from pyscheduler.runtime.budget import Budget
 from pyscheduler.runtime.waiting_pods import PodsInPreBindMap, WaitingPodsMap
 from pyscheduler.runtime.what_if import WhatIfMaker
+from pyscheduler.telemetry.instruments import MetricRegistry
+from pyscheduler.telemetry.plugin_metrics import PluginMetrics
+from pyscheduler.testing.resources import FakeInformers
 from pyscheduler.testing.tables import snapshot_of
 
 
@@ -128,6 +131,29 @@ class FakeWrites:
             raise self.failure
 
 
+class FakeActivator:
+    """Remembers who was to be activated."""
+
+    def __init__(self) -> None:
+        self.activated: list[Pod] = []
+
+    def activate(self, pods: Iterable[Pod]) -> None:
+        """Remembers the pods."""
+        self.activated.extend(pods)
+
+
+class FakeTasks:
+    """Keeps tasks without running them; a test awaits those it wants to."""
+
+    def __init__(self) -> None:
+        #: functions by name
+        self.started: dict[str, Callable[[], Awaitable[None]]] = {}
+
+    def start(self, function: Callable[[], Awaitable[None]], *, name: str) -> None:
+        """Remembers the function."""
+        self.started[name] = function
+
+
 def fake_handle(
     snapshot: Snapshot | None = None,
     *,
@@ -137,6 +163,11 @@ def fake_handle(
     what_ifs: WhatIfs | None = None,
     waiting_pods: WaitingPods | None = None,
     pods_in_pre_bind: PodsInPreBind | None = None,
+    informers: FakeInformers | None = None,
+    nominator: Nominator | None = None,
+    activator: Activator | None = None,
+    metrics: PluginMetrics | None = None,
+    tasks: BackgroundTasks | None = None,
 ) -> Handle:
     """A handle over fakes and a real snapshot, an empty one unless given.
 
@@ -147,13 +178,22 @@ def fake_handle(
     budget = Budget(clock)
     if waiting_pods is None:  # one without pods is false, too
         waiting_pods = WaitingPodsMap(clock, budget)
+    if nominator is None:  # one that holds nothing is false, too
+        nominator = Nominator()
+    informers = informers or FakeInformers()
     return Handle(
         snapshot=snapshot,
-        what_ifs=what_ifs or WhatIfMaker(snapshot, Nominator(), budget),
+        what_ifs=what_ifs or WhatIfMaker(snapshot, nominator, budget),
         writes=writes or FakeWrites(),
         recorder=recorder or FakeRecorder(),
         columns=snapshot,
         clock=clock,
         waiting_pods=waiting_pods,
         pods_in_pre_bind=PodsInPreBindMap() if pods_in_pre_bind is None else pods_in_pre_bind,
+        informers=informers,
+        listers=informers,
+        nominator=nominator,
+        activator=activator or FakeActivator(),
+        metrics=metrics or PluginMetrics(MetricRegistry()),
+        tasks=tasks or FakeTasks(),
     )
