@@ -1,6 +1,7 @@
 """From a changed node to the events it means; pods are ``queueing.pod_changes``'.
 
-Source: kube-scheduler 1.37, ``framework/events.go`` (which change raises which event).
+Source: kube-scheduler 1.37, ``framework/events.go`` (which change raises which event); knowing
+difference: UpdateNodePreemptionPolicy is never raised, it belongs to an alpha feature that is off.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ def node_events(old: Node, new: Node) -> Iterator[ClusterEvent]:
         yield _node(ActionType.UPDATE_NODE_CONDITION)
     if old.annotations != new.annotations:
         yield _node(ActionType.UPDATE_NODE_ANNOTATION)
+    if old.status.declared_features != new.status.declared_features:
+        yield _node(ActionType.UPDATE_NODE_DECLARED_FEATURE)
 
 
 def _node(action: ActionType) -> ClusterEvent:
