@@ -14,7 +14,7 @@ difference: PreBindPreFlight is asked at the end of the scheduling cycle.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -23,6 +23,7 @@ import structlog
 from pyscheduler.api.core_v1 import Pod
 from pyscheduler.cache.cache import SchedulerCache
 from pyscheduler.cycle.failure import Failure, FailureHandler
+from pyscheduler.errors import PySchedulerError
 from pyscheduler.framework.cluster_events import ASSIGNED_POD_DELETED
 from pyscheduler.framework.cycle_state import PODS_TO_ACTIVATE, CycleState, PodsToActivate
 from pyscheduler.framework.entities import QueuedEntity
@@ -31,7 +32,7 @@ from pyscheduler.framework.status import Code, Diagnosis, Status
 from pyscheduler.queueing.scheduling_queue import SchedulingQueue
 from pyscheduler.runtime.instrument import PluginFault
 from pyscheduler.runtime.pre_binding import Step, run_pre_binds, run_pre_flights
-from pyscheduler.runtime.profile import AsyncNodeFn, Profile
+from pyscheduler.runtime.profile import Profile
 from pyscheduler.runtime.reserving import (
     rejection_or_fault,
     run_permit,
@@ -42,8 +43,8 @@ from pyscheduler.runtime.waiting_pods import PodsInPreBindMap, WaitingPodsMap
 
 _log = structlog.get_logger(__name__)
 
-#: a binder's name, and its hook; it answers or raises `PluginFault` as a Bind plugin's does
-Binder = tuple[str, AsyncNodeFn]
+#: binds a pod to a node in place of the Bind plugins; False leaves it to them
+ExtenderBind = Callable[[Pod, str], Awaitable[bool]]
 
 
 @dataclass(slots=True, eq=False)
@@ -60,10 +61,6 @@ class Assumed:
     is_settled: bool = False
 
 
-def _no_extender(pod: Pod) -> Binder | None:
-    return None
-
-
 class BindingCycle:
     """Makes assumptions real."""
 
@@ -77,7 +74,7 @@ class BindingCycle:
         writes: Writes,
         waiting_pods: WaitingPodsMap,
         pods_in_pre_bind: PodsInPreBindMap,
-        extender_binder: Callable[[Pod], Binder | None] = _no_extender,
+        extender_bind: ExtenderBind | None = None,
     ) -> None:
         """Connects the parts.
 
@@ -89,8 +86,7 @@ class BindingCycle:
             writes: for the nodes that pods are expected on.
             waiting_pods: those at Permit.
             pods_in_pre_bind: those in PreBind.
-            extender_binder: who binds that pod instead of the profile's Bind plugins; None if
-                nobody does.
+            extender_bind: asked before the Bind plugins; raises `PySchedulerError` when it failed.
         """
         self._cache = cache
         self._queue = queue
@@ -99,7 +95,7 @@ class BindingCycle:
         self._writes = writes
         self._waiting_pods = waiting_pods
         self._pods_in_pre_bind = pods_in_pre_bind
-        self._extender_binder = extender_binder
+        self._extender_bind = extender_bind
 
     def begin(self, assumed: Assumed) -> Failure | None:
         """Reserves, asks for permission and for PreBind work; else undoes all and says why.
@@ -202,7 +198,7 @@ class BindingCycle:
                 status = await self._pods_in_pre_bind.run(pod, work)
             if status is None:
                 status = await self._bind(assumed)
-        except PluginFault as fault:
+        except PySchedulerError as fault:
             return Failure.fault(str(fault))
         except Exception as error:  # noqa: BLE001  # outermost edge of a binding cycle
             # whatever it is, the pod must not stay assumed
@@ -212,8 +208,9 @@ class BindingCycle:
 
     async def _bind(self, assumed: Assumed) -> Status | None:
         pod = assumed.entity.pod
-        extender = self._extender_binder(pod)
-        for name, bind in assumed.profile.binds if extender is None else (extender,):
+        if self._extender_bind is not None and await self._extender_bind(pod, assumed.node_name):
+            return None
+        for name, bind in assumed.profile.binds:
             status = await bind(assumed.state, pod, assumed.node_name)
             if status is None or status.is_success:
                 return None

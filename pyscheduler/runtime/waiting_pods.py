@@ -89,7 +89,8 @@ class PermitWait:
 
     def give_up(self) -> None:
         """Whoever awaits the decision is cancelled, unless there is one."""
-        if self._decided.cancel():
+        self._decided.cancel()
+        if self._decided.cancelled():
             self._timer.cancel()
 
     async def decided(self) -> None:
