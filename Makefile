@@ -107,6 +107,10 @@ test-contract: $(VENV)/.dev ## one suite on the embedded and on the real API ser
 e2e: $(VENV)/.dev ## end-to-end tests, a failed one tried once more; PROVIDER=local (default), kind, existing
 	@$(PYTEST) -q tests/e2e --provider=$(PROVIDER) --reruns 1
 
+.PHONY: record-config-oracle
+record-config-oracle: $(VENV)/.dev ## what the real kube-scheduler makes of tests/parity/config/inputs
+	@$(PY) -m tests.parity.config.record
+
 ##@ to measure it
 
 .PHONY: bench-basic

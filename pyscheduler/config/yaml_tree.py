@@ -17,6 +17,7 @@ from pydantic import JsonValue
 Path = tuple[str | int, ...]
 
 _NULL: Final = "tag:yaml.org,2002:null"
+_MERGE: Final = "tag:yaml.org,2002:merge"
 _NUMBERS_AND_BOOLS: Final = frozenset(
     f"tag:yaml.org,2002:{name}" for name in ("bool", "int", "float")
 )
@@ -102,6 +103,8 @@ class _Reader:
     def _mapping(self, node: yaml.MappingNode, path: Path) -> dict[str, JsonValue]:
         values: dict[str, JsonValue] = {}
         for key_node, value_node in node.value:
+            if key_node.tag == _MERGE:
+                continue
             key = self._key(key_node)
             if key is None:
                 continue
@@ -111,15 +114,27 @@ class _Reader:
                 continue
             self.lines[(*path, key)] = key_node.start_mark.line + 1
             values[key] = self.convert(value_node, (*path, key))
+        for key_node, value_node in node.value:
+            if key_node.tag == _MERGE:
+                self._merge(value_node, path, values)
         return values
+
+    def _merge(self, node: yaml.Node, path: Path, values: dict[str, JsonValue]) -> None:
+        """Add the keys of a map, or of each map in a list, that are not there yet."""
+        sources = node.value if isinstance(node, yaml.SequenceNode) else [node]
+        for source in sources:
+            if not isinstance(source, yaml.MappingNode):
+                self._refuse('"<<" takes a map or a list of maps', source)
+                continue
+            merged = self.convert(source, path)
+            assert isinstance(merged, dict) or merged is None
+            for key, value in (merged or {}).items():
+                values.setdefault(key, value)
 
     def _key(self, node: yaml.Node) -> str | None:
         if isinstance(node, yaml.ScalarNode) and node.tag in _TEXTS:
             return str(node.value)
-        if node.tag == "tag:yaml.org,2002:merge":
-            self._refuse('merge keys ("<<") are not supported', node)
-        else:
-            self._refuse("keys must be text", node)
+        self._refuse("keys must be text", node)
         return None
 
     def _scalar(self, node: yaml.ScalarNode) -> JsonValue:

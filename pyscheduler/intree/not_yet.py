@@ -107,12 +107,23 @@ class VolumeBindingArgs(fwk.Args):
     ] = _FREE_STORAGE
 
 
+def _at_least(least_s: float) -> AfterValidator:
+    def check(duration_s: float) -> float:
+        if duration_s < least_s:
+            raise ValueError(f"must be at least {least_s:g}s, got {duration_s:g}s")
+        return duration_s
+
+    return AfterValidator(check)
+
+
 class DynamicResourcesArgs(fwk.Args):
     """Arguments of DynamicResources, in seconds; a file has them as Go writes durations."""
 
     #: 0 is no limit
-    filter_timeout: Duration = Field(default=10.0, ge=0, validate_default=False)
-    binding_timeout: Duration = Field(default=600.0, ge=1, validate_default=False)
+    filter_timeout: Annotated[Duration, _at_least(0)] = Field(default=10.0, validate_default=False)
+    binding_timeout: Annotated[Duration, _at_least(1)] = Field(
+        default=600.0, validate_default=False
+    )
 
 
 class Placeholder(fwk.PreFilterPlugin, fwk.SignPlugin, fwk.EnqueueExtensions, fwk.Plugin[Any]):
