@@ -50,8 +50,9 @@ class Coscheduling(
     def __init__(self, args: CoschedulingArgs, handle: fwk.Handle) -> None:
         super().__init__(args, handle)
         self._groups = handle.listers.of(POD_GROUPS, PodGroup)
-        self._gangs = Gangs()
-        handle.informers.of("pods.v1", Pod).add_handler(self._gangs)
+        #: who belongs together, and who has a place
+        self.gangs = Gangs()
+        handle.informers.of("pods.v1", Pod).add_handler(self.gangs)
 
     def sort_key(self, entity: fwk.QueuedEntity) -> tuple[int, float, str, float]:
         """By priority, then by age; a member is as old as its group."""
@@ -66,7 +67,7 @@ class Coscheduling(
         key = group_key(pod)
         if not key:
             return None
-        gang = self._gangs.of(pod)
+        gang = self.gangs.of(pod)
         group = self._groups.get(key)
         if group is None:
             return fwk.unresolvable(f"waiting for PodGroup {key} to be created")
@@ -84,7 +85,7 @@ class Coscheduling(
         key = group_key(pod)
         if not key:
             return None, fwk.unschedulable()
-        gang = self._gangs.of(pod)
+        gang = self.gangs.of(pod)
         needed = self._needed(key)
         if len(gang.placed) >= needed:
             return None, fwk.unschedulable()
@@ -97,15 +98,15 @@ class Coscheduling(
     def reserve(self, state: fwk.CycleState, pod: Pod, node_name: str) -> None:
         """Counts the member as placed."""
         if group_key(pod):
-            self._gangs.place(pod)
+            self.gangs.place(pod)
 
     def unreserve(self, state: fwk.CycleState, pod: Pod, node_name: str) -> None:
         """The member has no place any more; without it those that wait for it have no use."""
         key = group_key(pod)
         if not key:
             return
-        self._gangs.displace(pod)
-        if len(self._gangs.of(pod).placed) < self._needed(key):
+        self.gangs.displace(pod)
+        if len(self.gangs.of(pod).placed) < self._needed(key):
             self._reject_waiting(pod, f"pod {pod.key} of the same PodGroup lost its place")
 
     def permit(
@@ -115,7 +116,7 @@ class Coscheduling(
         key = group_key(pod)
         if not key:
             return None, 0
-        gang = self._gangs.of(pod)
+        gang = self.gangs.of(pod)
         needed = self._needed(key)
         if len(gang.placed) >= needed:
             for uid in list(gang.placed):
@@ -164,7 +165,7 @@ class Coscheduling(
         return float(self.args.permit_waiting_time_seconds if own is None else own)
 
     def _reject_waiting(self, pod: Pod, message: str) -> None:
-        for uid in list(self._gangs.of(pod).placed):
+        for uid in list(self.gangs.of(pod).placed):
             waiting = self.handle.waiting_pods.get(uid)
             if waiting is not None:
                 waiting.reject(self.name, message)
