@@ -293,7 +293,17 @@ def assemble(
         )
         for profile in configuration.profiles
     }
-    pods.add_handler(PodEvents(cache, queue, profiles))
+    failures = FailureHandler(queue, dispatcher, recorder, current_pod=pods.get)
+    binding = BindingCycle(
+        cache,
+        queue,
+        recorder,
+        failures,
+        writes=dispatcher,
+        waiting_pods=waiting_pods,
+        pods_in_pre_bind=pods_in_pre_bind,
+    )
+    pods.add_handler(PodEvents(cache, queue, profiles, assumed_pods=binding))
     nodes.add_handler(NodeEvents(cache, queue))
     raise_registered_events(profiles, hints, informers=informers, queue=queue)
     dispatcher.look_up_with(pods.get)
@@ -328,16 +338,6 @@ def assemble(
             metrics=ReflectorObserver(metrics, "failed pods"),
         )
         for name in profiles
-    )
-    failures = FailureHandler(queue, dispatcher, recorder, current_pod=pods.get)
-    binding = BindingCycle(
-        cache,
-        queue,
-        recorder,
-        failures,
-        writes=dispatcher,
-        waiting_pods=waiting_pods,
-        pods_in_pre_bind=pods_in_pre_bind,
     )
     scheduler = Scheduler(
         cache=cache,

@@ -137,10 +137,11 @@ class BindingCycle:
         self._activate(assumed)
         return None
 
-    def withdraw(self, pod: Pod) -> bool:
-        """Ends the binding cycle of a pod that is being deleted, if it is not too late for that.
+    def on_assumed_pod_deleting(self, pod: Pod) -> bool:
+        """Ends the pod's wait at Permit, or its PreBind; the way back then gives the room back.
 
-        Too late is once its binding is about to be sent: then the API server decides.
+        Returns:
+            False when it does neither: its binding is being sent, and the API server decides.
         """
         if self._waiting_pods.reject(pod.uid):
             return True

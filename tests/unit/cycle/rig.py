@@ -125,7 +125,7 @@ class Rig:
             clock=self.clock,
             observed_version=lambda: "42",
         )
-        self._pods = PodEvents(self.cache, self.queue, [name])
+        self._pods = PodEvents(self.cache, self.queue, [name], assumed_pods=self.binding)
         self._nodes = NodeEvents(self.cache, self.queue)
 
     # what the watch says

@@ -469,7 +469,8 @@ async def test_a_pod_deleted_before_bind_is_forgotten_at_once(
 
     if is_gone:
         rig.delete_pod(ours)
-    assert rig.binding.withdraw(ours)
+    else:
+        rig.update_pod(make_pod("a").scheduler_name("pyscheduler").terminating().obj())
     await rig.turns()
 
     assert rig.cache.pod_count == 0
@@ -481,8 +482,8 @@ async def test_a_pod_deleted_before_bind_is_forgotten_at_once(
         assert rig.queue.counts().pending == 0
 
 
-def test_a_pod_that_is_not_being_bound_cannot_be_withdrawn() -> None:
-    assert not Rig().binding.withdraw(pod("a"))
+def test_a_pod_whose_binding_is_being_sent_is_left_to_the_server() -> None:
+    assert not Rig().binding.on_assumed_pod_deleting(pod("a"))
 
 
 # --- Bind, and what others learn of it
