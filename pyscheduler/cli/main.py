@@ -20,6 +20,7 @@ from pyscheduler.errors import PySchedulerError
 _COMMANDS = {
     "run": ("pyscheduler.cli.run", "Schedule the pods of a cluster."),
     "demo": ("pyscheduler.cli.demo", "Watch the scheduler at work on an embedded cluster."),
+    "config": ("pyscheduler.cli.config", "Check or complete a configuration file."),
     "plugins": ("pyscheduler.cli.plugins", "Show the plugins there are."),
     "controllers": ("pyscheduler.cli.controllers", "Keep the status of PodGroups."),
     "completion": ("pyscheduler.cli.completion", "Print a shell completion script."),
