@@ -21,7 +21,6 @@ while nothing was ever synchronised; afterwards a permission may come back.
 """
 
 import asyncio
-import contextlib
 from collections.abc import Mapping, Sequence
 from random import Random
 from typing import Generic, TypeVar
@@ -311,8 +310,8 @@ class Reflector(Generic[T]):
             raise
         finally:
             silence.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await silence
+            # Waited for, not awaited: its cancellation must not be taken for ours, nor hide it.
+            await asyncio.wait({silence})
 
     async def _read(self, stream: Stream, watch: SilenceWatch) -> None:
         lines = LineSplitter()

@@ -7,7 +7,6 @@ time, of their entry, so that a replay sees the same order.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import heapq
 from collections.abc import Callable
 
@@ -75,5 +74,5 @@ async def cancelled(task: asyncio.Task[None] | None) -> None:
     """The task has ended, if there is one."""
     if task is not None:
         task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+        # Waited for, not awaited: its cancellation must not be taken for ours, nor hide it.
+        await asyncio.wait({task})

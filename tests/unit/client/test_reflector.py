@@ -479,3 +479,17 @@ async def test_decoding_passes_control_on_every_five_milliseconds() -> None:
     await cancelled(task)
 
     assert len(yields) >= 6
+
+
+@pytest.mark.parametrize("turns", range(12))
+async def test_cancelled_at_any_moment_it_ends(bench: Bench, turns: int) -> None:
+    # Also while it tidies up after a stream that has just ended.
+    ends = [Script([initial(version=10)]), *(Script([bookmark(20)]) for _ in range(turns))]
+    bench.transport.streams.extend([*ends, Script([HANG])])
+    task = asyncio.ensure_future(bench.reflector.run())
+    for _ in range(turns):
+        await asyncio.sleep(0)
+
+    task.cancel()
+    await settle()
+    assert task.done()
