@@ -1,57 +1,75 @@
-"""Runs one plugin over a small cluster, the way the runtime would, in every form it has.
+"""Runs one plugin over a small cluster: every hook, called as the runtime would call it.
 
-`PluginHarness` is what a plugin's tests use; `filter_answers` and `score_answers` are its parts,
-which the conformance checks use on tables of their own.
+    harness = PluginHarness(NodeHeat, args={"maxCelsius": 70}, nodes=[...], pods=[...])
+    assert harness.feasible(make_pod("p").obj()) == ["cool"]
+
+The plugin's other hooks find what its PreFilter left, per pod. What the plugin does to the world is
+remembered by fakes: ``harness.writes``, ``recorder``, ``informers``, ``activator``, ``tasks``.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
-from enum import Enum
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar
-
-import numpy as np
 
 from pyscheduler.api.core_v1 import Node, Pod
 from pyscheduler.cache import Snapshot
+from pyscheduler.clock import FakeClock
 from pyscheduler.framework.args import Args
 from pyscheduler.framework.cluster_events import ClusterEvent, QueueingHint
 from pyscheduler.framework.cycle_state import CycleState
+from pyscheduler.framework.entities import QueuedEntity
+from pyscheduler.framework.functions import FunctionPlugin
 from pyscheduler.framework.handle import Handle
 from pyscheduler.framework.interface import (
+    BindPlugin,
     EnqueueExtensions,
-    FilterPlugin,
+    PermitPlugin,
     Plugin,
+    PostBindPlugin,
+    PostFilterPlugin,
+    PreBindPlugin,
+    PreEnqueuePlugin,
     PreFilterPlugin,
-    PreScorePlugin,
-    ScorePlugin,
-    has_form,
+    QueueSortPlugin,
+    ReservePlugin,
+    SignPlugin,
 )
+from pyscheduler.framework.node_statuses import NodeStatuses
 from pyscheduler.framework.nodes import NodeTable
 from pyscheduler.framework.status import (
     SKIP,
-    Code,
-    Int64Array,
+    PostFilterResult,
+    PreBindPreFlightResult,
     PreFilterResult,
-    ReasonTable,
     Status,
+    unschedulable,
 )
-from pyscheduler.testing.fakes import fake_handle
+from pyscheduler.queueing.nominator import Nominator
+from pyscheduler.runtime.budget import Budget
+from pyscheduler.runtime.waiting_pods import WaitingPodsMap
+from pyscheduler.runtime.what_if import WhatIfMaker
+from pyscheduler.testing.answers import (
+    Form,
+    filter_answers,
+    filter_forms,
+    score_answers,
+    score_forms,
+)
+from pyscheduler.testing.fakes import (
+    FakeActivator,
+    FakeRecorder,
+    FakeTasks,
+    FakeWrites,
+    fake_handle,
+)
+from pyscheduler.testing.profiles import profile_of
+from pyscheduler.testing.resources import FakeInformers
 from pyscheduler.testing.tables import snapshot_of
 
 PluginT = TypeVar("PluginT", bound=Plugin[Any])
-
-
-class Form(Enum):
-    """The two forms of Filter and Score."""
-
-    PER_NODE = "per node"
-    WHOLE_CLUSTER = "whole cluster"
-
-
-#: one status per row; None where the node passes. SKIP or a rejection where PreFilter said so.
-FilterAnswers = list[Status | None] | Status
+RoleT = TypeVar("RoleT")
 
 
 def make_plugin(
@@ -67,100 +85,103 @@ def make_plugin(
     return plugin_class(args, handle)
 
 
-def filter_forms(plugin: Plugin[Any]) -> list[Form]:
-    """The forms of Filter that ``plugin`` has."""
-    return [
-        form
-        for form, hook in ((Form.PER_NODE, "filter"), (Form.WHOLE_CLUSTER, "filter_nodes"))
-        if isinstance(plugin, FilterPlugin) and has_form(plugin, FilterPlugin, hook)
-    ]
-
-
-def score_forms(plugin: Plugin[Any]) -> list[Form]:
-    """The forms of Score that ``plugin`` has."""
-    return [
-        form
-        for form, hook in ((Form.PER_NODE, "score"), (Form.WHOLE_CLUSTER, "score_nodes"))
-        if isinstance(plugin, ScorePlugin) and has_form(plugin, ScorePlugin, hook)
-    ]
-
-
-def filter_answers(plugin: Plugin[Any], pod: Pod, nodes: NodeTable, form: Form) -> FilterAnswers:
-    """What PreFilter and Filter say of every row."""
-    state = CycleState()
-    narrowed: frozenset[str] | None = None
-    if isinstance(plugin, PreFilterPlugin):
-        answer = plugin.pre_filter(state, pod, nodes)
-        if isinstance(answer, PreFilterResult):
-            narrowed = answer.node_names
-        elif answer is not None and not answer.is_success:
-            return answer
-    if not isinstance(plugin, FilterPlugin):
-        return SKIP
-    if form is Form.PER_NODE:
-        statuses = [plugin.filter(state, pod, nodes.node(row)) for row in range(len(nodes))]
-    else:
-        reasons = ReasonTable()
-        codes, indexes = plugin.filter_nodes(state, pod, nodes).resolve(reasons)
-        statuses = [
-            Status(Code(code), reasons[index]) if code else None
-            for code, index in zip(codes.tolist(), indexes.tolist(), strict=True)
-        ]
-    if narrowed is None:
-        return statuses
-    left_out = Status(
-        Code.UNSCHEDULABLE_AND_UNRESOLVABLE,
-        (f"node(s) didn't satisfy plugin(s) [{plugin.name}]",),
-    )
-    return [
-        status if nodes.node(row).name in narrowed else left_out
-        for row, status in enumerate(statuses)
-    ]
-
-
-def score_answers(
-    plugin: Plugin[Any], pod: Pod, nodes: NodeTable, form: Form
-) -> tuple[Int64Array, Int64Array] | None:
-    """Raw and normalised scores (N,) of every row; None where PreScore skips the pod."""
-    state = CycleState()
-    # what PreFilter computes, Score may read
-    if isinstance(plugin, PreFilterPlugin):
-        plugin.pre_filter(state, pod, nodes)
-    if isinstance(plugin, PreScorePlugin) and plugin.pre_score(state, pod, nodes) is not None:
-        return None
-    assert isinstance(plugin, ScorePlugin), f"{plugin.name} does not score"
-    if form is Form.PER_NODE:
-        scores = [plugin.score(state, pod, nodes.node(row)) for row in range(len(nodes))]
-        raw = np.array(scores, dtype=np.int64)
-    else:
-        raw = plugin.score_nodes(state, pod, nodes)
-    return raw, plugin.normalize(state, pod, raw.copy())
-
-
 class PluginHarness:
-    """One plugin over a cluster of ``nodes`` with ``pods`` on them."""
+    """One plugin over a cluster of ``nodes`` with ``pods`` on them.
+
+    A method whose hook the plugin does not have raises TypeError.
+    """
 
     def __init__(
         self,
-        plugin_class: type[Plugin[Any]],
+        plugin_class: type[Plugin[Any]] | FunctionPlugin,
         *,
         args: Mapping[str, Any] | Args | None = None,
         nodes: Iterable[Node] = (),
         pods: Iterable[Pod] = (),
+        informers: FakeInformers | None = None,
     ) -> None:
+        """Makes the plugin.
+
+        Args:
+            plugin_class: a class, or a plugin of plain functions.
+            args: as a configuration file has them.
+            nodes: the cluster.
+            pods: bound to ``nodes``.
+            informers: other kinds of objects that the plugin looks for when it is made.
+        """
+        if isinstance(plugin_class, FunctionPlugin):
+            plugin_class = plugin_class.build()
         self.snapshot: Snapshot = snapshot_of(nodes, pods)
-        self.handle = fake_handle(self.snapshot)
+        self.clock = FakeClock()
+        self.writes = FakeWrites()
+        self.recorder = FakeRecorder()
+        self.informers = informers or FakeInformers()
+        self.activator = FakeActivator()
+        self.tasks = FakeTasks()
+        self.nominator = Nominator()
+        budget = Budget(self.clock)
+        self.waiting_pods = WaitingPodsMap(self.clock, budget)
+        what_ifs = WhatIfMaker(self.snapshot, self.nominator, budget)
+        self.handle = fake_handle(
+            self.snapshot,
+            writes=self.writes,
+            recorder=self.recorder,
+            clock=self.clock,
+            what_ifs=what_ifs,
+            waiting_pods=self.waiting_pods,
+            informers=self.informers,
+            nominator=self.nominator,
+            activator=self.activator,
+            tasks=self.tasks,
+        )
         self.plugin = make_plugin(plugin_class, args, handle=self.handle)
+        what_ifs.serve(profile_of(self.plugin, self.handle))
+        self._states: dict[str, CycleState] = {}
 
     @property
     def nodes(self) -> NodeTable:
         """All nodes."""
         return self.snapshot.nodes
 
+    def refresh(self) -> None:
+        """A new cycle begins: what ``handle.columns`` was told is seen, states are forgotten."""
+        self.snapshot.refresh()
+        self._states.clear()
+
+    def state(self, pod: Pod) -> CycleState:
+        """The pod's state as PreFilter left it, and as later hooks changed it."""
+        state = self._states.get(pod.uid)
+        if state is None:
+            state = self._states[pod.uid] = CycleState()
+            if isinstance(self.plugin, PreFilterPlugin):
+                self.plugin.pre_filter(state, pod, self.nodes)
+        return state
+
+    # --- before the cycle ---
+
+    def pre_enqueue(self, pod: Pod) -> Status | None:
+        """Whether the pod may enter the active queue."""
+        return self._as(PreEnqueuePlugin).pre_enqueue(pod)
+
+    def pop_order(self, pods: Sequence[Pod]) -> list[str]:
+        """The names of ``pods``, which arrived in that order a second apart, as they are popped."""
+        plugin = self._as(QueueSortPlugin)
+        keys = {}
+        for second, pod in enumerate(pods):
+            arrived = float(second)
+            entity = QueuedEntity(pod, timestamp=arrived, initial_attempt_timestamp=arrived)
+            keys[pod.name] = plugin.sort_key(entity)
+        return sorted(keys, key=keys.__getitem__)
+
+    def sign(self, pod: Pod) -> tuple[Any, ...] | None:
+        """What the answers for the pod depend on."""
+        return self._as(SignPlugin).sign_pod(pod)
+
+    # --- the scheduling cycle ---
+
     def pre_filter(self, pod: Pod) -> PreFilterResult | Status | None:
         """What PreFilter answers."""
-        assert isinstance(self.plugin, PreFilterPlugin)
-        return self.plugin.pre_filter(CycleState(), pod, self.nodes)
+        return self._as(PreFilterPlugin).pre_filter(CycleState(), pod, self.nodes)
 
     def filter(self, pod: Pod) -> dict[str, Status | None]:
         """What becomes of every node, by name; all None when PreFilter skips the pod.
@@ -182,6 +203,26 @@ class PluginHarness:
         """The names of the nodes that pass."""
         return [name for name, status in self.filter(pod).items() if status is None]
 
+    def what_if(
+        self, pod: Pod, node_name: str, *, add: Sequence[Pod] = (), remove: Sequence[Pod] = ()
+    ) -> Status | None:
+        """Whether the pod would pass on that node with pods added to it and taken off."""
+        what_if = self.handle.what_ifs.of(self.state(pod), pod, [node_name])
+        for gone in remove:
+            what_if.remove_pod(0, gone)
+        for added in add:
+            what_if.add_pod(0, added)
+        (status,) = what_if.judge()
+        return status
+
+    async def post_filter(
+        self, pod: Pod, statuses: NodeStatuses | None = None
+    ) -> tuple[PostFilterResult | None, Status | None]:
+        """What PostFilter makes of a pod that fits nowhere, every node being full unless given."""
+        if statuses is None:
+            statuses = NodeStatuses.alike(self.nodes, unschedulable("node(s) were full"))
+        return await self._as(PostFilterPlugin).post_filter(self.state(pod), pod, statuses)
+
     def score(self, pod: Pod) -> dict[str, int]:
         """The normalised score of every node, by name; empty when PreScore skips the pod.
 
@@ -198,17 +239,61 @@ class PluginHarness:
         """
         return self._scores(pod, normalized=False)
 
+    def reserve(self, pod: Pod, node_name: str) -> Status | None:
+        """What Reserve answers."""
+        return self._as(ReservePlugin).reserve(self.state(pod), pod, node_name)
+
+    def unreserve(self, pod: Pod, node_name: str) -> None:
+        """Undoes Reserve."""
+        self._as(ReservePlugin).unreserve(self.state(pod), pod, node_name)
+
+    def permit(self, pod: Pod, node_name: str) -> tuple[Status | None, float]:
+        """What Permit answers, and for how many seconds at most the pod waits."""
+        return self._as(PermitPlugin).permit(self.state(pod), pod, node_name)
+
+    def wait(self, pod: Pod, node_name: str, *, timeout_s: float = 60.0) -> None:
+        """The pod waits at Permit because of this plugin; needs a running event loop."""
+        self.waiting_pods.add(pod, node_name, timeouts_s={self.plugin.name: timeout_s})
+
+    # --- the binding cycle ---
+
+    def pre_bind_pre_flight(
+        self, pod: Pod, node_name: str
+    ) -> PreBindPreFlightResult | Status | None:
+        """Whether PreBind has work."""
+        return self._as(PreBindPlugin).pre_bind_pre_flight(self.state(pod), pod, node_name)
+
+    async def pre_bind(self, pod: Pod, node_name: str) -> Status | None:
+        """What PreBind answers."""
+        return await self._as(PreBindPlugin).pre_bind(self.state(pod), pod, node_name)
+
+    async def bind(self, pod: Pod, node_name: str) -> Status | None:
+        """What Bind answers."""
+        return await self._as(BindPlugin).bind(self.state(pod), pod, node_name)
+
+    async def post_bind(self, pod: Pod, node_name: str) -> None:
+        """PostBind was told."""
+        await self._as(PostBindPlugin).post_bind(self.state(pod), pod, node_name)
+
+    # --- while it waits ---
+
     def hint(
         self, event: ClusterEvent, pod: Pod, *, old: object = None, new: object = None
     ) -> QueueingHint:
         """What the plugin makes of an event: QUEUE if one registration says so."""
-        assert isinstance(self.plugin, EnqueueExtensions)
         hints = [
             QueueingHint.QUEUE if known.hint is None else known.hint(pod, old, new)
-            for known in self.plugin.events_to_register()
+            for known in self._as(EnqueueExtensions).events_to_register()
             if known.event.matches(event)
         ]
         return QueueingHint.QUEUE if QueueingHint.QUEUE in hints else QueueingHint.SKIP
+
+    # --- inside ---
+
+    def _as(self, role: type[RoleT]) -> RoleT:
+        if not isinstance(self.plugin, role):
+            raise TypeError(f"plugin {self.plugin.name} is no {role.__name__}")
+        return self.plugin
 
     def _scores(self, pod: Pod, *, normalized: bool) -> dict[str, int]:
         answers = [

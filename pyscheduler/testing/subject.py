@@ -1,0 +1,74 @@
+"""What the conformance checks look at: a plugin, a small cluster, and what it says of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pyscheduler.api.core_v1 import Node, Pod
+from pyscheduler.cache import Snapshot
+from pyscheduler.errors import PySchedulerError
+from pyscheduler.framework.cluster_events import EventResource
+from pyscheduler.framework.interface import Plugin
+from pyscheduler.framework.nodes import NodeTable
+from pyscheduler.framework.status import Status
+from pyscheduler.testing.answers import filter_answers, filter_forms, score_answers, score_forms
+from pyscheduler.testing.fakes import fake_handle
+from pyscheduler.testing.tables import snapshot_of
+
+#: form -> node name -> verdict or (raw, normalised) score; or the one answer for all nodes
+Answers = dict[str, object]
+
+
+class CheckFailedError(PySchedulerError, AssertionError):
+    """A plugin breaks a promise; the message says which, for which pod and node."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A plugin and the samples it is checked with."""
+
+    plugin: Plugin[Any]
+    pods: Sequence[Pod]
+    nodes: Sequence[Node]
+    #: pods that are bound to ``nodes``
+    existing: Sequence[Pod] = ()
+    #: samples of whatever else hints look at, by the resource they registered for
+    objects: Mapping[EventResource | str, Sequence[object]] = field(default_factory=dict)
+
+    def snapshot(self) -> Snapshot:
+        """The sample cluster."""
+        return snapshot_of(self.nodes, self.existing)
+
+    def made_for(self, snapshot: Snapshot) -> Plugin[Any]:
+        """The plugin again, over ``snapshot``."""
+        return type(self.plugin)(self.plugin.args, fake_handle(snapshot))
+
+    def answers(self) -> dict[str, Answers]:
+        """Everything the plugin says about the sample cluster, by pod key."""
+        snapshot = self.snapshot()
+        plugin = self.made_for(snapshot)
+        return {pod.key: answers_of(plugin, pod, snapshot.nodes) for pod in self.pods}
+
+    def fail(self, what: str) -> CheckFailedError:
+        """The failure, with the plugin's name."""
+        return CheckFailedError(f"plugin {self.plugin.name}: {what}")
+
+
+def answers_of(plugin: Plugin[Any], pod: Pod, nodes: NodeTable) -> Answers:
+    """Verdicts and scores of every form, by node name."""
+    answers: Answers = {}
+    names = list(nodes.names)
+    for form in filter_forms(plugin):
+        statuses = filter_answers(plugin, pod, nodes, form)
+        answers[f"filter, {form.value}"] = (
+            statuses if isinstance(statuses, Status) else dict(zip(names, statuses, strict=True))
+        )
+    for form in score_forms(plugin):
+        scores = score_answers(plugin, pod, nodes, form)
+        pairs = None if scores is None else zip(*(s.tolist() for s in scores), strict=True)
+        answers[f"score, {form.value}"] = (
+            None if pairs is None else dict(zip(names, pairs, strict=True))
+        )
+    return answers
