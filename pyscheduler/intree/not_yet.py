@@ -20,22 +20,7 @@ from pyscheduler import framework as fwk
 from pyscheduler.api.core_v1 import Pod
 from pyscheduler.config.models import Duration
 from pyscheduler.config.resource_names import checked_qualified_name
-from pyscheduler.intree.node_resources.args import UtilizationShapePoint, checked_shape
-
-
-class DefaultPreemptionArgs(fwk.Args):
-    """Arguments of DefaultPreemption."""
-
-    min_candidate_nodes_percentage: int = Field(default=10, ge=0, le=100)
-    min_candidate_nodes_absolute: int = Field(default=100, ge=0)
-
-    @model_validator(mode="after")
-    def _must_not_both_be_zero(self) -> "DefaultPreemptionArgs":
-        if not self.min_candidate_nodes_percentage and not self.min_candidate_nodes_absolute:
-            raise ValueError(
-                "minCandidateNodesPercentage and minCandidateNodesAbsolute must not both be 0"
-            )
-        return self
+from pyscheduler.config.utilization_shape import UtilizationShapePoint, checked_shape
 
 
 class InterPodAffinityArgs(fwk.Args):
@@ -245,12 +230,6 @@ class NodeVolumeLimits(NameOnly):
 
 class VolumeZone(NameOnly):
     """Will compare zones of volumes; pods with claims are held back by VolumeBinding."""
-
-
-class DefaultPreemption(NameOnly):
-    """Will make room for pods of higher priority; until then nobody is evicted."""
-
-    args_model = DefaultPreemptionArgs
 
 
 class NodeDeclaredFeatures(NameOnly):

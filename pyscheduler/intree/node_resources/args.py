@@ -3,7 +3,6 @@
 Source: kube-scheduler 1.37, ``apis/config/types_pluginargs.go`` and ``validation``.
 """
 
-from itertools import pairwise
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
@@ -11,6 +10,7 @@ from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 from pyscheduler import framework as fwk
 from pyscheduler.api.resources import CPU, MEMORY
 from pyscheduler.config.resource_names import checked_qualified_name
+from pyscheduler.config.utilization_shape import UtilizationShapePoint, checked_shape
 
 RATIO = "RequestedToCapacityRatio"
 
@@ -23,33 +23,6 @@ class ResourceSpec(fwk.Args):
     weight: Annotated[int, AfterValidator(lambda weight: weight or 1)] = Field(
         default=1, ge=0, le=100
     )
-
-
-class UtilizationShapePoint(fwk.Args):
-    """A point of the function from utilization to score."""
-
-    #: percent of the allocatable amount
-    utilization: int = Field(default=0, ge=0, le=100)
-    #: 0 worst, 10 best
-    score: int = Field(default=0, ge=0, le=10)
-
-
-def checked_shape(shape: tuple[UtilizationShapePoint, ...]) -> tuple[UtilizationShapePoint, ...]:
-    """Returns the points, of which there are some, each to the right of the one before.
-
-    Raises:
-        ValueError: that is not so.
-    """
-    # not min_length: that would complain once more about points that are wrong themselves
-    if not shape:
-        raise ValueError("at least one point is needed")
-    for left, right in pairwise(shape):
-        if left.utilization >= right.utilization:
-            raise ValueError(
-                "utilization values must be strictly increasing, but"
-                f" {right.utilization} follows {left.utilization}"
-            )
-    return shape
 
 
 #: A function from utilization to score: straight between its points, flat outside.

@@ -18,8 +18,9 @@ from itertools import pairwise
 import numpy as np
 
 from pyscheduler import framework as fwk
+from pyscheduler.config.utilization_shape import UtilizationShapePoint
 from pyscheduler.framework.status import Int64Array
-from pyscheduler.intree.node_resources.args import ScoringStrategy, UtilizationShapePoint
+from pyscheduler.intree.node_resources.args import ScoringStrategy
 
 #: (weight, requested, allocatable) of one resource
 Share = tuple[int, int, int]
