@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from pyscheduler.api.frozen_map import FrozenMap
+from pyscheduler.api.frozen_map import FrozenMap, frozen
 
 
 def test_reads_like_a_dict_and_equals_one() -> None:
@@ -47,3 +47,12 @@ def test_copies_and_pickles_stay_equal() -> None:
     again = pickle.loads(pickle.dumps(frozen))
     assert again == frozen
     assert isinstance(again, FrozenMap)
+
+
+def test_frozen_json_is_equal_hashable_and_read_only_throughout() -> None:
+    value = frozen({"spec": {"sizes": [1, {"a": None}], "on": True}})
+
+    assert value == {"spec": {"sizes": (1, {"a": None}), "on": True}}
+    assert hash(value) == hash(frozen({"spec": {"on": True, "sizes": [1, {"a": None}]}}))
+    with pytest.raises(TypeError, match="does not change"):
+        value["spec"]["sizes"][1]["a"] = 2
