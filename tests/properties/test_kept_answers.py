@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from random import Random
-from typing import Any
 
 import numpy as np
 from hypothesis import HealthCheck, given, settings
@@ -13,18 +12,12 @@ from hypothesis import strategies as st
 from pyscheduler.api.core_v1 import Node, Pod
 from pyscheduler.cache import SchedulerCache, Snapshot
 from pyscheduler.clock import FakeClock
-from pyscheduler.config.load import default_config
-from pyscheduler.framework.args import NoArgs
-from pyscheduler.intree.registry import DEFAULT_PLUGINS, IN_TREE
 from pyscheduler.runtime.budget import Budget
 from pyscheduler.runtime.class_cache import ClassEntry
 from pyscheduler.runtime.filtering import Filtering
-from pyscheduler.runtime.instrument import Instrument
-from pyscheduler.runtime.profile import Profile
-from pyscheduler.runtime.registry import Registry
 from pyscheduler.runtime.scoring import Scoring
-from pyscheduler.telemetry.current_work import CurrentWork
 from pyscheduler.testing import fake_handle, make_node, make_pod
+from pyscheduler.testing.profiles import default_profile
 
 STEPS = st.lists(
     st.tuples(
@@ -66,20 +59,9 @@ class Rig:
     def __init__(self) -> None:
         self.cache = SchedulerCache()
         self.snapshot = Snapshot(self.cache)
-        registry = Registry(IN_TREE, DEFAULT_PLUGINS, installed=())
-        (resolved,) = default_config(registry).profiles
         clock = FakeClock()
         handle = fake_handle(self.snapshot)
-        plugins: dict[str, Any] = {
-            name: registry.get(name)(resolved.args.get(name, NoArgs()), handle)
-            for name in resolved.plugin_names()
-        }
-        self.profile = Profile(
-            resolved.scheduler_name,
-            plugins,
-            {p: [(e.name, e.weight) for e in entries] for p, entries in resolved.plugins.items()},
-            instrument=Instrument(CurrentWork(), clock),
-        )
+        self.profile = default_profile(handle)
         budget = Budget(clock)
         self.filtering = Filtering(self.profile, self.snapshot, budget)
         self.scoring = Scoring(self.profile, self.snapshot, budget)

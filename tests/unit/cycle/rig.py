@@ -3,33 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
 from random import Random
 from typing import Any
 
 from pyscheduler.api.core_v1 import Node, Pod
 from pyscheduler.cache import SchedulerCache, Snapshot
 from pyscheduler.clock import FakeClock
-from pyscheduler.config.load import default_config
 from pyscheduler.cycle.binding import BindingCycle
 from pyscheduler.cycle.event_handlers import NodeEvents, PodEvents
 from pyscheduler.cycle.failure import FailureHandler
 from pyscheduler.cycle.loop import Scheduler
 from pyscheduler.cycle.scheduling import SchedulingAlgorithm
-from pyscheduler.framework.args import NoArgs
 from pyscheduler.framework.entities import QueuedEntity
 from pyscheduler.framework.interface import Plugin
-from pyscheduler.intree.registry import DEFAULT_PLUGINS, IN_TREE
 from pyscheduler.queueing.nominator import Nominator
 from pyscheduler.queueing.scheduling_queue import SchedulingQueue
 from pyscheduler.runtime.budget import Budget
 from pyscheduler.runtime.instrument import Instrument
-from pyscheduler.runtime.profile import Profile
-from pyscheduler.runtime.registry import Registry
 from pyscheduler.runtime.waiting_pods import PodsInPreBindMap, WaitingPodsMap
 from pyscheduler.runtime.what_if import WhatIfMaker
 from pyscheduler.telemetry.current_work import CurrentWork
 from pyscheduler.testing import FakeRecorder, FakeWrites, fake_handle, make_node, make_pod
+from pyscheduler.testing.profiles import default_profile
 
 
 class Window:
@@ -84,7 +79,7 @@ class Rig:
             pods_in_pre_bind=self.pods_in_pre_bind,
         )
         instrument = Instrument(CurrentWork(), self.clock)
-        self.profile = _profile(extra, handle, instrument)
+        self.profile = default_profile(handle, *extra, instrument=instrument)
         what_ifs.serve(self.profile)
         name = self.profile.scheduler_name
         self.queue = SchedulingQueue(
@@ -178,16 +173,3 @@ def node(name: str, *, cpu: str = "4", memory: str = "8Gi") -> Node:
 
 def pod(name: str, *, cpu: str = "1", memory: str = "1Gi") -> Pod:
     return make_pod(name).req({"cpu": cpu, "memory": memory}).scheduler_name("pyscheduler").obj()
-
-
-def _profile(extra: Sequence[type[Plugin[Any]]], handle: Any, instrument: Instrument) -> Profile:
-    classes: Mapping[str, type[Plugin[Any]]] = {**IN_TREE, **{p.name: p for p in extra}}
-    defaults = [*DEFAULT_PLUGINS, *((plugin.name, 1) for plugin in extra)]
-    registry = Registry(classes, defaults, installed=())
-    (resolved,) = default_config(registry).profiles
-    plugins = {
-        name: registry.get(name)(resolved.args.get(name, NoArgs()), handle)
-        for name in resolved.plugin_names()
-    }
-    points = {p: [(e.name, e.weight) for e in es] for p, es in resolved.plugins.items()}
-    return Profile(resolved.scheduler_name, plugins, points, instrument=instrument)
