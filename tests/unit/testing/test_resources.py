@@ -51,7 +51,7 @@ def test_json_is_as_read_only_as_in_a_scheduler() -> None:
     gangs.put(gang("a", size=1))
 
     with pytest.raises(TypeError, match="does not change"):
-        gangs.get("shop/a")["metadata"]["name"] = "b"
+        gangs.list()[0]["metadata"]["name"] = "b"
 
 
 def test_structs_are_known_by_their_metadata() -> None:
