@@ -22,6 +22,7 @@ from pyscheduler.api.quantity import InvalidQuantity
 from pyscheduler.app.background_tasks import PluginTasks
 from pyscheduler.app.observers import (
     CycleObserver,
+    PreemptionObserver,
     QueueObserver,
     ReflectorObserver,
     WriteObserver,
@@ -261,6 +262,8 @@ def assemble(
         activator=activator,
         metrics=metrics.plugins,
         tasks=tasks,
+        rng=rng,
+        preemption_observer=PreemptionObserver(metrics),
     )
     instrument = Instrument(work, clock, observer)
     profiles = {

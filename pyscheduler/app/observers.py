@@ -133,3 +133,28 @@ class CycleObserver:
     def plugin_fault(self, plugin: str, hook: str) -> None:
         """A hook raised."""
         self._metrics.plugin_faults.labels(plugin, hook).inc()
+
+
+class PreemptionObserver:
+    """``framework.handle.PreemptionObserver``; the preemptor is always a pod."""
+
+    def __init__(self, metrics: SchedulerMetrics) -> None:
+        self._metrics = metrics
+
+    def evaluated(self, result: str, seconds: float) -> None:
+        """Victims were looked for."""
+        self._metrics.preemption_attempts.inc()
+        self._metrics.preemption_evaluation_duration.labels("pod", result).observe(seconds)
+
+    def chose(self, victims: int, pdb_violations: int) -> None:
+        """A node was chosen."""
+        self._metrics.preemption_victims.observe(victims)
+        if pdb_violations:
+            self._metrics.preemption_pdb_violations.labels("pod").inc(pdb_violations)
+
+    def executed(self, result: str, seconds: float) -> None:
+        """All victims were told to go, or not."""
+        metrics = self._metrics
+        metrics.preemption_execution_duration.labels("pod", result).observe(seconds)
+        metrics.preemption_goroutines_duration.labels(result).observe(seconds)
+        metrics.preemption_goroutines_executed.labels(result).inc()

@@ -157,6 +157,26 @@ class BackgroundTasks(Protocol):
         """
 
 
+class Rng(Protocol):
+    """What is asked of a random generator; ``random.Random`` has it."""
+
+    def randrange(self, stop: int, /) -> int:
+        """An integer in 0..stop-1."""
+
+
+class PreemptionObserver(Protocol):
+    """Where preemption is counted, under kube-scheduler's names."""
+
+    def evaluated(self, result: str, seconds: float) -> None:
+        """Victims were looked for; ``result`` is a code's label."""
+
+    def chose(self, victims: int, pdb_violations: int) -> None:
+        """A node was chosen; so many pods have to leave, so many against their budget."""
+
+    def executed(self, result: str, seconds: float) -> None:
+        """All victims were told to go (``success``), or not (``error``)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Handle:
     """A plugin's way to the scheduler."""
@@ -175,3 +195,5 @@ class Handle:
     activator: Activator
     metrics: PluginMetrics
     tasks: BackgroundTasks
+    rng: Rng
+    preemption_observer: PreemptionObserver

@@ -13,7 +13,6 @@ from pydantic import (
     Field,
     ValidationInfo,
     field_validator,
-    model_validator,
 )
 
 from pyscheduler import framework as fwk

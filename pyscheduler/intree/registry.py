@@ -12,6 +12,7 @@ from typing import Any
 from pyscheduler.framework import Plugin
 from pyscheduler.intree import not_yet
 from pyscheduler.intree.default_binder import DefaultBinder
+from pyscheduler.intree.default_preemption import DefaultPreemption
 from pyscheduler.intree.image_locality import ImageLocality
 from pyscheduler.intree.node_affinity import NodeAffinity
 from pyscheduler.intree.node_name import NodeName
@@ -39,7 +40,7 @@ _DEFAULTS: tuple[tuple[type[Plugin[Any]], int], ...] = (
     (not_yet.PodTopologySpread, 2),
     (not_yet.InterPodAffinity, 2),
     (not_yet.DynamicResources, 2),
-    (not_yet.DefaultPreemption, 0),
+    (DefaultPreemption, 0),
     (NodeResourcesBalancedAllocation, 1),
     (ImageLocality, 1),
     (DefaultBinder, 0),

@@ -28,6 +28,8 @@ _SLI_BUCKETS: Final = exponential_buckets(0.01, 2, 20)
 _EXTENSION_POINT_BUCKETS: Final = exponential_buckets(0.0001, 2, 12)
 _PLUGIN_BUCKETS: Final = exponential_buckets(0.00001, 1.5, 20)
 _ATTEMPT_COUNT_BUCKETS: Final = exponential_buckets(1, 2, 5)
+_VICTIM_COUNT_BUCKETS: Final = exponential_buckets(1, 2, 7)
+_PREEMPTION_BUCKETS: Final = exponential_buckets(0.001, 2, 16)
 #: Dense around the 20 ms that the loop's lag should stay below at p99.
 _LOOP_LAG_BUCKETS: Final = (
     *(0.0005, 0.001, 0.002, 0.003, 0.004, 0.005, 0.0075, 0.01, 0.0125, 0.015, 0.0175, 0.02),
@@ -52,6 +54,7 @@ class SchedulerMetrics:
         self.plugins = PluginMetrics(self.registry)
         self._profiles: dict[str, ProfileMetrics] = {}
         self._define_scheduling(self.registry)
+        self._define_preemption(self.registry)
         self._define_queue_and_cache(self.registry)
         self._define_client(self.registry)
         self._define_process(self.registry)
@@ -136,6 +139,45 @@ class SchedulerMetrics:
             "pyscheduler_pod_classes",
             "Distinct classes of pods whose verdicts and scores are kept.",
             ("profile",),
+        )
+
+    def _define_preemption(self, r: MetricRegistry) -> None:
+        self.preemption_attempts: Counter = r.counter(
+            "scheduler_preemption_attempts_total",
+            "Times a pod that fits nowhere looked for victims.",
+        ).labels()
+        self.preemption_victims: Histogram = r.histogram(
+            "scheduler_preemption_victims",
+            "Victims chosen for one pod.",
+            buckets=_VICTIM_COUNT_BUCKETS,
+        ).labels()
+        self.preemption_evaluation_duration: Family[Histogram] = r.histogram(
+            "scheduler_preemption_evaluation_duration_seconds",
+            "Time to choose the node and its victims, by the resulting status code.",
+            ("preemptor", "result"),
+            buckets=_PREEMPTION_BUCKETS,
+        )
+        self.preemption_execution_duration: Family[Histogram] = r.histogram(
+            "scheduler_preemption_execution_duration_seconds",
+            "Time until all victims were told to go, by result; others are scheduled meanwhile.",
+            ("preemptor", "result"),
+            buckets=_PREEMPTION_BUCKETS,
+        )
+        self.preemption_pdb_violations: Family[Counter] = r.counter(
+            "scheduler_preemption_pdb_violations_total",
+            "Victims that were chosen although their disruption budget was exhausted.",
+            ("preemptor",),
+        )
+        self.preemption_goroutines_duration: Family[Histogram] = r.histogram(
+            "scheduler_preemption_goroutines_duration_seconds",
+            "The same as preemption_execution_duration_seconds, under its deprecated name.",
+            ("result",),
+            buckets=_SLI_BUCKETS,
+        )
+        self.preemption_goroutines_executed: Family[Counter] = r.counter(
+            "scheduler_preemption_goroutines_execution_total",
+            "Preemptions that were carried out in the background, by result.",
+            ("result",),
         )
 
     def _define_queue_and_cache(self, r: MetricRegistry) -> None:

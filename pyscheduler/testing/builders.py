@@ -202,6 +202,10 @@ class PodBuilder:
         """With that priority."""
         return self._spec(priority=priority)
 
+    def preemption_policy(self, policy: str) -> PodBuilder:
+        """With that policy: ``Never``, or ``PreemptLowerPriority``, which is the default."""
+        return self._spec(preemption_policy=policy)
+
     def scheduler_name(self, name: str) -> PodBuilder:
         """For that scheduler."""
         return self._spec(scheduler_name=name)
@@ -216,6 +220,10 @@ class PodBuilder:
     def phase(self, phase: str) -> PodBuilder:
         """In that phase."""
         return self._status(phase=phase)
+
+    def started(self, since: str) -> PodBuilder:
+        """Running since that moment."""
+        return self._status(start_time=since)
 
     def condition(self, condition_type: str, status: str, *, reason: str = "") -> PodBuilder:
         """With one more condition."""

@@ -9,7 +9,13 @@ from typing import Any
 from pyscheduler.api.core_v1 import Pod
 from pyscheduler.cache import Snapshot
 from pyscheduler.clock import Clock, FakeClock
-from pyscheduler.framework.handle import Activator, BackgroundTasks, Handle
+from pyscheduler.framework.handle import (
+    Activator,
+    BackgroundTasks,
+    Handle,
+    PreemptionObserver,
+    Rng,
+)
 from pyscheduler.framework.waiting import PodsInPreBind, WaitingPods
 from pyscheduler.framework.what_if import WhatIfs
 from pyscheduler.queueing.nominator import Nominator
@@ -154,6 +160,41 @@ class FakeTasks:
         self.started[name] = function
 
 
+class FakeRng:
+    """Always draws the same: ``drawn``, or the highest number if that is lower."""
+
+    def __init__(self, drawn: int = 0) -> None:
+        self.drawn = drawn
+
+    def randrange(self, stop: int, /) -> int:
+        """``drawn``, as far as it is in 0..stop-1."""
+        return min(self.drawn, stop - 1)
+
+
+class FakePreemptionObserver:
+    """Remembers what was counted; durations apart."""
+
+    def __init__(self) -> None:
+        #: results of the searches for victims
+        self.evaluations: list[str] = []
+        #: victims, and how many of them against their budget
+        self.choices: list[tuple[int, int]] = []
+        #: results of the evictions
+        self.executions: list[str] = []
+
+    def evaluated(self, result: str, seconds: float) -> None:
+        """Remembers the result."""
+        self.evaluations.append(result)
+
+    def chose(self, victims: int, pdb_violations: int) -> None:
+        """Remembers the numbers."""
+        self.choices.append((victims, pdb_violations))
+
+    def executed(self, result: str, seconds: float) -> None:
+        """Remembers the result."""
+        self.executions.append(result)
+
+
 def fake_handle(
     snapshot: Snapshot | None = None,
     *,
@@ -168,6 +209,8 @@ def fake_handle(
     activator: Activator | None = None,
     metrics: PluginMetrics | None = None,
     tasks: BackgroundTasks | None = None,
+    rng: Rng | None = None,
+    preemption_observer: PreemptionObserver | None = None,
 ) -> Handle:
     """A handle over fakes and a real snapshot, an empty one unless given.
 
@@ -196,4 +239,6 @@ def fake_handle(
         activator=activator or FakeActivator(),
         metrics=metrics or PluginMetrics(MetricRegistry()),
         tasks=tasks or FakeTasks(),
+        rng=rng or FakeRng(),
+        preemption_observer=preemption_observer or FakePreemptionObserver(),
     )

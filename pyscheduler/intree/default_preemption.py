@@ -1,0 +1,73 @@
+"""DefaultPreemption: makes room for a pod of higher priority that fits nowhere.
+
+The work is done by the library ``pyscheduler.preemption``; this is its registration.
+
+Source: kube-scheduler 1.37, ``plugins/defaultpreemption/default_preemption.go``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pydantic import Field, model_validator
+
+from pyscheduler import framework as fwk
+from pyscheduler.api.core_v1 import Pod
+from pyscheduler.framework.status import PostFilterResult
+from pyscheduler.preemption import Evaluator, SearchLimits
+
+
+class DefaultPreemptionArgs(fwk.Args):
+    """Arguments of DefaultPreemption."""
+
+    min_candidate_nodes_percentage: int = Field(default=10, ge=0, le=100)
+    min_candidate_nodes_absolute: int = Field(default=100, ge=0)
+
+    @model_validator(mode="after")
+    def _must_not_both_be_zero(self) -> DefaultPreemptionArgs:
+        if not self.min_candidate_nodes_percentage and not self.min_candidate_nodes_absolute:
+            raise ValueError(
+                "minCandidateNodesPercentage and minCandidateNodesAbsolute must not both be 0"
+            )
+        return self
+
+
+class DefaultPreemption(
+    fwk.PostFilterPlugin,
+    fwk.PreEnqueuePlugin,
+    fwk.EnqueueExtensions,
+    fwk.Plugin[DefaultPreemptionArgs],
+):
+    """Evicts pods of lower priority where that lets a pod in."""
+
+    def __init__(self, args: DefaultPreemptionArgs, handle: fwk.Handle) -> None:
+        super().__init__(args, handle)
+        self._evaluator = Evaluator(
+            handle,
+            plugin=self.name,
+            limits=SearchLimits(
+                min_percentage=args.min_candidate_nodes_percentage,
+                min_absolute=args.min_candidate_nodes_absolute,
+            ),
+        )
+
+    async def post_filter(
+        self, state: fwk.CycleState, pod: Pod, statuses: fwk.NodeStatuses
+    ) -> tuple[PostFilterResult | None, fwk.Status]:
+        """Nominates a node and has its victims evicted, or says why that does not help."""
+        result, status = await self._evaluator.preempt(state, pod, statuses)
+        return result, fwk.Status(status.code, (f"preemption: {status.message}",))
+
+    def pre_enqueue(self, pod: Pod) -> fwk.Status | None:
+        """Keeps a preemptor out until all its victims were told to go."""
+        if self._evaluator.is_preempting(pod):
+            return fwk.unresolvable("waiting for the preemption for this pod to be finished")
+        return None
+
+    def events_to_register(self) -> Sequence[fwk.ClusterEventWithHint]:
+        """A victim's end, so that a gated preemptor is looked at again."""
+        return [fwk.ClusterEventWithHint(fwk.ASSIGNED_POD_DELETED, self.after_pod_deletion)]
+
+    def after_pod_deletion(self, pod: Pod, old: object, new: object) -> fwk.QueueingHint:
+        """SKIP: whether there is room now is for the plugin to say that missed it."""
+        return fwk.QueueingHint.SKIP

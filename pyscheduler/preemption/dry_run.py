@@ -1,0 +1,187 @@
+"""Who would have to leave each node: tried out on copied rows, many nodes in lockstep.
+
+For every row of a chunk all pods that may be evicted are taken away and the rows are judged
+together; rows on which the pod does not fit even then are out. The others get their pods back, one
+pod per row and round, the most worth sparing first; the rows are judged together again, and a pod
+that leaves no room is taken away for good. What is gone in the end are the victims.
+
+So a chunk costs as many judgements as its fullest node has pods that may be evicted, instead of
+that many for each node, and each judgement is one pass of numpy over the rows.
+
+Called by: ``evaluator``. Source of the rules: kube-scheduler 1.37,
+``plugins/defaultpreemption/default_preemption.go`` SelectVictimsOnNode and
+``framework/preemption/preemption.go`` DryRunPreemption. Knowing difference: enough candidates are
+noticed at the end of a chunk, so that a few more may be found, as upstream's parallel workers do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from pyscheduler.api.core_v1 import Pod
+from pyscheduler.api.policy_v1 import PodDisruptionBudget
+from pyscheduler.framework.cycle_state import CycleState
+from pyscheduler.framework.nodes import NodeInfo
+from pyscheduler.framework.status import Code, Status, unresolvable
+from pyscheduler.framework.what_if import WhatIf, WhatIfs
+from pyscheduler.preemption.budgets import split_by_budgets
+from pyscheduler.preemption.candidates import Candidate, Victims
+
+#: Rows that are judged together: one pass of numpy over 64 rows costs hardly more than over one,
+#: and the pods of so many rows are added and removed within a few milliseconds.
+CHUNK = 64
+
+NO_VICTIMS = unresolvable("No preemption victims found for incoming pod")
+
+#: the pods of a node that may be evicted
+EvictableFn = Callable[[NodeInfo], list[Pod]]
+#: sorts the most important pod first
+ImportanceFn = Callable[[Pod], tuple[float, ...]]
+
+
+@dataclass(slots=True)
+class DryRunResult:
+    """What came of it."""
+
+    #: nodes on which preemption helps; those that break no budget first
+    candidates: list[Candidate] = field(default_factory=list)
+    #: why it does not help on the other nodes that were tried
+    statuses: dict[str, Status] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _Row:
+    """One node of a chunk."""
+
+    row: int
+    node_name: str
+    #: to be put back, in this order, until `violating` those that break a budget
+    removed: list[Pod] = field(default_factory=list)
+    violating: int = 0
+    victims: list[Pod] = field(default_factory=list)
+    violations: int = 0
+    #: set once it is known that preemption does not help here
+    status: Status | None = None
+
+
+class DryRun:
+    """Looks for victims for one pod."""
+
+    def __init__(
+        self,
+        what_ifs: WhatIfs,
+        state: CycleState,
+        pod: Pod,
+        *,
+        evictable: EvictableFn,
+        importance: ImportanceFn,
+        budgets: Sequence[PodDisruptionBudget],
+    ) -> None:
+        """Prepares the search.
+
+        Args:
+            what_ifs: where rows are copied and judged.
+            state: what PreFilter left for ``pod``.
+            pod: the preemptor.
+            evictable: the pods that may be evicted from a node for ``pod``.
+            importance: in which order they are spared.
+            budgets: the disruption budgets as they are now.
+        """
+        self._what_ifs = what_ifs
+        self._state = state
+        self._pod = pod
+        self._evictable = evictable
+        self._importance = importance
+        self._budgets = budgets
+
+    async def run(self, node_names: Sequence[str], *, wanted: int) -> DryRunResult:
+        """Tries the nodes in their order.
+
+        Ends early once one candidate breaks no budget and there are at least ``wanted`` of both
+        kinds.
+
+        Raises:
+            PySchedulerError: a plugin failed.
+        """
+        clean: list[Candidate] = []
+        violating: list[Candidate] = []
+        result = DryRunResult()
+        for start in range(0, len(node_names), CHUNK):
+            for row in await self._try(node_names[start : start + CHUNK]):
+                if row.status is not None:
+                    result.statuses[row.node_name] = row.status
+                    continue
+                found = Candidate(row.node_name, Victims(tuple(row.victims), row.violations))
+                (violating if row.violations else clean).append(found)
+            if clean and len(clean) + len(violating) >= wanted:
+                break
+        result.candidates = clean + violating
+        return result
+
+    # --- one chunk ---
+
+    async def _try(self, node_names: Sequence[str]) -> list[_Row]:
+        what_if = self._what_ifs.of(self._state, self._pod, node_names)
+        rows = [_Row(row, name) for row, name in enumerate(node_names)]
+        for row in rows:
+            self._remove_all(what_if, row)
+            await self._what_ifs.checkpoint()
+        _judge(what_if, [row for row in rows if row.status is None])
+        hopeful = [row for row in rows if row.status is None]
+        for row in hopeful:
+            self._order_reprieves(row)
+        for turn in range(max((len(row.removed) for row in hopeful), default=0)):
+            _reprieve(what_if, hopeful, turn)
+            await self._what_ifs.checkpoint()
+        for row in hopeful:
+            self._conclude(row)
+        return rows
+
+    def _remove_all(self, what_if: WhatIf, row: _Row) -> None:
+        row.removed = self._evictable(what_if.nodes.node(row.row))
+        if not row.removed:
+            row.status = NO_VICTIMS
+        for pod in row.removed:
+            row.status = row.status or what_if.remove_pod(row.row, pod)
+
+    def _order_reprieves(self, row: _Row) -> None:
+        row.removed.sort(key=self._importance)
+        violating, others = split_by_budgets(row.removed, self._budgets)
+        row.violating = len(violating)
+        row.removed = violating + others
+
+    def _conclude(self, row: _Row) -> None:
+        """The victims stand in the order of importance, however they were found."""
+        row.victims.sort(key=self._importance)
+        if row.status is None and not row.victims:
+            # it fits as it is: nobody said so before, so somebody answers two ways
+            row.status = Status(
+                Code.ERROR, (f'expected at least one victim pod on node "{row.node_name}"',)
+            )
+
+
+def _judge(what_if: WhatIf, rows: Sequence[_Row]) -> None:
+    """Marks the rows on which the pod does not fit."""
+    if rows:
+        for row, status in zip(rows, what_if.judge([row.row for row in rows]), strict=True):
+            row.status = status
+
+
+def _reprieve(what_if: WhatIf, rows: Sequence[_Row], turn: int) -> None:
+    """Puts back the pod whose turn it is on each row, where the preemptor still fits then."""
+    tried: list[_Row] = []
+    for row in rows:
+        if row.status is None and turn < len(row.removed):
+            row.status = what_if.add_pod(row.row, row.removed[turn])
+            if row.status is None:
+                tried.append(row)
+    if not tried:
+        return
+    for row, status in zip(tried, what_if.judge([row.row for row in tried]), strict=True):
+        if status is None:
+            continue
+        pod = row.removed[turn]
+        row.status = what_if.remove_pod(row.row, pod)
+        row.victims.append(pod)
+        row.violations += turn < row.violating

@@ -1,0 +1,242 @@
+"""Makes room in the background: victims are told to go while scheduling goes on (KEP-4832).
+
+The preemptor is gated until all of its victims were told, so that it is not tried in vain in
+between. All but the last are told at once, the last one after them: whoever asks during that last
+call can see at the victim itself whether it was made. Whatever happens, the preemptor is activated
+in the end; nothing waits for a deletion that never comes.
+
+A victim that waits at Permit or is in PreBind is taken back in memory and tried again later. Others
+get the DisruptionTarget condition and are deleted, both for their uid alone. Two preemptors may
+choose the same victim: it is told once, and the outcome counts for both.
+
+One task for each preemption under way, all owned by one that lives as long as this process
+schedules. When that ends every preemption under way ends with it: the successor starts afresh.
+
+Called by: ``evaluator`` (starts a preemption), a plugin's ``pre_enqueue`` (asks whether one is
+under way). Source: kube-scheduler 1.37, ``framework/preemption/executor.go``; knowing differences:
+uid preconditions, the unconditional activation, shared victims, and an end of the evictions when
+the preemptor is gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+import structlog
+
+from pyscheduler.api.core_v1 import Pod
+from pyscheduler.errors import PySchedulerError
+from pyscheduler.framework.handle import Handle
+from pyscheduler.preemption.candidates import Candidate
+from pyscheduler.preemption.departures import Departures
+
+_log = structlog.get_logger(__name__)
+
+#: The condition of a pod that is being evicted, and why it is.
+DISRUPTION_TARGET = "DisruptionTarget"
+PREEMPTION_BY_SCHEDULER = "PreemptionByScheduler"
+
+
+class EvictionFailed(PySchedulerError):  # noqa: N818  # says what became of it
+    """A victim that another preemption had begun to evict is still there."""
+
+
+@dataclass(eq=False, slots=True)
+class _Preemption:
+    """One pod's preemption under way."""
+
+    preemptor: Pod
+    node_name: str
+    victims: tuple[Pod, ...]
+    #: the only victim that was not told yet, once all others were
+    last: Pod | None = None
+
+
+class Executor:
+    """Carries out what the evaluator decided."""
+
+    def __init__(self, handle: Handle, *, plugin: str) -> None:
+        """Starts nothing before the process schedules.
+
+        Args:
+            handle: the plugin's.
+            plugin: in whose name pods are rejected.
+        """
+        self._handle = handle
+        self._plugin = plugin
+        self.departures = Departures(handle.informers.of("pods.v1", Pod))
+        #: by the preemptor's uid
+        self._under_way: dict[str, _Preemption] = {}
+        #: by the victim's uid: True once it was told, False when that failed
+        self._evictions: dict[str, asyncio.Future[bool]] = {}
+        self._inbox: asyncio.Queue[_Preemption] = asyncio.Queue()
+        handle.tasks.start(self._run, name=f"{plugin}: preemption")
+
+    def __len__(self) -> int:
+        """Preemptions under way."""
+        return len(self._under_way)
+
+    def start(self, candidate: Candidate, preemptor: Pod) -> None:
+        """Voids lower nominations to the node, and has the victims told in the background."""
+        self._void_lower_nominations(candidate.node_name, preemptor)
+        victims = tuple(pod for pod in candidate.victims.pods if self.departures.is_due(pod))
+        if victims:
+            preemption = _Preemption(preemptor, candidate.node_name, victims)
+            self._under_way[preemptor.uid] = preemption
+            self._inbox.put_nowait(preemption)
+
+    def is_preempting(self, uid: str) -> bool:
+        """True while there are victims of that preemptor still to be told."""
+        preemption = self._under_way.get(uid)
+        if preemption is None:
+            return False
+        return preemption.last is None or self.departures.is_due(preemption.last)
+
+    def _void_lower_nominations(self, node_name: str, preemptor: Pod) -> None:
+        """They no longer fit there perhaps; they look for another place at once."""
+        handle = self._handle
+        voided = [
+            pod
+            for pod in handle.nominator.nominated_on(node_name)
+            if pod.priority < preemptor.priority
+        ]
+        for pod in voided:
+            handle.nominator.delete(pod.uid)
+            handle.writes.nominate(pod, "")
+        handle.activator.activate(voided)
+
+    # --- in the background ---
+
+    async def _run(self) -> None:
+        try:
+            async with asyncio.TaskGroup() as group:
+                while True:
+                    preemption = await self._inbox.get()
+                    group.create_task(self._carry_out(preemption))
+        finally:
+            # what had not begun, as well: nobody is left behind its gate
+            while not self._inbox.empty():
+                self._end(self._inbox.get_nowait())
+            for preemption in tuple(self._under_way.values()):
+                self._end(preemption)
+
+    async def _carry_out(self, preemption: _Preemption) -> None:
+        clock, result = self._handle.clock, "error"
+        began = clock.monotonic()
+        try:
+            await self._evict_all(preemption)
+            result = "success"
+        except Exception as error:  # noqa: BLE001  # the task's outermost edge; writes are foreign
+            _log.warning(
+                "preemption failed; the pod is tried again",
+                pod=preemption.preemptor.key,
+                node=preemption.node_name,
+                reason=str(error),
+            )
+        finally:
+            self._end(preemption)
+            self._handle.preemption_observer.executed(result, clock.monotonic() - began)
+
+    def _end(self, preemption: _Preemption) -> None:
+        """Lets the preemptor through and brings it back; may be called twice."""
+        uid = preemption.preemptor.uid
+        if self._under_way.get(uid) is preemption:
+            del self._under_way[uid]
+            self._handle.activator.activate([preemption.preemptor])
+
+    async def _evict_all(self, preemption: _Preemption) -> None:
+        *first, last = preemption.victims
+        outcomes = await asyncio.gather(
+            *(self._evict(victim, preemption) for victim in first), return_exceptions=True
+        )
+        for outcome in outcomes:
+            if outcome is not None:
+                raise outcome
+        preemption.last = last
+        await self._evict(last, preemption)
+
+    async def _evict(self, victim: Pod, preemption: _Preemption) -> None:
+        """Returns once ``victim`` was told, by whomever, or need not be told any more.
+
+        Raises:
+            PySchedulerError: it is still there.
+        """
+        told = self._evictions.get(victim.uid)
+        if told is not None:
+            if not await asyncio.shield(told):
+                raise EvictionFailed(f"pod {victim.key} was not evicted")
+            return
+        told = self._evictions[victim.uid] = asyncio.get_running_loop().create_future()
+        is_told = False
+        try:
+            await self._tell(victim, preemption)
+            is_told = not self.departures.is_due(victim)
+        finally:
+            del self._evictions[victim.uid]
+            told.set_result(is_told)
+
+    async def _tell(self, victim: Pod, preemption: _Preemption) -> None:
+        if not self._is_called_for(victim, preemption):
+            return
+        in_memory = self._take_back(victim)
+        if not in_memory and not await self._delete(victim, preemption):
+            return
+        self.departures.add(victim)
+        note = f"Preempted by pod {preemption.preemptor.uid} on node {preemption.node_name}"
+        self._handle.recorder.event(
+            victim,
+            "Normal",
+            "Preempted",
+            "Preempting",
+            f"{note} (in kube-scheduler memory)." if in_memory else note,
+            related=preemption.preemptor,
+        )
+
+    def _is_called_for(self, victim: Pod, preemption: _Preemption) -> bool:
+        """Nobody else made it leave meanwhile, and the preemptor still waits for the room."""
+        preemptor = self.departures.newest(preemption.preemptor)
+        if preemptor is None or preemptor.node_name or preemptor.is_terminating:
+            return False
+        return self.departures.is_due(victim)
+
+    def _take_back(self, victim: Pod) -> bool:
+        """Ends the victim's binding cycle without the API server; False when it is too late."""
+        waiting = self._handle.waiting_pods.get(victim.uid)
+        if waiting is not None and waiting.preempt(self._plugin, "preempted"):
+            return True
+        in_pre_bind = self._handle.pods_in_pre_bind.get(victim.uid)
+        return in_pre_bind is not None and in_pre_bind.cancel(f"preempted by {self._plugin}")
+
+    async def _delete(self, victim: Pod, preemption: _Preemption) -> bool:
+        """Marks the victim and deletes it; False when somebody else did so in between."""
+        writes = self._handle.writes
+        newest = self.departures.newest(victim) or victim
+        if not _is_marked(newest):
+            await writes.patch_pod_condition(
+                newest,
+                condition_type=DISRUPTION_TARGET,
+                reason=PREEMPTION_BY_SCHEDULER,
+                message=(
+                    f"{preemption.preemptor.scheduler_name}: preempting to accommodate a higher"
+                    " priority pod"
+                ),
+            )
+            if not self._is_called_for(victim, preemption):
+                return False
+        await writes.delete_pod(newest)
+        return True
+
+
+def terminates_by_preemption(pod: Pod) -> bool:
+    """True for a pod that is going because a scheduler evicted it."""
+    return pod.is_terminating and _is_marked(pod)
+
+
+def _is_marked(pod: Pod) -> bool:
+    condition = pod.condition(DISRUPTION_TARGET)
+    return (
+        condition is not None
+        and condition.status == "True"
+        and condition.reason == PREEMPTION_BY_SCHEDULER
+    )
