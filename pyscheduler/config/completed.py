@@ -10,9 +10,7 @@ Source: kube-scheduler 1.37.1; `tests/parity/config` compares the two on many fi
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
 
-import yaml
 from pydantic import BaseModel, JsonValue
 
 from pyscheduler.config.configuration import Configuration, ProfileConfiguration
@@ -26,34 +24,15 @@ from pyscheduler.config.models import (
     Profile,
 )
 from pyscheduler.config.upstream_plugins import UPSTREAM_POINTS
+from pyscheduler.config.yaml_writer import as_yaml
 
 #: Lists that are written although they are empty, which says something else than nothing.
 _WRITTEN_EMPTY = frozenset({"nodeSelectorTerms"})
 
 
-class _Dumper(yaml.SafeDumper):
-    """Quotes text as Go's encoder does."""
-
-
-def _text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
-    is_text = dumper.resolve(yaml.ScalarNode, text, (True, False)) in _TEXTS
-    return dumper.represent_scalar(_STR, text, style=None if is_text else '"')
-
-
-_STR: Final = "tag:yaml.org,2002:str"
-#: What is no text although it looks like it; "*" is quoted anyway, and then as text is.
-_TEXTS: Final = (_STR, "tag:yaml.org,2002:yaml")
-_Dumper.add_representer(str, _text)
-
-
 def completed_yaml(configuration: Configuration) -> str:
     """Return the completed configuration as the text of a file."""
     return as_yaml(completed(configuration))
-
-
-def as_yaml(fields: dict[str, JsonValue]) -> str:
-    """Return fields as YAML, to the letter as Go's encoder writes them."""
-    return yaml.dump(fields, Dumper=_Dumper, default_flow_style=False, allow_unicode=True)
 
 
 def completed(configuration: Configuration) -> dict[str, JsonValue]:

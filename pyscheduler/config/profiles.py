@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path as FilePath
 from types import MappingProxyType
 from typing import Final
@@ -57,7 +58,7 @@ def resolve_profile(
         point: expanded(
             own_sets[point],
             multi_point=multi_point,
-            implements=lambda name, point=point: known.implements(name, point),
+            implements=partial(known.implements, point=point),
         )
         for point in EXTENSION_POINTS
     }

@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 import yaml
 
-from pyscheduler.config.completed import as_yaml, completed, completed_yaml
+from pyscheduler.config.completed import completed, completed_yaml
 from pyscheduler.config.configuration import Configuration
 from pyscheduler.config.load import load_config, parse_config
 from pyscheduler.config.upstream_plugins import UPSTREAM_POINTS
+from pyscheduler.config.yaml_writer import as_yaml
 from pyscheduler.errors import ConfigError
 from pyscheduler.intree.registry import DEFAULT_PLUGINS, IN_TREE
 from pyscheduler.runtime.registry import Registry
