@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from pyscheduler.framework.status import Int64Array
 from pyscheduler.runtime.class_cache import ClassEntry
 
 
@@ -16,7 +17,11 @@ class Rng(Protocol):
 
 def select_host(entry: ClassEntry, rng: Rng) -> int:
     """The row with the highest total, any of them with equal chance."""
-    totals = entry.totals[: entry.n]
+    return best_of(entry.totals[: entry.n], rng)
+
+
+def best_of(totals: Int64Array, rng: Rng) -> int:
+    """The index of the highest total, any of them with equal chance."""
     best = (totals == totals.max()).nonzero()[0]
     return int(best[rng.randrange(len(best))] if len(best) > 1 else best[0])
 

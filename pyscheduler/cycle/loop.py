@@ -23,6 +23,7 @@ from pyscheduler.cache.cache import SchedulerCache
 from pyscheduler.cache.snapshot import Snapshot
 from pyscheduler.clock import Clock
 from pyscheduler.cycle.binding import Assumed, BindingCycle
+from pyscheduler.cycle.extenders import ExtenderError
 from pyscheduler.cycle.failure import Failure, FailureHandler
 from pyscheduler.cycle.scheduling import NoNodes, Placement, SchedulingAlgorithm
 from pyscheduler.framework.entities import QueuedEntity
@@ -187,7 +188,7 @@ class Scheduler:
             found = await algorithm.schedule(entity)
         except NoNodes as error:
             return Failure(str(error), is_error=True, nomination="")
-        except PluginFault as fault:
+        except (PluginFault, ExtenderError) as fault:
             return Failure.fault(str(fault))
         if isinstance(found, Placement):
             return found

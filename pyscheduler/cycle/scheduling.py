@@ -5,17 +5,20 @@ Called by: ``loop``, once per attempt.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import structlog
 
 from pyscheduler.api.core_v1 import Pod
 from pyscheduler.cache.snapshot import Snapshot
-from pyscheduler.cycle.host_selection import Rng, only_host, select_host
+from pyscheduler.cycle.extenders import Extenders
+from pyscheduler.cycle.host_selection import Rng, best_of, only_host, select_host
 from pyscheduler.framework.cycle_state import CycleState
 from pyscheduler.framework.entities import QueuedEntity
 from pyscheduler.framework.node_statuses import NodeStatuses
-from pyscheduler.framework.status import Diagnosis
+from pyscheduler.framework.status import Diagnosis, Status
 from pyscheduler.queueing.nominator import Nominator
 from pyscheduler.runtime.budget import Checkpoint
 from pyscheduler.runtime.class_cache import ClassEntry
@@ -70,11 +73,13 @@ class SchedulingAlgorithm:
         rng: Rng,
         budget: Checkpoint,
         percentage_of_nodes_to_score: int = 0,
+        extenders: Extenders | None = None,
     ) -> None:
         self.profile = profile
         self._snapshot = snapshot
         self._nominator = nominator
         self._rng = rng
+        self._extenders = extenders or Extenders((), snapshot)
         self._filtering = Filtering(profile, snapshot, budget)
         self._narrowing = Narrowing(
             profile,
@@ -83,6 +88,7 @@ class SchedulingAlgorithm:
             budget,
             classes=self._filtering.classes,
             percentage_of_nodes_to_score=percentage_of_nodes_to_score,
+            chosen_elsewhere=self._extenders.judge_nodes,
         )
         self._scoring = Scoring(profile, snapshot, budget)
         self._kept_answers = 0
@@ -98,6 +104,7 @@ class SchedulingAlgorithm:
         Raises:
             NoNodes: the snapshot is empty.
             PluginFault: a plugin raised.
+            ExtenderError: an extender failed.
         """
         nodes = self._snapshot.nodes
         if nodes.n == 0:
@@ -124,15 +131,45 @@ class SchedulingAlgorithm:
             entry = await self._filtering.evaluate(pod, entity.signature)
         entry = self._narrowing.respect_nominations(entry, pod)
         nominated = self._nominated_row(pod)
-        if nominated >= 0 and self._narrowing.fits(entry, pod, nominated):
+        if (
+            nominated >= 0
+            and self._narrowing.fits(entry, pod, nominated)
+            and not await self._rejected(pod, [nominated])
+        ):
             return entry, nominated
         entry = await self._narrowing.find_enough(entry, pod)
+        entry = await self._left_by_extenders(entry, pod)
         await self._score(entry, entity)
         if entry.feasible_count == 0:
             return entry, -1
         if entry.feasible_count == 1:
             return entry, only_host(entry)
+        if self._extenders.prioritizes(pod):
+            return entry, await self._best_with_extenders(entry, pod)
         return entry, select_host(entry, self._rng)
+
+    async def _left_by_extenders(self, entry: ClassEntry, pod: Pod) -> ClassEntry:
+        """The entry without the rows that extenders reject."""
+        if not self._extenders.filters(pod):
+            return entry
+        rejected = await self._rejected(pod, np.flatnonzero(entry.feasible[: entry.n]).tolist())
+        return entry.overridden(entry.overrides | rejected) if rejected else entry
+
+    async def _rejected(self, pod: Pod, rows: Sequence[int]) -> dict[int, Status]:
+        """Those of the rows that extenders reject."""
+        if not self._extenders.filters(pod):
+            return {}
+        nodes = [self._snapshot.nodes.node(row).node for row in rows]
+        rejections = await self._extenders.rejections(pod, nodes)
+        row_of = {node.name: row for node, row in zip(nodes, rows, strict=True)}
+        return {row_of[name]: status for name, status in rejections.items()}
+
+    async def _best_with_extenders(self, entry: ClassEntry, pod: Pod) -> int:
+        """The row with the highest total once extenders have added their scores."""
+        nodes = self._snapshot.nodes
+        rows = np.flatnonzero(entry.feasible[: entry.n])
+        scores = await self._extenders.scores(pod, [nodes.node(row).node for row in rows.tolist()])
+        return int(rows[best_of(entry.totals[rows] + scores, self._rng)])
 
     async def _score(self, entry: ClassEntry, entity: QueuedEntity) -> None:
         if entry.feasible_count > 1:

@@ -44,13 +44,26 @@ class Narrowing:
         *,
         classes: ClassCache,
         percentage_of_nodes_to_score: int = 0,
+        chosen_elsewhere: bool = False,
     ) -> None:
+        """Connects the parts.
+
+        Args:
+            profile: whose plugins are asked.
+            snapshot: over which nodes.
+            nominator: knows who was promised which node.
+            budget: where long searches offer the loop to others.
+            classes: of the entries that are narrowed.
+            percentage_of_nodes_to_score: 0 is adaptive.
+            chosen_elsewhere: one node is not enough even if no plugin scores: extenders choose.
+        """
         self._profile = profile
         self._snapshot = snapshot
         self._nominator = nominator
         self._budget = budget
         self._classes = classes
         self._percentage = percentage_of_nodes_to_score
+        self._one_is_enough = not profile.scores and not chosen_elsewhere
         self._search_order = SearchOrder(snapshot)
 
     def respect_nominations(self, entry: ClassEntry, pod: Pod) -> ClassEntry:
@@ -122,7 +135,7 @@ class Narrowing:
         ]
 
     def _wanted(self, entry: ClassEntry) -> int:
-        if not self._profile.scores:
+        if self._one_is_enough:
             return 1
         considered = entry.n
         for answer in entry.filters:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from random import Random
 from typing import Any
 
@@ -11,6 +12,7 @@ from pyscheduler.cache import SchedulerCache, Snapshot
 from pyscheduler.clock import FakeClock
 from pyscheduler.cycle.binding import BindingCycle
 from pyscheduler.cycle.event_handlers import NodeEvents, PodEvents
+from pyscheduler.cycle.extenders import Extender, Extenders
 from pyscheduler.cycle.failure import FailureHandler
 from pyscheduler.cycle.loop import Scheduler
 from pyscheduler.cycle.scheduling import SchedulingAlgorithm
@@ -55,7 +57,12 @@ class Attempts:
 class Rig:
     """One profile with the default plugins and ``extra`` ones at the points they have."""
 
-    def __init__(self, *extra: type[Plugin[Any]], writes: FakeWrites | None = None) -> None:
+    def __init__(
+        self,
+        *extra: type[Plugin[Any]],
+        writes: FakeWrites | None = None,
+        extenders: Sequence[Extender] = (),
+    ) -> None:
         self.clock = FakeClock()
         self.cache = SchedulerCache()
         self.snapshot = Snapshot(self.cache)
@@ -82,11 +89,12 @@ class Rig:
         self.profile = default_profile(handle, *extra, instrument=instrument)
         what_ifs.serve(self.profile)
         name = self.profile.scheduler_name
+        several = Extenders(extenders, self.snapshot)
         self.queue = SchedulingQueue(
             clock=self.clock,
             sort_key=self.profile.sort_key,
             pre_enqueue=self.profile.run_pre_enqueue,
-            hints={name: self.profile.hint_registrations()},
+            hints={name: [*self.profile.hint_registrations(), *several.hint_registrations()]},
             nominator=nominator,
         )
         failures = FailureHandler(
@@ -100,6 +108,7 @@ class Rig:
             writes=self.writes,
             waiting_pods=self.waiting_pods,
             pods_in_pre_bind=self.pods_in_pre_bind,
+            extender_bind=several.bind,
         )
         self.scheduler = Scheduler(
             cache=self.cache,
@@ -107,7 +116,12 @@ class Rig:
             queue=self.queue,
             algorithms={
                 name: SchedulingAlgorithm(
-                    self.profile, self.snapshot, nominator, rng=Random(1), budget=budget
+                    self.profile,
+                    self.snapshot,
+                    nominator,
+                    rng=Random(1),
+                    budget=budget,
+                    extenders=several,
                 )
             },
             binding=self.binding,
@@ -139,6 +153,9 @@ class Rig:
 
     def add_node(self, node: Node) -> None:
         self._nodes.on_add(node, False)
+
+    def update_node(self, old: Node, new: Node) -> None:
+        self._nodes.on_update(old, new)
 
     def delete_node(self, node: Node) -> None:
         self._nodes.on_delete(node)
