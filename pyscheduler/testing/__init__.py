@@ -8,10 +8,12 @@ Production code never imports this package.
 """
 
 from pyscheduler.testing.builders import NodeBuilder, PodBuilder, make_node, make_pod
-from pyscheduler.testing.checks import CheckFailedError, parametrize_with_checks
+from pyscheduler.testing.checks import CheckFailedError, check_plugin, parametrize_with_checks
 from pyscheduler.testing.fakes import (
     FakeActivator,
+    FakePreemptionObserver,
     FakeRecorder,
+    FakeRng,
     FakeTasks,
     FakeWrites,
     RecordedEvent,
@@ -27,7 +29,9 @@ __all__ = [
     "FakeActivator",
     "FakeInformer",
     "FakeInformers",
+    "FakePreemptionObserver",
     "FakeRecorder",
+    "FakeRng",
     "FakeTasks",
     "FakeWrites",
     "NodeBuilder",
@@ -35,6 +39,7 @@ __all__ = [
     "PodBuilder",
     "RecordedEvent",
     "SetCondition",
+    "check_plugin",
     "fake_handle",
     "make_node",
     "make_plugin",

@@ -20,10 +20,10 @@ from pyscheduler.runtime.registry import Registry
 from pyscheduler.telemetry.current_work import CurrentWork
 
 
-def registry_with(*extra: type[Plugin[Any]]) -> Registry:
-    """What comes with the scheduler, and ``extra`` enabled behind it with weight 1."""
+def registry_with(*extra: type[Plugin[Any]], enabled: bool = True) -> Registry:
+    """What comes with the scheduler, and ``extra``: behind it with weight 1 if ``enabled``."""
     classes = {**IN_TREE, **{plugin.name: plugin for plugin in extra}}
-    defaults = [*DEFAULT_PLUGINS, *((plugin.name, 1) for plugin in extra)]
+    defaults = [*DEFAULT_PLUGINS, *((plugin.name, 1) for plugin in extra if enabled)]
     return Registry(classes, defaults, installed=())
 
 
