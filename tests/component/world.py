@@ -15,7 +15,7 @@ from pyscheduler.api.quantity import milli_value, value
 from pyscheduler.app.assembly import Assembly, assemble, in_tree_registry
 from pyscheduler.client.errors import ServerUnreachable
 from pyscheduler.client.transport import Transport
-from pyscheduler.config.load import default_config
+from pyscheduler.config.load import default_config, parse_config
 from pyscheduler.runtime.registry import Registry
 from pyscheduler.sim.api_server import Answer
 from pyscheduler.sim.embedded_cluster import EmbeddedCluster
@@ -26,7 +26,7 @@ from pyscheduler.sim.served_kinds import CORE_EVENTS, PODS
 from pyscheduler.sim.virtual_clock import VirtualClock
 from pyscheduler.telemetry.current_work import CurrentWork
 from pyscheduler.telemetry.metrics import SchedulerMetrics
-from tests.component.faulty_transport import FaultyTransport
+from tests.component.faulty_transport import FaultyTransport, Weather
 
 _FOREVER = 1_000_000_000
 
@@ -70,7 +70,14 @@ class SchedulerUnderTest:
 class World:
     """Use as an async context manager; nothing happens but in `run_for` and `until`."""
 
-    def __init__(self, *, seed: int = 1, live: bool = True, watch_list: bool = True) -> None:
+    def __init__(
+        self,
+        *,
+        seed: int = 1,
+        live: bool = True,
+        watch_list: bool = True,
+        stop_delay_s: float | None = 1.0,
+    ) -> None:
         self.seed = seed
         self.clock = VirtualClock()
         self.cluster = EmbeddedCluster(
@@ -78,12 +85,13 @@ class World:
             seed=seed,
             live=live,
             start_delay_s=1.0,
-            stop_delay_s=1.0,
+            stop_delay_s=stop_delay_s,
             watch_list=watch_list,
         )
         self.bindings: list[Binding] = []
         self.schedulers: list[SchedulerUnderTest] = []
         self._faults: list[Fault] = []
+        self.weather = Weather()
         self.cluster.store.collection(PODS.collection).listen(self._observe)
 
     async def __aenter__(self) -> World:
@@ -105,19 +113,27 @@ class World:
 
     def transport(self) -> Transport:
         """A way to the server, through what `fail` and `outage` put in between."""
-        return FaultyTransport(self.cluster.transport(), self._faults)
+        return FaultyTransport(
+            self.cluster.transport(), self._faults, weather=self.weather, clock=self.clock
+        )
 
     async def start_scheduler(
         self,
         *,
         leads: bool = True,
         registry: Registry | None = None,
+        configuration: str | None = None,
     ) -> SchedulerUnderTest:
-        """A scheduler follows the cluster, in sync; and schedules if it leads."""
+        """A scheduler follows the cluster, in sync; and schedules if it leads.
+
+        Without the text of a configuration it has the default one.
+        """
         registry = registry or in_tree_registry()
         metrics = SchedulerMetrics()
         assembly = assemble(
-            default_config(registry, scheduler_name=None),
+            default_config(registry)
+            if configuration is None
+            else parse_config(configuration, registry, source="configuration of the test"),
             registry,
             transport=self.transport(),
             clock=self.clock,
@@ -238,6 +254,11 @@ class World:
 
         self.fail(concerns, _unreachable, times=_FOREVER)
         self.cluster.server.disconnect_watches()
+
+    def calm(self) -> None:
+        """Nothing goes wrong any more."""
+        self._faults.clear()
+        self.weather.clear()
 
     def forget_history(self) -> None:
         """Watches from any version before now are answered 410."""
