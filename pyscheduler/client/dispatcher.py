@@ -375,16 +375,20 @@ class Dispatcher:
         for attempt in range(1, _CONFLICTS + 1):
             try:
                 await self._send(write, _AWAITED_RANK)
-            except NotFound:
-                return
-            except (Conflict, Invalid) as error:
-                if _is_about_another_pod(error):
-                    return
+            except Conflict:
                 # the server gave up against others who wrote at the same time
-                if attempt == _CONFLICTS or isinstance(error, Invalid):
+                if attempt == _CONFLICTS:
                     raise
+            except (NotFound, Invalid) as error:
+                if isinstance(error, NotFound) or _is_about_another_pod(error):
+                    return
+                raise
             else:
                 return
+
+    def may_write(self) -> bool:
+        """Whether this process may still write: not once it was fenced, or another may lead."""
+        return self._may_go_on()
 
     def _may_go_on(self) -> bool:
         return not self._is_fenced and self._may_write()
@@ -445,7 +449,8 @@ class Dispatcher:
             await self._sender.send(write, may_go_on=may_go_on)
         except ClientError as error:
             problem = error
-            is_moot = isinstance(error, (NotFound, Conflict))  # the pod went, or changed meanwhile
+            # the object went, changed meanwhile, or is another one of its name
+            is_moot = isinstance(error, (NotFound, Conflict)) or _is_about_another_pod(error)
             level = self._log.debug if is_moot else self._log.warning
             level("write given up", kind=kind, reason=str(error), **subject)
         result = "success" if problem is None else "error"
@@ -458,6 +463,9 @@ def _path(pod: Pod) -> str:
     return f"/api/v1/namespaces/{meta.namespace}/pods/{meta.name}"
 
 
-def _is_about_another_pod(error: ApiError) -> bool:
-    """Whether a refusal says that the uid in our body is not that of the pod by that name."""
-    return "UID in precondition" in error.details or "metadata.uid" in error.details
+def _is_about_another_pod(error: ClientError) -> bool:
+    """Whether a refusal says that the uid in our body is not that of the pod by that name.
+
+    A kube-apiserver answers a PATCH with 422, since a uid never changes.
+    """
+    return isinstance(error, Invalid) and "metadata.uid: Invalid value" in error.details

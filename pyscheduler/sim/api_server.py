@@ -308,12 +308,16 @@ class ApiServer:
     ) -> Stored:
         kind = target.kind
         metadata = body.get("metadata") or {}
-        check_preconditions(
-            kind.plural, kind.group, present.data["metadata"], {"uid": metadata.get("uid")}
-        )
+        uid = metadata.get("uid")
+        if not patch:
+            check_preconditions(kind.plural, kind.group, present.data["metadata"], {"uid": uid})
         given = metadata.get("resourceVersion")
         if given and given != str(present.version):
             raise conflict(kind.plural, kind.group, target.name)
+        if uid and uid != present.data["metadata"]["uid"]:  # of a PATCH, it is no precondition
+            text = f'Invalid value: "{uid}": field is immutable'
+            problem = FieldProblem("metadata.uid", "FieldValueInvalid", text)
+            raise invalid(kind.kind, kind.group, target.name, [problem])
         data = object_rules.prepare_update(kind, body, present.data, subresource=target.subresource)
         if is_released(data):
             self.store.put(kind.collection, target.key, data)

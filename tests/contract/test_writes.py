@@ -396,3 +396,37 @@ async def test_a_collection_can_be_deleted_by_label(api: Api) -> None:
 
     left = await api.get(api.config_maps)
     assert [item["metadata"]["name"] for item in left["items"]] == ["b"]
+
+
+@pytest.mark.parametrize(
+    ("version", "status", "text"),
+    [
+        pytest.param(
+            {},
+            422,
+            'ConfigMap "a" is invalid: metadata.uid: Invalid value:'
+            ' "00000000-0000-0000-0000-000000000000": field is immutable',
+            id="whatever the version",
+        ),
+        pytest.param(
+            {"resourceVersion": "1"},
+            409,
+            f'Operation cannot be fulfilled on configmaps "a": {MODIFIED}',
+            id="and another version",
+        ),
+    ],
+)
+async def test_patch_of_another_uid_is_refused(
+    api: Api, version: Json, status: int, text: str
+) -> None:
+    await api.ok("POST", api.config_maps, config_map("a"))
+    other = {"uid": "00000000-0000-0000-0000-000000000000", **version}
+
+    answer = await api.request(
+        "PATCH",
+        f"{api.config_maps}/a",
+        {"metadata": other, "data": {"x": "1"}},
+        content_type="application/strategic-merge-patch+json",
+    )
+
+    assert (answer.status, answer.message) == (status, text)

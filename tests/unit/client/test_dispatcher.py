@@ -15,7 +15,7 @@ from pyscheduler.client.dispatcher import (
     BindUnavailable,
     Dispatcher,
 )
-from pyscheduler.client.errors import Forbidden, ServerUnreachable
+from pyscheduler.client.errors import ApiError, Forbidden, Invalid, ServerUnreachable
 from pyscheduler.client.sending import WriteRequest
 from pyscheduler.client.transport import Response
 from pyscheduler.clock import FakeClock
@@ -548,15 +548,11 @@ async def test_condition_that_a_victim_has_is_not_written(bench: Bench) -> None:
         pytest.param(refusal(404, "NotFound", 'pods "a" not found'), id="gone"),
         pytest.param(
             refusal(
-                409,
-                "Conflict",
-                "Precondition failed: UID in precondition: u, UID in object meta: v",
+                422,
+                "Invalid",
+                'Pod "a" is invalid: metadata.uid: Invalid value: "u": field is immutable',
             ),
-            id="made again, as a precondition",
-        ),
-        pytest.param(
-            refusal(422, "Invalid", "metadata.uid: Invalid value: field is immutable"),
-            id="made again, as validation tells it",
+            id="made again",
         ),
     ],
 )
@@ -578,10 +574,19 @@ async def test_condition_is_sent_again_after_trouble_and_other_writers(bench: Be
     assert len(bench.transport.sent) == 4
 
 
-async def test_refused_condition_is_told(bench: Bench) -> None:
-    bench.transport.answers.append(refusal(403, "Forbidden", "cannot patch"))
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        pytest.param(refusal(403, "Forbidden", "cannot patch"), Forbidden, id="rights lacking"),
+        pytest.param(refusal(422, "Invalid", "status.conditions: bad"), Invalid, id="invalid"),
+    ],
+)
+async def test_refused_condition_is_told(
+    bench: Bench, answer: Response, kind: type[ApiError]
+) -> None:
+    bench.transport.answers.append(answer)
 
-    with pytest.raises(Forbidden):
+    with pytest.raises(kind):
         await set_disruption_target(bench, pod("a"))
     assert bench.counts.words == ["condition error"]
 
