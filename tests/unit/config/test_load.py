@@ -283,6 +283,12 @@ def test_what_a_user_should_know_is_a_warning(text: str, expected: str) -> None:
             'profiles[0].pluginConfig: plugin "Needy" needs arguments: url',
             id="args required",
         ),
+        pytest.param("<<: 3", '"<<" takes a map or a list of maps (line 3)', id="merged number"),
+        pytest.param(
+            "<<: &a {parallelism: 1, <<: *a}",
+            "an alias refers to what contains it",
+            id="merged with itself",
+        ),
         pytest.param("a: 1\na: 2", '"a" is given twice, first in line 3 (line 4)', id="twice"),
         pytest.param("a: [1", "not valid YAML:", id="syntax"),
         pytest.param("a: &x [*x]", "an alias refers to what contains it", id="cyclic alias"),
@@ -518,4 +524,20 @@ def test_a_broken_plugin_file_is_one_line_per_fault_with_its_path() -> None:
     assert [text.replace(str(Path.cwd()), "") for text in found] == [
         "profiles[0].pluginFiles[1]: /broken.py, line 3: SyntaxError (line 3)",
         "profiles[0].pluginFiles[1]: /broken.py, line 7: is no plugin (line 3)",
+    ]
+
+
+def test_merge_keys_fill_in_what_is_not_given() -> None:
+    config = load(
+        "leaderElection: &election {leaseDuration: 40s, renewDeadline: 30s}\n"
+        "profiles:\n"
+        "- &a {schedulerName: a, percentageOfNodesToScore: 3}\n"
+        "- {schedulerName: b, <<: *a}\n"
+        "- {<<: [{schedulerName: c}, *a]}\n"
+    )
+
+    assert [(p.scheduler_name, p.percentage_of_nodes_to_score) for p in config.profiles] == [
+        ("a", 3),
+        ("b", 3),
+        ("c", 3),
     ]
