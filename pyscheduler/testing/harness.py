@@ -121,13 +121,13 @@ class PluginHarness:
         self.nominator = Nominator()
         budget = Budget(self.clock)
         self.waiting_pods = WaitingPodsMap(self.clock, budget)
-        what_ifs = WhatIfMaker(self.snapshot, self.nominator, budget)
+        self._what_ifs = WhatIfMaker(self.snapshot, self.nominator, budget)
         self.handle = fake_handle(
             self.snapshot,
             writes=self.writes,
             recorder=self.recorder,
             clock=self.clock,
-            what_ifs=what_ifs,
+            what_ifs=self._what_ifs,
             waiting_pods=self.waiting_pods,
             informers=self.informers,
             nominator=self.nominator,
@@ -135,7 +135,7 @@ class PluginHarness:
             tasks=self.tasks,
         )
         self.plugin = make_plugin(plugin_class, args, handle=self.handle)
-        what_ifs.serve(profile_of(self.plugin, self.handle))
+        self._served: set[str] = set()
         self._states: dict[str, CycleState] = {}
 
     @property
@@ -152,6 +152,7 @@ class PluginHarness:
         """The pod's state as PreFilter left it, and as later hooks changed it."""
         state = self._states.get(pod.uid)
         if state is None:
+            self._serve(pod.scheduler_name)
             state = self._states[pod.uid] = CycleState()
             if isinstance(self.plugin, PreFilterPlugin):
                 self.plugin.pre_filter(state, pod, self.nodes)
@@ -289,6 +290,14 @@ class PluginHarness:
         return QueueingHint.QUEUE if QueueingHint.QUEUE in hints else QueueingHint.SKIP
 
     # --- inside ---
+
+    def _serve(self, scheduler_name: str) -> None:
+        """What-ifs are judged by the plugin alone, whatever the pod's scheduler is called."""
+        if scheduler_name not in self._served:
+            self._served.add(scheduler_name)
+            self._what_ifs.serve(
+                profile_of(self.plugin, self.handle, scheduler_name=scheduler_name)
+            )
 
     def _as(self, role: type[RoleT]) -> RoleT:
         if not isinstance(self.plugin, role):

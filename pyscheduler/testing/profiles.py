@@ -50,7 +50,7 @@ def default_profile(
     return Profile(resolved.scheduler_name, plugins, points, instrument=instrument or _instrument())
 
 
-def profile_of(plugin: Plugin[Any], handle: Handle) -> Profile:
+def profile_of(plugin: Plugin[Any], handle: Handle, *, scheduler_name: str) -> Profile:
     """``plugin`` alone at all its points; sorting and binding as by default if it does neither."""
     points = {point[0].lower() + point[1:]: [(plugin.name, 1)] for point in type(plugin).points()}
     plugins = {plugin.name: plugin}
@@ -58,7 +58,7 @@ def profile_of(plugin: Plugin[Any], handle: Handle) -> Profile:
         if point not in points:
             points[point] = [(name, 1)]
             plugins[name] = IN_TREE[name](NoArgs(), handle)
-    return Profile("pyscheduler", plugins, points, instrument=_instrument())
+    return Profile(scheduler_name, plugins, points, instrument=_instrument())
 
 
 def _instrument() -> Instrument:
