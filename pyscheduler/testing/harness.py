@@ -214,7 +214,8 @@ class PluginHarness:
         for added in add:
             what_if.add_pod(0, added)
         (status,) = what_if.judge()
-        return status
+        # as the plugin itself said it: comparable with what `filter` gives
+        return None if status is None else Status(status.code, status.reasons)
 
     async def post_filter(
         self, pod: Pod, statuses: NodeStatuses | None = None
