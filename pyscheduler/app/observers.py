@@ -42,7 +42,7 @@ class QueueObserver:
 
 
 class WriteObserver:
-    """``client.dispatcher.WriteMetrics``."""
+    """``client.write_metrics.WriteMetrics``."""
 
     def __init__(self, metrics: SchedulerMetrics) -> None:
         self._metrics = metrics

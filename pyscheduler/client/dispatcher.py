@@ -18,12 +18,12 @@ the server's refusal: "already assigned to node X" is success when X is ours.
 
 from collections.abc import Awaitable, Callable, Mapping
 from random import Random
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
-import structlog
 
 from pyscheduler.api.core_v1 import Pod
+from pyscheduler.client.background_writes import EventWrites, StatusWrites, is_about_another_uid
 from pyscheduler.client.errors import ApiError, ClientError, Conflict, Invalid, NotFound
 from pyscheduler.client.rest import JSON, MERGE_PATCH, STRATEGIC_MERGE_PATCH
 from pyscheduler.client.sending import Sender, WriteRequest
@@ -33,12 +33,11 @@ from pyscheduler.client.transport import Transport
 from pyscheduler.client.write_bodies import (
     StatusWrite,
     binding,
-    changes_anything,
     condition_patch,
     deletion,
-    status_patch,
+    pod_path,
 )
-from pyscheduler.client.write_lane import WriteLane
+from pyscheduler.client.write_metrics import NoWriteMetrics, WriteMetrics
 from pyscheduler.clock import Clock, SystemClock
 
 T = TypeVar("T")
@@ -48,23 +47,14 @@ T = TypeVar("T")
 BIND_WINDOW: Final = 32
 #: The same for each other kind that somebody awaits.
 _AWAITED_WINDOW = 16
-_STATUS_WORKERS = 4
-_EVENT_WORKERS = 16
 
 #: Whose turn it is for a token of ``qps``.
 _BIND_RANK, _AWAITED_RANK, _STATUS_RANK = range(3)
 
-#: Events that may wait. At 1 kB each 20 MB; kube-scheduler's broadcaster drops beyond 1,000.
-_EVENT_CAPACITY = 20_000
-#: Statuses that may wait: one per pod, so this is a number of pods.
-_STATUS_CAPACITY = 50_000
-
 #: Seconds during which a write is tried again; afterwards a pod goes back to the queue. Longer
 #: than an API server takes to restart.
 _PATIENCE_S = 30.0
-#: Seconds after which the watch has told us who changed a pod under a status of ours.
-_WATCH_LAG_S = 0.2
-#: How often a status is written again for a pod that changed.
+#: How often a victim's condition is sent to a server that gave up against other writers.
 _CONFLICTS = 5
 
 
@@ -86,28 +76,6 @@ class BindUnavailable(BindError):
 
 class BindFenced(BindError):
     """We are no longer the leader, or are shutting down: nothing was sent."""
-
-
-class WriteMetrics(Protocol):
-    """What the dispatcher counts; ``app`` joins it to the metrics of the process."""
-
-    def wrote(self, kind: str, result: str, duration_s: float) -> None:
-        """Count a write that is over, by kind (those of `Dispatcher.pending`) and result."""
-        ...
-
-    def dropped_event(self, reason: str) -> None:
-        """Count an event given up."""
-        ...
-
-
-class NoWriteMetrics:
-    """Counts nothing."""
-
-    def wrote(self, kind: str, result: str, duration_s: float) -> None:
-        """Count nothing."""
-
-    def dropped_event(self, reason: str) -> None:
-        """Count nothing."""
 
 
 class Dispatcher:
@@ -146,7 +114,6 @@ class Dispatcher:
             rng=rng if rng is not None else Random(),
         )
         self._metrics: WriteMetrics = metrics if metrics is not None else NoWriteMetrics()
-        self._log = structlog.get_logger(__name__)
         self._binds = PrioritySlots(bind_window)
         #: What is awaited, by kind.
         self._slots = {
@@ -157,24 +124,22 @@ class Dispatcher:
         }
         self._is_fenced = False
         self._may_write: Callable[[], bool] = lambda: True
-        self._newest: Callable[[str], Pod | None] = lambda _key: None
         self._bucket: TokenBucket | None = None
-        self._event_bucket: TokenBucket | None = None
+        event_bucket: TokenBucket | None = None
         if qps is not None:
             size = burst if burst is not None else max(1, int(qps))
             self._bucket = TokenBucket(qps, size, clock=self._clock)
-            self._event_bucket = TokenBucket(qps, size, clock=self._clock)
-        self._statuses: WriteLane[str, StatusWrite] = WriteLane(
-            self._send_status,
-            limit=_STATUS_WORKERS,
-            capacity=_STATUS_CAPACITY,
-            on_dropped=lambda _: self._metrics.wrote("status", "dropped", 0.0),
+            event_bucket = TokenBucket(qps, size, clock=self._clock)
+        self._statuses = StatusWrites(
+            self._sender,
+            bucket=self._bucket,
+            rank=_STATUS_RANK,
+            may_go_on=self._may_go_on,
+            clock=self._clock,
+            metrics=self._metrics,
         )
-        self._events: WriteLane[str, WriteRequest] = WriteLane(
-            self._send_event,
-            limit=_EVENT_WORKERS,
-            capacity=_EVENT_CAPACITY,
-            on_dropped=lambda _: self._metrics.dropped_event("queue full"),
+        self._events = EventWrites(
+            self._sender, bucket=event_bucket, clock=self._clock, metrics=self._metrics
         )
 
     # --- what the scheduler calls ---------------------------------------------------------------
@@ -205,11 +170,8 @@ class Dispatcher:
         Raises:
             BindError: it has not, or we do not know; the child class says which.
         """
-        uid = pod.uid
-        self._statuses.discard(uid)
-        if self._statuses.is_sending(uid):
-            # A condition that arrives after the bind would stay on a bound pod.
-            await self._statuses.finished(uid)
+        # A status that arrived after the bind would stay on a bound pod.
+        await self._statuses.withdraw(pod.uid)
         await self._in_turn("binding", pod, lambda: self._send_bind(pod, node_name))
 
     async def patch_pod_condition(
@@ -225,7 +187,7 @@ class Dispatcher:
         )
         if patch is None:
             return
-        write = WriteRequest("PATCH", f"{_path(pod)}/status", patch, STRATEGIC_MERGE_PATCH)
+        write = WriteRequest("PATCH", f"{pod_path(pod)}/status", patch, STRATEGIC_MERGE_PATCH)
         await self._in_turn("condition", pod, lambda: self._send_condition(write))
 
     async def delete_pod(self, pod: Pod) -> None:
@@ -234,7 +196,7 @@ class Dispatcher:
         Raises:
             ClientError: it is still there.
         """
-        write = WriteRequest("DELETE", _path(pod), deletion(pod))
+        write = WriteRequest("DELETE", pod_path(pod), deletion(pod))
         await self._in_turn("delete", pod, lambda: self._send_deletion(write))
 
     async def request(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
@@ -271,11 +233,13 @@ class Dispatcher:
             message: for the user.
             nominated_node_name: the node to nominate, "" for none; None leaves it as it is.
         """
-        self._put_status(StatusWrite(pod, reason, message, nominated_node_name))
+        if not self._is_fenced:
+            self._statuses.put(StatusWrite(pod, reason, message, nominated_node_name))
 
     def nominate(self, pod: Pod, node_name: str) -> None:
         """Have the nomination written in the background; an empty name clears it."""
-        self._put_status(StatusWrite(pod, nominated_node_name=node_name))
+        if not self._is_fenced:
+            self._statuses.put(StatusWrite(pod, nominated_node_name=node_name))
 
     def send_event(self, key: str, write: WriteRequest) -> None:
         """Have an event written in the background, in place of an unsent one of that key."""
@@ -286,11 +250,11 @@ class Dispatcher:
 
     def unsent_event(self, key: str) -> bool:
         """Whether the write of that key still waits, so that it can be replaced."""
-        return self._events.get(key) is not None and not self._events.is_sending(key)
+        return self._events.is_unsent(key)
 
     def look_up_with(self, newest: Callable[[str], Pod | None]) -> None:
         """Ask `newest` for a pod by key when it changed under a status being written."""
-        self._newest = newest
+        self._statuses.newest = newest
 
     def ask_before_writing(self, may_write: Callable[[], bool]) -> None:
         """Ask `may_write` right before each write but events; False: it is not sent."""
@@ -347,7 +311,7 @@ class Dispatcher:
         return await self._sender.send(write, may_go_on=self._may_go_on)
 
     async def _send_bind(self, pod: Pod, node_name: str) -> None:
-        write = WriteRequest("POST", f"{_path(pod)}/binding", binding(pod, node_name))
+        write = WriteRequest("POST", f"{pod_path(pod)}/binding", binding(pod, node_name))
         try:
             # The answer is a Status without content: nothing of it is read.
             await self._send(write, _BIND_RANK)
@@ -380,7 +344,7 @@ class Dispatcher:
                 if attempt == _CONFLICTS:
                     raise
             except (NotFound, Invalid) as error:
-                if isinstance(error, NotFound) or _is_about_another_pod(error):
+                if isinstance(error, NotFound) or is_about_another_uid(error):
                     return
                 raise
             else:
@@ -392,80 +356,3 @@ class Dispatcher:
 
     def _may_go_on(self) -> bool:
         return not self._is_fenced and self._may_write()
-
-    # --- in the background ----------------------------------------------------------------------
-
-    def _put_status(self, write: StatusWrite) -> None:
-        if self._is_fenced:
-            return
-        uid = write.pod.uid
-        older = self._statuses.get(uid)
-        write = write.over(older)
-        if older is not None or self._statuses.is_sending(uid) or changes_anything(write):
-            self._statuses.put(uid, write)
-
-    async def _send_status(self, _uid: str, write: StatusWrite) -> None:
-        for _ in range(_CONFLICTS):
-            if self._bucket is not None:
-                await self._bucket.take(_STATUS_RANK)
-            if not self._may_go_on():
-                return
-            patch = WriteRequest(
-                "PATCH",
-                f"{_path(write.pod)}/status",
-                status_patch(write, now_s=self._clock.now()),
-                STRATEGIC_MERGE_PATCH,
-            )
-            problem = await self._send_and_tell(
-                "status", patch, may_go_on=self._may_go_on, pod=write.pod.key
-            )
-            if not isinstance(problem, Conflict):
-                return
-            await self._clock.sleep(_WATCH_LAG_S)
-            newest = self._newest(write.pod.key)
-            if newest is None or newest.uid != write.pod.uid or newest.node_name:
-                return
-            write = msgspec.structs.replace(write, pod=newest)
-
-    async def _send_event(self, key: str, write: WriteRequest) -> None:
-        if self._event_bucket is not None:
-            await self._event_bucket.take()
-        # what was taken before the fence may go out: it tells what we did while we led
-        problem = await self._send_and_tell("event", write, may_go_on=lambda: True, event_key=key)
-        if problem is not None:
-            self._metrics.dropped_event("refused")
-
-    async def _send_and_tell(
-        self, kind: str, write: WriteRequest, *, may_go_on: Callable[[], bool], **subject: str
-    ) -> ClientError | None:
-        """Send; whatever comes of it is counted and nothing raised.
-
-        Returns:
-            Why it was given up; None when it was written.
-        """
-        started = self._clock.monotonic()
-        problem: ClientError | None = None
-        try:
-            await self._sender.send(write, may_go_on=may_go_on)
-        except ClientError as error:
-            problem = error
-            # the object went, changed meanwhile, or is another one of its name
-            is_moot = isinstance(error, (NotFound, Conflict)) or _is_about_another_pod(error)
-            level = self._log.debug if is_moot else self._log.warning
-            level("write given up", kind=kind, reason=str(error), **subject)
-        result = "success" if problem is None else "error"
-        self._metrics.wrote(kind, result, self._clock.monotonic() - started)
-        return problem
-
-
-def _path(pod: Pod) -> str:
-    meta = pod.metadata
-    return f"/api/v1/namespaces/{meta.namespace}/pods/{meta.name}"
-
-
-def _is_about_another_pod(error: ClientError) -> bool:
-    """Whether a refusal says that the uid in our body is not that of the pod by that name.
-
-    A kube-apiserver answers a PATCH with 422, since a uid never changes.
-    """
-    return isinstance(error, Invalid) and "metadata.uid: Invalid value" in error.details

@@ -1,4 +1,4 @@
-"""The bodies of the scheduler's writes, as bytes, and when a status is worth a write at all."""
+"""Paths and bodies of the scheduler's writes about pods; when a status is worth a write at all."""
 
 import msgspec
 
@@ -67,6 +67,12 @@ class _StatusPatch(msgspec.Struct):
 
 
 _encode = msgspec.json.Encoder().encode
+
+
+def pod_path(pod: Pod) -> str:
+    """Return where the pod is served."""
+    meta = pod.metadata
+    return f"/api/v1/namespaces/{meta.namespace}/pods/{meta.name}"
 
 
 def binding(pod: Pod, node_name: str) -> bytes:

@@ -447,7 +447,7 @@ async def test_refused_deletion_is_told(bench: Bench) -> None:
 async def test_oldest_events_are_dropped_and_counted_when_too_many_wait(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pyscheduler.client.dispatcher._EVENT_CAPACITY", 10)
+    monkeypatch.setattr("pyscheduler.client.background_writes._EVENT_CAPACITY", 10)
     bench = Bench()
     bench.transport.gate = asyncio.Event()
     for number in range(12):

@@ -108,7 +108,9 @@ def test_series_is_written_once_a_minute(bench: Bench) -> None:
         bench.clock.advance(10)
         bench.fail()
 
-    counts = [json.loads(write.body or b"")["series"]["count"] for _, write in bench.queue.writes[1:]]
+    counts = [
+        json.loads(write.body or b"")["series"]["count"] for _, write in bench.queue.writes[1:]
+    ]
     assert counts == [2, 8, 14, 20, 26]
 
 
