@@ -18,7 +18,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 
-from pyscheduler.config.yaml_tree import YamlProblems, read_yaml
+from pyscheduler.config.yaml_tree import NotYaml, read_yaml
 from pyscheduler.errors import ConfigError
 from pyscheduler.framework.interface import EXTENSION_POINTS, Plugin, Role, SignPlugin
 from pyscheduler.runtime.load_errors import LoadProblem, PluginLoadError
@@ -191,8 +191,8 @@ def _profiles(config_file: Path) -> list[dict[str, Any]]:
         raise ConfigError(str(config_file), [f"cannot be read: {reason}"]) from error
     except UnicodeDecodeError as error:
         raise ConfigError(str(config_file), ["is not UTF-8 text"]) from error
-    except YamlProblems as error:
-        raise ConfigError(str(config_file), error.problems) from error
+    except NotYaml as error:
+        raise ConfigError(str(config_file), [str(error)]) from error
     return [profile for profile in _items(_field(tree.value, "profiles")) if profile]
 
 

@@ -33,7 +33,7 @@ from pyscheduler.config.plugin_args import ignoring
 from pyscheduler.config.problems import Problems
 from pyscheduler.config.profiles import check_queue_sort_agreement, resolve_profile
 from pyscheduler.config.validation import check_fields, note_warnings
-from pyscheduler.config.yaml_tree import Path, YamlProblems, read_yaml
+from pyscheduler.config.yaml_tree import NotYaml, Path, read_yaml
 from pyscheduler.errors import ConfigError, PySchedulerError
 
 #: What stands in for a required field that is missing, so that the rest can be checked.
@@ -77,11 +77,13 @@ def parse_config(
     """
     try:
         tree = read_yaml(text)
-    except YamlProblems as error:
-        raise ConfigError(source, error.problems) from error
+    except NotYaml as error:
+        raise ConfigError(source, [str(error)]) from error
     problems = Problems(tree.line)
+    for fault in tree.faults:
+        problems.add(fault.path, fault.text, line=fault.line)
     if not isinstance(tree.value, dict):
-        raise ConfigError(source, [f"expected a {KIND}, got no map of fields"])
+        raise ConfigError(source, [*problems.texts, f"expected a {KIND}, got no map of fields"])
     parsed = _read_models(_without_nulls(tree.value), problems)
     if parsed is not None:
         resolved = _resolve(parsed, registry, problems, folder=folder)

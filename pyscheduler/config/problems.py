@@ -31,13 +31,13 @@ class Problems:
         self.warnings: list[str] = []
         self._line_of = line_of
 
-    def add(self, path: Path, text: str) -> None:
-        """Note what is wrong at `path`."""
-        self.texts.append(self._placed(path, text))
+    def add(self, path: Path, text: str, *, line: int | None = None) -> None:
+        """Note what is wrong at `path`, whose line is looked up unless given."""
+        self.texts.append(self._placed(path, text, line))
 
     def warn(self, path: Path, text: str) -> None:
         """Note what the user should know about `path`."""
-        self.warnings.append(self._placed(path, text))
+        self.warnings.append(self._placed(path, text, None))
 
     def add_all(self, error: ValidationError, model: type[BaseModel], *, at: Path = ()) -> None:
         """Note every finding of one validation, whose root stands at `at`."""
@@ -50,8 +50,9 @@ class Problems:
     def __bool__(self) -> bool:
         return bool(self.texts)
 
-    def _placed(self, path: Path, text: str) -> str:
-        line = None if self._line_of is None else self._line_of(path)
+    def _placed(self, path: Path, text: str, line: int | None) -> str:
+        if line is None and self._line_of is not None:
+            line = self._line_of(path)
         where = f"{format_path(path)}: " if path else ""
         return f"{where}{text}{'' if line is None else f' (line {line})'}"
 

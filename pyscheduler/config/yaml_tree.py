@@ -24,12 +24,17 @@ _NUMBERS_AND_BOOLS: Final = frozenset(
 _TEXTS: Final = frozenset(f"tag:yaml.org,2002:{name}" for name in ("str", "timestamp", "value"))
 
 
-class YamlProblems(Exception):  # noqa: N818  # says what it carries
-    """The text is not the YAML we accept; `problems` says why, with line numbers."""
+class NotYaml(Exception):  # noqa: N818  # says what it is about
+    """The text is not one YAML document; the message says why, with the line."""
 
-    def __init__(self, problems: list[str]) -> None:
-        self.problems = problems
-        super().__init__("; ".join(problems))
+
+@dataclass(frozen=True, slots=True)
+class YamlFault:
+    """Something in a document that we refuse; the rest can be read all the same."""
+
+    path: Path
+    text: str
+    line: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +43,8 @@ class YamlTree:
 
     value: JsonValue
     lines: dict[Path, int]
+    #: What is left out of `value` or, of equal keys, what is not the first.
+    faults: list[YamlFault]
 
     def line(self, path: Path) -> int | None:
         """Return the line of the value at `path`, or of the nearest part around it."""
@@ -52,21 +59,19 @@ def read_yaml(text: str) -> YamlTree:
     """Return the one document in `text`.
 
     Raises:
-        YamlProblems: it is no YAML, not exactly one document, or uses what we refuse.
+        NotYaml: it is no YAML, or not exactly one document.
     """
     try:
         root = yaml.compose(text, Loader=yaml.CSafeLoader)
     except yaml.MarkedYAMLError as error:
-        raise YamlProblems([_syntax_problem(error)]) from error
+        raise NotYaml(_syntax_problem(error)) from error
     except yaml.YAMLError as error:
-        raise YamlProblems([f"not valid YAML: {' '.join(str(error).split())}"]) from error
+        raise NotYaml(f"not valid YAML: {' '.join(str(error).split())}") from error
     if root is None:
-        raise YamlProblems(["the file is empty"])
+        raise NotYaml("the file is empty")
     reader = _Reader()
     value = reader.convert(root, ())
-    if reader.problems:
-        raise YamlProblems(reader.problems)
-    return YamlTree(value, reader.lines)
+    return YamlTree(value, reader.lines, reader.faults)
 
 
 def _syntax_problem(error: yaml.MarkedYAMLError) -> str:
@@ -76,21 +81,21 @@ def _syntax_problem(error: yaml.MarkedYAMLError) -> str:
 
 
 class _Reader:
-    """Turns nodes into values, gathering lines and problems on the way."""
+    """Turns nodes into values, gathering lines and faults on the way."""
 
     def __init__(self) -> None:
         self.lines: dict[Path, int] = {}
-        self.problems: list[str] = []
+        self.faults: list[YamlFault] = []
         self._scalars = yaml.constructor.SafeConstructor()
         self._open: set[int] = set()
 
     def convert(self, node: yaml.Node, path: Path) -> JsonValue:
         self.lines.setdefault(path, node.start_mark.line + 1)
         if isinstance(node, yaml.ScalarNode):
-            return self._scalar(node)
+            return self._scalar(node, path)
         if id(node) in self._open:
-            self._refuse("an alias refers to what contains it", node)
-            return None
+            self._refuse("an alias refers to what contains it", node, path)
+            return {}
         self._open.add(id(node))
         try:
             if isinstance(node, yaml.MappingNode):
@@ -105,12 +110,12 @@ class _Reader:
         for key_node, value_node in node.value:
             if key_node.tag == _MERGE:
                 continue
-            key = self._key(key_node)
+            key = self._key(key_node, path)
             if key is None:
                 continue
             if key in values:
                 first = self.lines[(*path, key)]
-                self._refuse(f'"{key}" is given twice, first in line {first}', key_node)
+                self._refuse(f"given twice, first in line {first}", key_node, (*path, key))
                 continue
             self.lines[(*path, key)] = key_node.start_mark.line + 1
             values[key] = self.convert(value_node, (*path, key))
@@ -124,20 +129,20 @@ class _Reader:
         sources = node.value if isinstance(node, yaml.SequenceNode) else [node]
         for source in sources:
             if not isinstance(source, yaml.MappingNode):
-                self._refuse('"<<" takes a map or a list of maps', source)
+                self._refuse('"<<" takes a map or a list of maps', source, path)
                 continue
             merged = self.convert(source, path)
             assert isinstance(merged, dict) or merged is None
             for key, value in (merged or {}).items():
                 values.setdefault(key, value)
 
-    def _key(self, node: yaml.Node) -> str | None:
+    def _key(self, node: yaml.Node, path: Path) -> str | None:
         if isinstance(node, yaml.ScalarNode) and node.tag in _TEXTS:
             return str(node.value)
-        self._refuse("keys must be text", node)
+        self._refuse("keys must be text", node, path)
         return None
 
-    def _scalar(self, node: yaml.ScalarNode) -> JsonValue:
+    def _scalar(self, node: yaml.ScalarNode, path: Path) -> JsonValue:
         if node.tag == _NULL:
             return None
         if node.tag in _TEXTS:
@@ -146,11 +151,11 @@ class _Reader:
             try:
                 value: JsonValue = self._scalars.construct_object(node)
             except (ValueError, yaml.YAMLError):
-                self._refuse(f'"{node.value}" is not a {node.tag.rpartition(":")[2]}', node)
+                self._refuse(f'"{node.value}" is not a {node.tag.rpartition(":")[2]}', node, path)
                 return None
             return value
-        self._refuse(f"values of type {node.tag} are not supported", node)
+        self._refuse(f"values of type {node.tag} are not supported", node, path)
         return None
 
-    def _refuse(self, problem: str, node: yaml.Node) -> None:
-        self.problems.append(f"{problem} (line {node.start_mark.line + 1})")
+    def _refuse(self, text: str, node: yaml.Node, path: Path) -> None:
+        self.faults.append(YamlFault(path, text, node.start_mark.line + 1))

@@ -289,9 +289,15 @@ def test_what_a_user_should_know_is_a_warning(text: str, expected: str) -> None:
             "an alias refers to what contains it",
             id="merged with itself",
         ),
-        pytest.param("a: 1\na: 2", '"a" is given twice, first in line 3 (line 4)', id="twice"),
+        pytest.param(
+            "parallelism: 1\nparallelism: 2",
+            "parallelism: given twice, first in line 3 (line 4)",
+            id="twice",
+        ),
         pytest.param("a: [1", "not valid YAML:", id="syntax"),
-        pytest.param("a: &x [*x]", "an alias refers to what contains it", id="cyclic alias"),
+        pytest.param(
+            "extenders: &x [*x]", "an alias refers to what contains it", id="cyclic alias"
+        ),
         pytest.param("1: 2", "keys must be text (line 3)", id="number as key"),
         pytest.param("---\na: 1", "not valid YAML", id="two documents"),
     ],
@@ -540,4 +546,14 @@ def test_merge_keys_fill_in_what_is_not_given() -> None:
         ("a", 3),
         ("b", 3),
         ("c", 3),
+    ]
+
+
+def test_a_field_given_twice_hides_nothing_else() -> None:
+    assert problems(
+        "profiles:\n- schedulerName: a\n  schedulerName: b\n  nonsense: 1\nparallelism: 0\n"
+    ) == [
+        "profiles[0].schedulerName: given twice, first in line 4 (line 5)",
+        "parallelism: expected more than 0, got 0 (line 7)",
+        "profiles[0].nonsense: unknown field (line 6)",
     ]
