@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
@@ -31,6 +31,7 @@ from pyscheduler.app.refusals import RefusalWatch, failed_pods_of
 from pyscheduler.app.resource_events import raise_registered_events
 from pyscheduler.cache import SchedulerCache, Snapshot
 from pyscheduler.client.dispatcher import Dispatcher
+from pyscheduler.client.extender_client import keeps_raw_node, keeps_raw_pod
 from pyscheduler.client.informer import Informer
 from pyscheduler.client.informers import SharedInformers
 from pyscheduler.client.recorder import EventRecorder
@@ -40,6 +41,7 @@ from pyscheduler.clock import Clock
 from pyscheduler.config.configuration import Configuration, ProfileConfiguration
 from pyscheduler.cycle.binding import BindingCycle
 from pyscheduler.cycle.event_handlers import NodeEvents, PodEvents
+from pyscheduler.cycle.extenders import Extender, Extenders
 from pyscheduler.cycle.failure import FailureHandler
 from pyscheduler.cycle.loop import Scheduler
 from pyscheduler.cycle.scheduling import SchedulingAlgorithm
@@ -188,6 +190,7 @@ def assemble(
     metrics: SchedulerMetrics,
     work: CurrentWork,
     instance: str,
+    extenders: Sequence[Extender] = (),
 ) -> Assembly:
     """Makes the parts and connects them; nothing runs yet.
 
@@ -201,10 +204,13 @@ def assemble(
         metrics: where figures go.
         work: told what the loop is doing, for the watchdog.
         instance: this process, for events.
+        extenders: of the configuration, in its order; closed by whoever made them.
 
     Raises:
         PySchedulerError: a plugin cannot be loaded or made.
     """
+    if len(extenders) != len(configuration.extenders):
+        raise ValueError("every extender of the configuration must be given")
     observer = CycleObserver(metrics)
     connection = configuration.client_connection
     dispatcher = Dispatcher(
@@ -245,6 +251,7 @@ def assemble(
     )
     informers.share(PODS.name, pods)
     informers.share(NODES.name, nodes)
+    all_extenders = Extenders(extenders, snapshot, may_bind=dispatcher.may_write)
     activator, tasks = LateActivator(), PluginTasks(clock=clock, rng=rng)
     nobodys = informers.for_plugin("a plugin")
     handle = Handle(
@@ -264,6 +271,7 @@ def assemble(
         tasks=tasks,
         rng=rng,
         preemption_observer=PreemptionObserver(metrics),
+        extenders=all_extenders if extenders else None,
     )
     instrument = Instrument(work, clock, observer)
     profiles = {
@@ -274,7 +282,10 @@ def assemble(
         what_ifs.serve(profile)
         for column in profile.columns():
             snapshot.store.register(column)
-    hints = {name: profile.hint_registrations() for name, profile in profiles.items()}
+    hints = {
+        name: [*profile.hint_registrations(), *all_extenders.hint_registrations()]
+        for name, profile in profiles.items()
+    }
     queue = activator.queue = SchedulingQueue(
         clock=clock,
         sort_key=next(iter(profiles.values())).sort_key,
@@ -293,6 +304,7 @@ def assemble(
             rng=rng,
             budget=budget,
             percentage_of_nodes_to_score=profile.percentage_of_nodes_to_score,
+            extenders=all_extenders,
         )
         for profile in configuration.profiles
     }
@@ -305,6 +317,7 @@ def assemble(
         writes=dispatcher,
         waiting_pods=waiting_pods,
         pods_in_pre_bind=pods_in_pre_bind,
+        extender_bind=all_extenders.bind if extenders else None,
     )
     pods.add_handler(PodEvents(cache, queue, profiles, assumed_pods=binding))
     nodes.add_handler(NodeEvents(cache, queue))
@@ -313,7 +326,7 @@ def assemble(
     reflectors = (
         Reflector(
             transport,
-            decoder(NODES, interner),
+            decoder(NODES, interner, keeps_raw=keeps_raw_node(configuration.extenders)),
             nodes,
             clock=clock,
             rng=rng,
@@ -321,7 +334,7 @@ def assemble(
         ),
         Reflector(
             transport,
-            decoder(PODS, interner),
+            decoder(PODS, interner, keeps_raw=keeps_raw_pod(configuration.extenders)),
             pods,
             params=_LIVE_PODS,
             clock=clock,

@@ -12,7 +12,6 @@ that can reject no pod is not asked for, so that scoring and sorting alone start
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from pyscheduler.client.informers import SharedInformers
 from pyscheduler.cycle.event_handlers import ResourceEvents
@@ -22,7 +21,6 @@ from pyscheduler.framework.interface import (
     EnqueueExtensions,
     FilterPlugin,
     PermitPlugin,
-    Plugin,
     PostFilterPlugin,
     PreBindPlugin,
     PreEnqueuePlugin,
@@ -74,10 +72,11 @@ def raise_registered_events(
     """
     raised: set[EventResource | str] = set()
     for scheduler_name, registrations in hints.items():
-        plugins = profiles[scheduler_name].plugins
+        plugins: Mapping[str, object] = profiles[scheduler_name].plugins
         for registration in registrations:
-            plugin = plugins[registration.plugin]
-            if not _hears(plugin):
+            # extenders have no plugin, and hear of everything
+            plugin = plugins.get(registration.plugin)
+            if plugin is not None and not _hears(plugin):
                 continue
             for resource in _expand(registration.event.resource):
                 name = RESOURCES.get(resource) if isinstance(resource, EventResource) else resource
@@ -94,7 +93,7 @@ def raise_registered_events(
                     informer.add_handler(ResourceEvents(queue, resource))
 
 
-def _hears(plugin: Plugin[Any]) -> bool:
+def _hears(plugin: object) -> bool:
     return isinstance(plugin, (EnqueueExtensions, *_REJECTING))
 
 

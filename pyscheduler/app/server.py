@@ -32,6 +32,7 @@ from pyscheduler.app.options import RunOptions
 from pyscheduler.app.watchdog import Heartbeat, Watchdog
 from pyscheduler.client.credentials import load_credentials
 from pyscheduler.client.errors import Forbidden, NotFound
+from pyscheduler.client.extender_client import ExtenderClient, connect_extenders
 from pyscheduler.client.leader_election import LeaderElector, LeaseTimes
 from pyscheduler.client.rest import Rest
 from pyscheduler.client.transport import AiohttpTransport, write_transport
@@ -139,8 +140,10 @@ class _Process:
         credentials = await load_credentials(kubeconfig)
         transport = AiohttpTransport(credentials)
         writes = write_transport(credentials, transport)
+        extenders: list[ExtenderClient] = []
         try:
             await _ask_once(transport)
+            extenders = connect_extenders(self._configuration.extenders)
             assembly = self._assembly = assemble(
                 self._configuration,
                 self._registry,
@@ -151,6 +154,7 @@ class _Process:
                 metrics=self._metrics,
                 work=self._work,
                 instance=socket.gethostname(),
+                extenders=extenders,
             )
             operations.start()
             heartbeat.start(loop)
@@ -165,6 +169,8 @@ class _Process:
                 heartbeat.stop()
                 await assembly.dispatcher.close()
         finally:
+            for extender in extenders:
+                await extender.close()
             if writes is not transport:
                 await writes.close()
             await transport.close()

@@ -9,9 +9,9 @@ Called by: ``cycle.extenders``, whose protocol this is. Source: kube-scheduler 1
 environment not used.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol, Self, TypeVar
+from typing import Protocol, TypeVar
 
 import msgspec
 
@@ -55,22 +55,6 @@ class ExtenderClient:
         self.config = config
         self._transport = transport
         self._url = config.url_prefix.rstrip("/")
-
-    @classmethod
-    def connect(cls, config: Extender, *, source: str) -> Self:
-        """Returns a client; connections are opened as they are needed.
-
-        Args:
-            config: which extender.
-            source: where that was read, for messages.
-
-        Raises:
-            CredentialsError: its certificates cannot be read, or its URL is none.
-        """
-        credentials = Credentials(
-            config.url_prefix, source=source, tls=tls_material(config, source)
-        )
-        return cls(config, AiohttpTransport(credentials))
 
     async def filter(self, pod: Pod, nodes: Sequence[Node]) -> ExtenderFilterResult:
         """Returns which of the nodes can run the pod."""
@@ -154,6 +138,49 @@ class ExtenderClient:
     def _check(self, verb: str, error: str) -> None:
         if error:
             raise ExtenderAnswerError(f"{self._url}/{verb}: {error}")
+
+
+def connect_extenders(extenders: Iterable[Extender]) -> list[ExtenderClient]:
+    """Returns a client for each; connections are opened as they are needed.
+
+    Raises:
+        CredentialsError: certificates of one cannot be read, or its URL is none.
+    """
+    # all that can fail comes first: a session that was opened would have to be closed
+    reached = [
+        (
+            extender,
+            Credentials(
+                extender.url_prefix,
+                source=f"extenders[{index}]",
+                tls=tls_material(extender, f"extenders[{index}]"),
+            ),
+        )
+        for index, extender in enumerate(extenders)
+    ]
+    return [
+        ExtenderClient(extender, AiohttpTransport(credentials)) for extender, credentials in reached
+    ]
+
+
+def keeps_raw_node(extenders: Iterable[Extender]) -> Callable[[Node], bool] | None:
+    """Of which nodes the bytes must be kept so that the extenders can be asked; None: of none."""
+    if any(
+        not extender.node_cache_capable and (extender.filter_verb or extender.prioritize_verb)
+        for extender in extenders
+    ):
+        return lambda _node: True
+    return None
+
+
+def keeps_raw_pod(extenders: Iterable[Extender]) -> Callable[[Pod], bool] | None:
+    """The same for pods: those still to be scheduled and, for some extenders, possible victims."""
+    asked = [e for e in extenders if e.filter_verb or e.prioritize_verb or e.preempt_verb]
+    if not asked:
+        return None
+    if any(extender.preempt_verb and not extender.node_cache_capable for extender in asked):
+        return lambda _pod: True
+    return lambda pod: not pod.node_name
 
 
 def tls_material(config: Extender, source: str) -> TlsMaterial | None:

@@ -106,7 +106,7 @@ class Extenders:
 
     def hint_registrations(self) -> list[HintRegistration]:
         """Any event may help a pod that an extender rejected: extenders cannot give hints."""
-        if not self._extenders:
+        if not any(extender.config.filter_verb for extender in self._extenders):
             return []
         return [HintRegistration(EXTENDER, registered.event, None) for registered in EVERYTHING]
 

@@ -177,6 +177,17 @@ class PreemptionObserver(Protocol):
         """All victims were told to go (``success``), or not (``error``)."""
 
 
+class CandidateExtenders(Protocol):
+    """HTTP extenders, as far as they have a say in who is preempted."""
+
+    async def narrow_candidates(self, pod: Pod, candidates: Sequence[Any]) -> Sequence[Any]:
+        """Those `preemption.Candidate` that they leave, with the victims that they leave.
+
+        Raises:
+            PySchedulerError: one that may not be ignored failed.
+        """
+
+
 @dataclass(frozen=True, slots=True)
 class Handle:
     """A plugin's way to the scheduler."""
@@ -197,3 +208,5 @@ class Handle:
     tasks: BackgroundTasks
     rng: Rng
     preemption_observer: PreemptionObserver
+    #: None when none is configured
+    extenders: CandidateExtenders | None = None

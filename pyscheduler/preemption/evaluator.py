@@ -73,10 +73,12 @@ class Evaluator:
             handle: the plugin's.
             plugin: its name.
             limits: how many candidates are enough.
-            extend: shown the candidates before one is chosen; None leaves them as they are.
+            extend: shown the candidates before one is chosen; the configured extenders when None.
         """
         self._handle = handle
         self._limits = limits
+        if extend is None and handle.extenders is not None:
+            extend = handle.extenders.narrow_candidates
         self._extend = extend
         self._budgets = handle.listers.of("poddisruptionbudgets.v1.policy", PodDisruptionBudget)
         self._executor = Executor(handle, plugin=plugin)

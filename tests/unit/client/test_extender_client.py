@@ -18,7 +18,14 @@ from pyscheduler.api.codec import NODES, PODS, Interner, decoder
 from pyscheduler.api.core_v1 import Node, Pod
 from pyscheduler.api.extender_v1 import HostPriority, MetaPod, MetaVictims
 from pyscheduler.client.errors import ServerUnreachable, TlsError
-from pyscheduler.client.extender_client import ExtenderAnswerError, ExtenderClient, tls_material
+from pyscheduler.client.extender_client import (
+    ExtenderAnswerError,
+    ExtenderClient,
+    connect_extenders,
+    keeps_raw_node,
+    keeps_raw_pod,
+    tls_material,
+)
 from pyscheduler.config.models import Extender as ExtenderConfig
 from pyscheduler.errors import CredentialsError
 from pyscheduler.preemption.candidates import Victims
@@ -81,7 +88,7 @@ async def server() -> AsyncIterator[Server]:
 async def connected(url: str, **fields: object) -> AsyncIterator[ExtenderClient]:
     verbs = {f"{verb}Verb": verb for verb in ("filter", "prioritize", "preempt", "bind")}
     config = ExtenderConfig.model_validate({"urlPrefix": url, "weight": 1, **verbs, **fields})
-    client = ExtenderClient.connect(config, source="extenders[0]")
+    (client,) = connect_extenders([config])
     try:
         yield client
     finally:
@@ -394,3 +401,39 @@ async def test_a_url_without_a_scheme_is_refused_at_the_start() -> None:
     with pytest.raises(CredentialsError, match="must begin with https:// or http://"):
         async with connected("extender:8888"):
             pass
+
+
+# --- whose bytes are kept -----------------------------------------------------------------------
+
+
+def asking(*verbs: str, cached: bool = False) -> ExtenderConfig:
+    named = {f"{verb}Verb": verb for verb in verbs}
+    return ExtenderConfig.model_validate(
+        {"urlPrefix": "http://x", "weight": 1, "nodeCacheCapable": cached, **named}
+    )
+
+
+@pytest.mark.parametrize(
+    ("extenders", "nodes", "pending_pods", "pods_on_nodes"),
+    [
+        pytest.param([], False, False, False, id="no extender"),
+        pytest.param([asking("bind")], False, False, False, id="one that only binds"),
+        pytest.param([asking("filter")], True, True, False, id="filter"),
+        pytest.param([asking("prioritize")], True, True, False, id="prioritize"),
+        pytest.param([asking("filter", cached=True)], False, True, False, id="by names"),
+        pytest.param([asking("preempt")], False, True, True, id="preempt"),
+        pytest.param([asking("preempt", cached=True)], False, True, False, id="preempt by uids"),
+        pytest.param(
+            [asking("filter", cached=True), asking("preempt")], False, True, True, id="several"
+        ),
+    ],
+)
+def test_no_more_bytes_are_kept_than_extenders_are_sent(
+    extenders: list[ExtenderConfig], nodes: bool, pending_pods: bool, pods_on_nodes: bool
+) -> None:
+    keeps_node, keeps_pod = keeps_raw_node(extenders), keeps_raw_pod(extenders)
+
+    assert (keeps_node is not None and keeps_node(NODE)) is nodes
+    assert (keeps_pod is not None and keeps_pod(POD)) is pending_pods
+    running = make_pod("r").node("a").obj()
+    assert (keeps_pod is not None and keeps_pod(running)) is pods_on_nodes

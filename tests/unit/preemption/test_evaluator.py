@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import Sequence
 
 import pytest
@@ -13,7 +14,7 @@ from pyscheduler.framework.status import Code
 from pyscheduler.preemption import Candidate, Evaluator, ScoreFunction, SearchLimits, Victims
 from pyscheduler.preemption.executor import Executor
 from pyscheduler.testing import make_node, make_pod
-from tests.unit.preemption.stage import Stage, make_budget
+from tests.unit.preemption.stage import Stage, make_budget, make_preemptor
 
 OLD, YOUNG = "2020-01-01T00:00:00Z", "2020-06-01T00:00:00Z"
 
@@ -28,7 +29,7 @@ def running(name: str, on: str, *, cpu: str = "1", priority: int = 0, app: str =
 
 
 def preemptor(*, cpu: str = "2", priority: int = 100) -> Pod:
-    return make_pod("urgent").req({"cpu": cpu}).priority(priority).obj()
+    return make_preemptor(cpu=cpu, priority=priority).obj()
 
 
 def victims_of(stage: Stage) -> dict[str, list[str]]:
@@ -44,7 +45,7 @@ def victims_of(stage: Stage) -> dict[str, list[str]]:
 
 async def test_a_pod_that_must_not_preempt_keeps_its_nomination() -> None:
     stage = Stage([node("n0")], [running("low", "n0", cpu="4")])
-    pod = make_pod("urgent").req({"cpu": "2"}).priority(9).preemption_policy("Never").obj()
+    pod = make_preemptor(cpu="2").preemption_policy("Never").obj()
 
     named, status = await stage.preempt(pod)
 
@@ -416,6 +417,21 @@ async def test_extenders_may_leave_nothing() -> None:
     assert (named, status.message) == (None, "no candidate node for preemption")
 
 
+async def test_configured_extenders_are_asked_unless_a_plugin_asks_others() -> None:
+    class Extenders:
+        async def narrow_candidates(
+            self, pod: Pod, candidates: Sequence[Candidate]
+        ) -> Sequence[Candidate]:
+            return [one for one in candidates if one.node_name == "n1"]
+
+    pods = [running("a", "n0", cpu="4"), running("b", "n1", cpu="4", priority=5)]
+    stage = Stage([node("n0"), node("n1")], pods)
+    handle = dataclasses.replace(stage.handle, extenders=Extenders())
+    stage.evaluator = Evaluator(handle, plugin="DefaultPreemption")
+
+    assert (await stage.preempt(preemptor(cpu="4")))[0] == "n1"
+
+
 # --- what is counted ---
 
 
@@ -423,7 +439,7 @@ async def test_evaluations_and_choices_are_counted() -> None:
     stage = Stage([node("n0")], [running("a", "n0", cpu="2"), running("b", "n0", cpu="2")])
 
     await stage.preempt(preemptor(cpu="4"))
-    await stage.preempt(make_pod("huge").req({"cpu": "9"}).priority(100).obj())
+    await stage.preempt(make_preemptor("huge", cpu="9").obj())
 
     assert stage.observed.evaluations == ["Success", "Unschedulable"]
     assert stage.observed.choices == [(2, 0)]
