@@ -10,7 +10,7 @@ import structlog
 from tests.component.world import World
 
 
-@pytest.fixture(autouse=True, scope="session")
+@pytest.fixture(autouse=True, scope="package")  # others look at what is logged
 def _few_log_lines() -> Iterator[None]:
     """A line per pod would cost more than its scheduling."""
     before = structlog.get_config()
