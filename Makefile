@@ -12,7 +12,7 @@ PYTEST := $(PY) -m pytest
 PROVIDER ?= local
 IMAGE ?= pyscheduler:dev
 PYTHON_IMAGE ?= python:3.13-slim
-CODE := pyscheduler plugins tests benchmarks
+CODE := pyscheduler plugins tests benchmarks manifests
 WORKERS ?= auto
 PROJECTS := pyproject.toml $(wildcard plugins/*/pyproject.toml)
 

@@ -11,13 +11,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping
+import os
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
 import kopf
 
 from pyscheduler.api.times import format_seconds
+from pyscheduler.client.credentials import (
+    DEFAULT_SERVICE_ACCOUNT_DIR,
+    SERVICE_ACCOUNT_DIR_VARIABLE,
+)
 from pyscheduler.clock import Clock
 from pyscheduler.controllers.pod_group_status import (
     POD_GROUP_LABEL,
@@ -174,11 +179,11 @@ async def run_operator(
     import kubernetes.aio.client as aio_client
 
     registry = kopf.OperatorRegistry()
-    configuration = await _load_credentials(kubeconfig)
+    configuration = await load_configuration(kubeconfig)
     async with aio_client.ApiClient(configuration) as client:
         operator = PodGroupOperator(ApiStatusWriter(aio_client.CustomObjectsApi(client)), clock)
         operator.register(registry)
-        kopf.on.login(registry=registry)(kopf.login_via_client)
+        kopf.on.login(registry=registry)(_login_with(configuration))
         kopf.on.startup(registry=registry)(_configure)
         await kopf.operator(
             registry=registry,
@@ -195,21 +200,45 @@ def _configure(settings: kopf.OperatorSettings, **_: Any) -> None:
     settings.watching.server_timeout = 300
 
 
-async def _load_credentials(kubeconfig: Path | None) -> Any:
-    """Credentials for both clients: kopf's own (the synchronous client's default) and ours."""
+def _login_with(configuration: Any) -> Callable[..., Any]:
+    """Kopf logs in with what the official client has loaded, and again when that is refused."""
+
+    async def login(**_: Any) -> kopf.ConnectionInfo:
+        # reads the token's file again when it is due
+        key = await configuration.get_api_key_with_prefix("BearerToken") or ""
+        token = key.rpartition(" ")[2]
+        return kopf.ConnectionInfo(
+            server=configuration.host,
+            ca_path=configuration.ssl_ca_cert,
+            insecure=not configuration.verify_ssl,
+            certificate_path=configuration.cert_file,
+            private_key_path=configuration.key_file,
+            scheme="Bearer" if token else None,
+            token=token or None,
+        )
+
+    return login
+
+
+async def load_configuration(kubeconfig: Path | None) -> Any:
+    """How to reach the cluster, as a ``kubernetes.aio.client.Configuration``.
+
+    Raises:
+        kubernetes.config.ConfigException: there are no credentials, or they cannot be read.
+    """
     import kubernetes.aio.client as aio_client
     import kubernetes.aio.config as aio_config
-    import kubernetes.config as sync_config
+    import kubernetes.aio.config.incluster_config as incluster
 
     configuration = aio_client.Configuration()
-    try:
-        if kubeconfig is None:
-            sync_config.load_incluster_config()
-            aio_config.load_incluster_config(client_configuration=configuration)
-            return configuration
-    except sync_config.ConfigException:
-        pass
-    file = None if kubeconfig is None else str(kubeconfig)
-    sync_config.load_kube_config(config_file=file)
-    await aio_config.load_kube_config(config_file=file, client_configuration=configuration)
+    if kubeconfig is None and "KUBERNETES_SERVICE_HOST" in os.environ:
+        folder = Path(os.environ.get(SERVICE_ACCOUNT_DIR_VARIABLE) or DEFAULT_SERVICE_ACCOUNT_DIR)
+        incluster.InClusterConfigLoader(
+            token_filename=str(folder / "token"), cert_filename=str(folder / "ca.crt")
+        ).load_and_set(configuration)
+    else:
+        await aio_config.load_kube_config(
+            config_file=None if kubeconfig is None else str(kubeconfig),
+            client_configuration=configuration,
+        )
     return configuration

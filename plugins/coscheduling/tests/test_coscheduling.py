@@ -5,6 +5,7 @@ Two gangs that compete for a cluster are in the scheduler's own tests, where pod
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 import pydantic
@@ -15,6 +16,7 @@ from pyscheduler_coscheduling.pod_groups import POD_GROUP_LABEL, POD_GROUPS, Pod
 from pyscheduler import framework as fwk
 from pyscheduler.api.core_v1 import Pod
 from pyscheduler.api.meta import ObjectMeta
+from pyscheduler.clock import FakeClock
 from pyscheduler.testing import (
     FakeActivator,
     FakeInformers,
@@ -44,8 +46,10 @@ class Rig:
     def __init__(self, *groups: PodGroup) -> None:
         self.informers = FakeInformers()
         self.activator = FakeActivator()
+        self.clock = FakeClock()
         self.plugin = Coscheduling(
-            CoschedulingArgs(), fake_handle(informers=self.informers, activator=self.activator)
+            CoschedulingArgs(),
+            fake_handle(informers=self.informers, activator=self.activator, clock=self.clock),
         )
         for group in groups:
             self.informers.of(POD_GROUPS).put(group)
@@ -129,6 +133,35 @@ async def test_a_member_that_fits_nowhere_says_what_the_group_needed() -> None:
         None,
         fwk.unschedulable("PodGroup default/gang needs 3 places at once, found 1"),
     )
+
+
+async def test_a_group_that_was_turned_down_is_held_back_then_tried_by_one_pod() -> None:
+    rig = Rig(_group("gang", 2))
+    one, two = _member("one"), _member("two")
+    rig.see(one, two)
+    nodes = fake_handle().snapshot.nodes
+    statuses = fwk.NodeStatuses.alike(nodes, fwk.unschedulable("full"))
+    retries = asyncio.ensure_future(rig.plugin.retry_denied())
+
+    for seconds in (1, 2, 4):
+        await rig.plugin.post_filter(STATE, two, statuses)
+        assert rig.gate(one) == "PodGroup default/gang was turned down a moment ago"
+        assert rig.plugin.pre_filter(STATE, two, nodes) is not None, "it was in the queue already"
+        await _pass(rig.clock, seconds - 0.6)
+        assert rig.activator.activated == []
+        await _pass(rig.clock, 1.1)
+        assert rig.activator.activated == [one]
+        assert rig.gate(one) == ""
+        rig.activator.activated.clear()
+
+    retries.cancel()
+
+
+async def _pass(clock: FakeClock, seconds: float) -> None:
+    for _ in range(round(seconds * 10)):
+        clock.advance(0.1)
+        for _ in range(3):
+            await asyncio.sleep(0)
 
 
 def test_members_of_one_group_stand_together_by_its_age() -> None:

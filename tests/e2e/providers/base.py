@@ -242,7 +242,7 @@ class Provider(ABC):
         rendered = await self.kubectl("kustomize", str(release.overlay))
         objects = [document for document in yaml.safe_load_all(rendered) if document]
         for manifest in objects:
-            if manifest["kind"] == "Deployment":
+            if manifest["kind"] == "Deployment" and manifest["metadata"]["name"] == DEPLOYMENT:
                 _adapt_deployment(manifest, release)
             if release.configuration is not None and CONFIG_KEY in manifest.get("data", {}):
                 manifest["data"][CONFIG_KEY] = release.configuration

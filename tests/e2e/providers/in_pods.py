@@ -12,7 +12,6 @@ from collections.abc import Sequence
 
 from tests.controlplane.api_client import Manifest
 from tests.e2e.providers.base import (
-    DEPLOYMENT,
     LEASE,
     KubectlError,
     Provider,
@@ -68,8 +67,7 @@ class InPodsProvider(Provider):
         await self.rollout_done()
 
     async def undeploy(self) -> None:
-        deployment = f"/apis/apps/v1/namespaces/{self.namespace}/deployments/{DEPLOYMENT}"
-        await self.api.delete(deployment)
+        await self.api.delete_collection(f"/apis/apps/v1/namespaces/{self.namespace}/deployments")
 
         async def no_pods() -> bool:
             return not await self._scheduler_pods()

@@ -33,8 +33,8 @@ from tests.e2e.providers.base import (
 from tests.e2e.providers.in_pods import InPodsProvider, PodReplica
 
 IMAGE = "pyscheduler:dev"
-#: The example plugin on top, as `manifests/overlays/nodeheat` asks for it.
-NODEHEAT_IMAGE = "pyscheduler-nodeheat:dev"
+#: An example plugin on top, by its folder, as the overlay of that name asks for it.
+PLUGIN_IMAGES = {name: f"pyscheduler-{name}:dev" for name in ("nodeheat", "coscheduling")}
 
 #: Where the commands' output goes, one file each.
 LOGS = REPOSITORY / ".e2e" / "kind"
@@ -105,7 +105,7 @@ class KindProvider(InPodsProvider):
         async with asyncio.TaskGroup() as group:
             group.create_task(self._create_cluster())
             group.create_task(self._build_images())
-        images = (IMAGE, NODEHEAT_IMAGE)
+        images = (IMAGE, *PLUGIN_IMAGES.values())
         await run("kind", "load", "docker-image", *images, "--name", self._cluster, log="load")
         self.api = await self._open.enter_async_context(ApiClient.connect(self.kubeconfig))
         await self._default_service_account()
@@ -188,12 +188,13 @@ class KindProvider(InPodsProvider):
         base = os.environ.get("PYTHON_IMAGE")
         argument = ("--build-arg", f"PYTHON_IMAGE={base}") if base else ()
         await run("docker", "build", *argument, "-t", IMAGE, str(REPOSITORY), log="build")
-        await run(
-            *("docker", "build", "--build-arg", f"PYSCHEDULER_IMAGE={IMAGE}"),
-            *("-f", str(REPOSITORY / "plugins/nodeheat/Dockerfile")),
-            *("-t", NODEHEAT_IMAGE, str(REPOSITORY)),
-            log="build-nodeheat",
-        )
+        for plugin, image in PLUGIN_IMAGES.items():
+            await run(
+                *("docker", "build", "--build-arg", f"PYSCHEDULER_IMAGE={IMAGE}"),
+                *("-f", str(REPOSITORY / "plugins" / plugin / "Dockerfile")),
+                *("-t", image, str(REPOSITORY)),
+                log=f"build-{plugin}",
+            )
 
     async def _default_service_account(self) -> None:
         """No pod can be made before the controller-manager has made the account it runs as."""

@@ -23,7 +23,7 @@ from tests.controlplane.control_plane import ControlPlane
 from tests.controlplane.kubectl import KubectlError
 from tests.controlplane.process import Process
 from tests.controlplane.waiting import eventually
-from tests.e2e.providers.base import DEPLOYMENT, LEASE, Capability, Provider, Release, Replica
+from tests.e2e.providers.base import LEASE, Capability, Provider, Release, Replica
 from tests.e2e.providers.local_pods import LocalPod, PodRunner
 
 _LEADING = re.compile(r"^leader_election_master_status\{[^}]*\} 1(\.0)?$", re.MULTILINE)
@@ -125,13 +125,13 @@ class LocalProvider(Provider):
             raise
 
         async def settled() -> bool:
-            return len(self._runner.pods) == release.replicas
+            return len(self._runner.replicas) == release.replicas
 
         await eventually(settled, what="the processes of older replicas to end", timeout_s=60)
 
     async def undeploy(self) -> None:
         deployments = f"/apis/apps/v1/namespaces/{self.namespace}/deployments"
-        await self.api.delete(f"{deployments}/{DEPLOYMENT}")
+        await self.api.delete_collection(deployments)
 
         async def all_gone() -> bool:
             pods = await self.api.list(f"/api/v1/namespaces/{self.namespace}/pods")
@@ -150,7 +150,7 @@ class LocalProvider(Provider):
 
         async def leading() -> Replica | None:
             self._runner.check()
-            for pod in self._runner.pods:
+            for pod in self._runner.replicas:
                 with contextlib.suppress(aiohttp.ClientError, TimeoutError, RuntimeError):
                     if _LEADING.search(await pod.scheduler.metrics()):
                         return LocalReplica(pod)
@@ -159,7 +159,7 @@ class LocalProvider(Provider):
         return await eventually(leading, what="a leader among the replicas", timeout_s=timeout_s)
 
     async def replicas(self) -> Sequence[Replica]:
-        return [LocalReplica(pod) for pod in self._runner.pods]
+        return [LocalReplica(pod) for pod in self._runner.replicas]
 
     # -- the cluster ----------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ Left out, since nothing is contained: images, security contexts, resource limits
 Pods are not bound to a node: a node for them would show up in what the scheduler says about nodes.
 
 Two things differ from a container: an environment variable says where the token is, and two further
-arguments say where to serve HTTP, as all pods share this machine's ports.
+arguments tell the scheduler where to serve HTTP, as all pods share this machine's ports.
 """
 
 from __future__ import annotations
@@ -61,6 +61,12 @@ class LocalPod:
         self.scheduler: SchedulerProcess
 
     @property
+    def is_scheduler(self) -> bool:
+        """Whether it is a replica of the scheduler, not something deployed beside it."""
+        labels = self._manifest["metadata"].get("labels", {})
+        return bool(labels.get("app.kubernetes.io/component") == "scheduler")
+
+    @property
     def _path(self) -> str:
         return f"/api/v1/namespaces/{self._manifest['metadata']['namespace']}/pods/{self.name}"
 
@@ -83,7 +89,8 @@ class LocalPod:
         arguments = command[1:] + container.get("args", [])
         words = list(PROGRAM) if command[0] == "pyscheduler" else command[:1]
         words += [_map_paths(argument, mapped) for argument in arguments]
-        words += serving_arguments(self._address)
+        if self.is_scheduler:
+            words += serving_arguments(self._address)
         host, _, port = self._plane.server.removeprefix("https://").rpartition(":")
         environment = {
             "HOSTNAME": self.name,
@@ -248,6 +255,11 @@ class PodRunner:
     def pods(self) -> list[LocalPod]:
         """The pods that have a process now."""
         return list(self._pods.values())
+
+    @property
+    def replicas(self) -> list[LocalPod]:
+        """Those of them that are replicas of the scheduler."""
+        return [pod for pod in self._pods.values() if pod.is_scheduler]
 
     async def _run(self) -> None:
         while True:

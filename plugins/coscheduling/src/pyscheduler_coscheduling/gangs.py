@@ -7,11 +7,13 @@ the watch, if somebody else bound it) until Unreserve or its end.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from pyscheduler.api.core_v1 import Pod
 from pyscheduler_coscheduling.pod_groups import group_key
+
+#: Seconds that a group is held back at most, the scheduler's own podMaxBackoffSeconds by default.
+_MAX_BACKOFF_S = 10.0
 
 
 @dataclass(slots=True)
@@ -22,6 +24,21 @@ class Gang:
     members: dict[str, Pod] = field(default_factory=dict)
     #: uids of members with a place: bound, being bound, or waiting at Permit
     placed: set[str] = field(default_factory=set)
+    #: how often in a row the group was turned down
+    denials: int = 0
+    #: seconds on the clock until which its pods are held back; 0 = not turned down
+    denied_until: float = 0.0
+
+    def deny(self, now: float) -> None:
+        """The group was turned down: its pods are held back for 1, 2, 4 ... 10 s."""
+        if self.denied_until > now:
+            return  # by another of its pods, a moment ago
+        self.denied_until = now + min(2.0**self.denials, _MAX_BACKOFF_S)
+        self.denials += 1
+
+    def complete(self) -> None:
+        """Enough have a place."""
+        self.denials, self.denied_until = 0, 0.0
 
     def unplaced(self) -> list[Pod]:
         """Members that still need a place."""
@@ -50,11 +67,12 @@ class Gangs:
         if gang is not None:
             gang.placed.discard(pod.uid)
 
+    def denied(self) -> list[Gang]:
+        """The gangs that were turned down and have not been tried again."""
+        return [gang for gang in self._gangs.values() if gang.denied_until]
+
     def __len__(self) -> int:
         return len(self._gangs)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._gangs)
 
     # --- the pod watch ---
 

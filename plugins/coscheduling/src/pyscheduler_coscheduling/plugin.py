@@ -2,6 +2,7 @@
 
     PreEnqueue   members are held back until as many exist as the group needs
     QueueSort    members of one group stand together, so that two groups do not take turns
+    PreFilter    a member of a group that was just turned down is not tried
     PostFilter   a member fits nowhere: those that wait for it give their places back
     Reserve      counts the member as placed
     Permit       enough are placed: all go on; else this one waits for the others
@@ -9,24 +10,29 @@
 
 No deadlock: whoever holds a place waits for members that are being tried right now. When one of
 them fits nowhere, or time is up, all of the group's waiting places are given back at once, and
-another group may have them.
+another group may have them. No livelock either: a group that was turned down is held back for 1 to
+10 seconds, then one of its pods is tried; if that finds a place the others follow.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 from pydantic import Field
 
 from pyscheduler import framework as fwk
 from pyscheduler.api.core_v1 import Pod
-from pyscheduler_coscheduling.gangs import Gangs
+from pyscheduler_coscheduling.gangs import Gang, Gangs
 from pyscheduler_coscheduling.pod_groups import POD_GROUPS, PodGroup, group_key
 
 _GROUPS_CHANGED = fwk.ClusterEvent(POD_GROUPS, fwk.ActionType.ADD | fwk.ActionType.UPDATE)
 _PODS_ADDED_OR_RELABELLED = fwk.ClusterEvent(
     fwk.EventResource.POD, fwk.ActionType.ADD | fwk.ActionType.UPDATE_POD_LABEL
 )
+
+#: Seconds between two looks at the groups that are held back.
+_RETRY_GRAIN_S = 0.5
 
 
 class CoschedulingArgs(fwk.Args):
@@ -39,6 +45,7 @@ class CoschedulingArgs(fwk.Args):
 class Coscheduling(
     fwk.QueueSortPlugin,
     fwk.PreEnqueuePlugin,
+    fwk.PreFilterPlugin,
     fwk.PostFilterPlugin,
     fwk.ReservePlugin,
     fwk.PermitPlugin,
@@ -53,6 +60,8 @@ class Coscheduling(
         #: who belongs together, and who has a place
         self.gangs = Gangs()
         handle.informers.of("pods.v1", Pod).add_handler(self.gangs)
+        self._some_denied = asyncio.Event()
+        handle.tasks.start(self.retry_denied, name=f"{self.name} retries")
 
     def sort_key(self, entity: fwk.QueuedEntity) -> tuple[int, float, str, float]:
         """By priority, then by age; a member is as old as its group."""
@@ -76,7 +85,14 @@ class Coscheduling(
             return fwk.unresolvable(
                 f"waiting for {needed} pods of PodGroup {key}, {len(gang.members)} exist"
             )
-        return None
+        return self._denial(key, gang)
+
+    def pre_filter(
+        self, state: fwk.CycleState, pod: Pod, nodes: fwk.NodeTable
+    ) -> fwk.Status | None:
+        """Turned down while its group is held back; it was in the queue when that happened."""
+        key = group_key(pod)
+        return self._denial(key, self.gangs.of(pod)) if key else None
 
     async def post_filter(
         self, state: fwk.CycleState, pod: Pod, statuses: fwk.NodeStatuses
@@ -90,7 +106,7 @@ class Coscheduling(
         if len(gang.placed) >= needed:
             return None, fwk.unschedulable()
         placed = len(gang.placed)
-        self._reject_waiting(pod, f"pod {pod.key} of the same PodGroup fits nowhere")
+        self._deny(gang, f"pod {pod.key} of the same PodGroup fits nowhere")
         return None, fwk.unschedulable(
             f"PodGroup {key} needs {needed} places at once, found {placed}"
         )
@@ -105,9 +121,10 @@ class Coscheduling(
         key = group_key(pod)
         if not key:
             return
+        gang = self.gangs.of(pod)
         self.gangs.displace(pod)
-        if len(self.gangs.of(pod).placed) < self._needed(key):
-            self._reject_waiting(pod, f"pod {pod.key} of the same PodGroup lost its place")
+        if len(gang.placed) < self._needed(key):
+            self._deny(gang, f"pod {pod.key} of the same PodGroup lost its place")
 
     def permit(
         self, state: fwk.CycleState, pod: Pod, node_name: str
@@ -119,6 +136,7 @@ class Coscheduling(
         gang = self.gangs.of(pod)
         needed = self._needed(key)
         if len(gang.placed) >= needed:
+            gang.complete()
             for uid in list(gang.placed):
                 waiting = self.handle.waiting_pods.get(uid)
                 if waiting is not None:
@@ -164,8 +182,31 @@ class Coscheduling(
         own = None if group is None else group.spec.schedule_timeout_seconds
         return float(self.args.permit_waiting_time_seconds if own is None else own)
 
-    def _reject_waiting(self, pod: Pod, message: str) -> None:
-        for uid in list(self.gangs.of(pod).placed):
+    async def retry_denied(self) -> None:
+        """Tries one pod of each group whose time has come; runs while the scheduler does."""
+        clock = self.handle.clock
+        while True:
+            denied = self.gangs.denied()
+            if not denied:
+                self._some_denied.clear()
+                await self._some_denied.wait()
+                continue
+            now = clock.monotonic()
+            for gang in denied:
+                if gang.denied_until <= now:
+                    gang.denied_until = 0.0
+                    self.handle.activator.activate(gang.unplaced()[:1])
+            await clock.sleep(_RETRY_GRAIN_S)
+
+    def _denial(self, key: str, gang: Gang) -> fwk.Status | None:
+        if gang.denied_until <= self.handle.clock.monotonic():
+            return None
+        return fwk.unresolvable(f"PodGroup {key} was turned down a moment ago")
+
+    def _deny(self, gang: Gang, message: str) -> None:
+        gang.deny(self.handle.clock.monotonic())
+        self._some_denied.set()
+        for uid in list(gang.placed):
             waiting = self.handle.waiting_pods.get(uid)
             if waiting is not None:
                 waiting.reject(self.name, message)
