@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
@@ -27,6 +27,7 @@ from pyscheduler.app.observers import (
     ReflectorObserver,
     WriteObserver,
 )
+from pyscheduler.app.plugin_parts import LateActivator, ProfileRecorders
 from pyscheduler.app.refusals import RefusalWatch, failed_pods_of
 from pyscheduler.app.resource_events import raise_registered_events
 from pyscheduler.cache import SchedulerCache, Snapshot
@@ -65,43 +66,6 @@ _log = structlog.get_logger(__name__)
 
 #: Pods that have ended take no room; when they end they arrive as DELETED.
 _LIVE_PODS = {"fieldSelector": "status.phase!=Succeeded,status.phase!=Failed"}
-
-
-class ProfileRecorders:
-    """Events in the name of the profile that each pod belongs to."""
-
-    def __init__(self, recorders: Mapping[str, EventRecorder]) -> None:
-        self._recorders = recorders
-
-    def event(
-        self,
-        regarding: Pod,
-        event_type: str,
-        reason: str,
-        action: str,
-        note: str,
-        *,
-        related: Pod | None = None,
-    ) -> None:
-        """Records one event about one of our pods."""
-        recorder = self._recorders.get(regarding.scheduler_name)
-        if recorder is None and related is not None:
-            # a victim may be anybody's pod; it is ours that caused the event
-            recorder = self._recorders.get(related.scheduler_name)
-        recorder = recorder or next(iter(self._recorders.values()))
-        recorder.event(regarding, event_type, reason, action, note, related=related)
-
-
-class LateActivator:
-    """The queue as plugins reach it, who are made before it; until then no pod waits."""
-
-    def __init__(self) -> None:
-        self.queue: SchedulingQueue | None = None
-
-    def activate(self, pods: Iterable[Pod]) -> None:
-        """Makes these pods ready without backoff."""
-        if self.queue is not None:
-            self.queue.activate(pods)
 
 
 @dataclass(slots=True)

@@ -29,6 +29,7 @@ from pyscheduler.framework.interface import (
 )
 from pyscheduler.queueing.hints import QueueingHintMap
 from pyscheduler.queueing.scheduling_queue import SchedulingQueue
+from pyscheduler.runtime.instrument import PluginFault
 from pyscheduler.runtime.profile import Profile
 
 #: Where the built-in kinds live. Pods and nodes have handlers of their own; pod groups are not
@@ -68,7 +69,7 @@ def raise_registered_events(
     """Has the resources followed that ``hints`` speak of, and their changes told to ``queue``.
 
     Raises:
-        ValueError: a plugin registered for what is no resource.
+        PluginFault: a plugin registered for what is no resource.
     """
     raised: set[EventResource | str] = set()
     for scheduler_name, registrations in hints.items():
@@ -82,12 +83,15 @@ def raise_registered_events(
                 name = RESOURCES.get(resource) if isinstance(resource, EventResource) else resource
                 if name is None:
                     continue
-                informer = informers.follow(
-                    name,
-                    asked_by=registration.plugin,
-                    is_required=isinstance(plugin, EnqueueExtensions)
-                    and registration.event.resource is not EventResource.WILDCARD,
-                )
+                is_named = registration.event.resource is not EventResource.WILDCARD
+                try:
+                    informer = informers.follow(
+                        name,
+                        asked_by=registration.plugin,
+                        is_required=is_named and isinstance(plugin, EnqueueExtensions),
+                    )
+                except ValueError as error:
+                    raise PluginFault(registration.plugin, "EnqueueExtensions", error) from error
                 if resource not in raised:
                     raised.add(resource)
                     informer.add_handler(ResourceEvents(queue, resource))

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from pyscheduler.app.assembly import ProfileRecorders
-from pyscheduler.testing import FakeRecorder, make_pod
+from pyscheduler.app.plugin_parts import LateActivator, ProfileRecorders
+from pyscheduler.testing import FakeActivator, FakeRecorder, make_pod
 
 
 @pytest.mark.parametrize(
@@ -31,3 +31,15 @@ def test_events_are_recorded_in_the_name_of_a_profile_of_ours(
     )
 
     assert [name for name, recorder in recorders.items() if recorder.events] == [expected]
+
+
+def test_nothing_is_activated_before_there_is_a_queue() -> None:
+    queue: Any = FakeActivator()
+    activator = LateActivator()
+    early, late = make_pod("early").obj(), make_pod("late").obj()
+
+    activator.activate([early])
+    activator.queue = queue
+    activator.activate([late])
+
+    assert queue.activated == [late]

@@ -16,6 +16,7 @@ from pyscheduler.client.informers import SharedInformers
 from pyscheduler.clock import FakeClock
 from pyscheduler.framework.cluster_events import EventResource
 from pyscheduler.queueing.hints import HintRegistration
+from pyscheduler.runtime.instrument import PluginFault
 from pyscheduler.testing import fake_handle, make_plugin
 
 ALL = fwk.ActionType.ALL
@@ -137,9 +138,20 @@ def test_changes_are_told_once_however_many_registered() -> None:
     ]
 
 
+def real_informers() -> SharedInformers:
+    transport: Any = None
+    return SharedInformers(transport, interner=Interner(), clock=FakeClock(), rng=Random(1))
+
+
+def test_what_is_no_resource_is_refused_with_the_plugin_that_registered_it() -> None:
+    profiles: Any = {"one": ProfileOf([Registering])}
+    hints = {"one": [HintRegistration("Registering", fwk.ClusterEvent("Gang.of.Kind", ALL))]}
+    queue: Any = None
+
+    with pytest.raises(PluginFault, match=r"Registering .* 'Gang.of.Kind' is not of the form"):
+        raise_registered_events(profiles, hints, informers=real_informers(), queue=queue)
+
+
 @pytest.mark.parametrize("name", RESOURCES.values())
 def test_every_built_in_kind_has_a_name_that_can_be_followed(name: str) -> None:
-    transport: Any = None
-    informers = SharedInformers(transport, interner=Interner(), clock=FakeClock(), rng=Random(1))
-
-    assert informers.follow(name, asked_by="x").name == name
+    assert real_informers().follow(name, asked_by="x").name == name
