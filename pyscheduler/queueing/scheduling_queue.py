@@ -94,6 +94,7 @@ class SchedulingQueue:
         max_backoff_s: float = 10.0,
         max_in_unschedulable_s: float = 300.0,
         max_in_flight_events: int = MAX_EVENTS,
+        judged_at_once: int = AT_ONCE,
         uses_pre_hints: bool = False,
         nominator: Nominator | None = None,
         metrics: QueueMetrics | None = None,
@@ -110,6 +111,7 @@ class SchedulingQueue:
             max_backoff_s: its limit; 0 means no backoff.
             max_in_unschedulable_s: after so long an entity is let go without an event.
             max_in_flight_events: kept for entities in flight before they collapse into one.
+            judged_at_once: an event that concerns more entities is left to `settle`.
             uses_pre_hints: ask plugins' pre-hints which pods an event concerns; the feature gate
                 SchedulerPreQueueingHints.
             nominator: who is promised which node; a new one when None.
@@ -119,6 +121,7 @@ class SchedulingQueue:
         self._sort_key = sort_key
         self._pre_enqueue = pre_enqueue
         self._tally = Tally(metrics)
+        self._judged_at_once = judged_at_once
         self._uses_pre_hints = uses_pre_hints
         self._hints = HintIndex(hints, clock=clock, metrics=metrics)
         self._active = ActiveQueue()
@@ -311,7 +314,7 @@ class SchedulingQueue:
             audience = self._hints.narrow(audience, old, new)
         move = Move(audience, old, new, pre_check)
         concerned = self._concerned(audience)
-        if len(concerned) <= AT_ONCE:
+        if len(concerned) <= self._judged_at_once:
             for uid in concerned:
                 self._hear(uid, move)
             return
@@ -455,7 +458,7 @@ class SchedulingQueue:
 
     def _hear(self, uid: str, *moves: Move) -> None:
         """Judges a waiting entity by what it has still to hear and by `moves`, in this order."""
-        for move in (*self._unheard.take(uid), *moves):
+        for move in chain(self._unheard.take(uid), moves):
             # Gone with an earlier move, or moved by a hook that ran for another entity.
             entity = self._pool.get(uid)
             if entity is None:

@@ -11,6 +11,7 @@ Called by: ``scheduling_queue``.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -38,11 +39,12 @@ class Move:
 class UnheardEvents:
     """Moves by the uid of the entity that has to hear of them."""
 
-    __slots__ = ("_by_uid", "_pairs")
+    __slots__ = ("_by_uid", "_max_pairs", "_pairs")
 
-    def __init__(self) -> None:
-        #: the entity that waits longest in front
-        self._by_uid: dict[str, list[Move]] = {}
+    def __init__(self, *, max_pairs: int = MAX_PAIRS) -> None:
+        self._max_pairs = max_pairs
+        #: the entity that waits longest in front; a plain dict would search for its front
+        self._by_uid: OrderedDict[str, tuple[Move, ...]] = OrderedDict()
         self._pairs = 0
 
     def __len__(self) -> int:
@@ -52,23 +54,19 @@ class UnheardEvents:
     @property
     def is_full(self) -> bool:
         """True when no more should be put off."""
-        return self._pairs >= MAX_PAIRS
+        return self._pairs >= self._max_pairs
 
     def add(self, uids: Iterable[str], move: Move) -> None:
         """These entities have to hear of one more move, after those they know."""
+        alone = (move,)  # shared: most have nothing else to hear
         for uid in uids:
-            moves = self._by_uid.get(uid)
-            if moves is None:
-                self._by_uid[uid] = [move]
-            else:
-                moves.append(move)
+            known = self._by_uid.get(uid)
+            self._by_uid[uid] = alone if known is None else known + alone
             self._pairs += 1
 
-    def take(self, uid: str) -> list[Move]:
+    def take(self, uid: str) -> tuple[Move, ...]:
         """Removes and returns what the entity has to hear, oldest first."""
-        moves = self._by_uid.pop(uid, None)
-        if moves is None:
-            return []
+        moves = self._by_uid.pop(uid, ())
         self._pairs -= len(moves)
         return moves
 

@@ -110,6 +110,7 @@ class QueueHarness:
         initial_backoff_s: float = 1.0,
         max_backoff_s: float = 10.0,
         max_in_flight_events: int = 1000,
+        judged_at_once: int = 200,
         uses_pre_hints: bool = False,
         metrics: QueueMetrics | None = None,
     ) -> None:
@@ -141,6 +142,7 @@ class QueueHarness:
             initial_backoff_s=initial_backoff_s,
             max_backoff_s=max_backoff_s,
             max_in_flight_events=max_in_flight_events,
+            judged_at_once=judged_at_once,
             uses_pre_hints=uses_pre_hints,
             metrics=metrics,
         )
