@@ -1,7 +1,8 @@
 """From a chosen node to a bound pod: Reserve and Permit in the cycle, the rest beside it.
 
-    begin: Reserve --> Permit --> PreBindPreFlight     in the scheduling cycle
-    run:   wait at Permit --> PreBind --> Bind --> PostBind     a task of its own
+    begin   Reserve --> Permit --> PreBindPreFlight    in the scheduling cycle
+    run     wait at Permit --> PreBind --> Bind        a task of its own
+    finish  PostBind                                   in that task, when it is bound
 
 Ends in one of two ways: the pod is bound (event, metrics), or everything is undone: unreserve in
 reverse, forget, wake those who may use the room, and the pod goes back to the queue. A third way is
@@ -115,7 +116,7 @@ class BindingCycle:
         return None
 
     async def run(self, assumed: Assumed) -> Failure | None:
-        """Binds the pod; None when it is bound, else what was put back and why."""
+        """Binds the pod: None, and `finish` must follow. Or puts it back and says why."""
         failure = await self._make_real(assumed)
         if failure is not None:
             self._undo(assumed, failure, wakes_others=True)
@@ -129,13 +130,17 @@ class BindingCycle:
             "Binding",
             f"Successfully assigned {pod.key} to {assumed.node_name}",
         )
+        return None
+
+    async def finish(self, assumed: Assumed) -> None:
+        """Tells the plugins that the pod is bound."""
+        pod = assumed.entity.pod
         for _, post_bind in assumed.profile.post_binds:
             try:
                 await post_bind(assumed.state, pod, assumed.node_name)
             except PluginFault:
                 continue  # logged where it was raised; nothing can be undone here
         self._activate(assumed)
-        return None
 
     def on_assumed_pod_deleting(self, pod: Pod) -> bool:
         """Ends the pod's wait at Permit, or its PreBind; the way back then gives the room back.

@@ -89,10 +89,10 @@ class Scheduler:
         self._failures = failures
         self._recorder = recorder
         self._writes = writes
-        #: uids whose binding task has not run yet, so that their binds are not waiting anywhere
-        self._starting: set[str] = set()
-        #: set when a binding cycle ends
-        self._bind_ended = asyncio.Event()
+        #: those whose binding task has not run yet, so that their binds are not waiting anywhere
+        self._starting: set[Assumed] = set()
+        #: set when a binding cycle got on: its bind may no longer be one that waits
+        self._bind_moved = asyncio.Event()
         self._instrument = instrument
         self._budget = budget
         self._observer = observer
@@ -105,8 +105,8 @@ class Scheduler:
         """Schedules until cancelled."""
         while True:
             while self._writes.unsent_binds + len(self._starting) > 2 * self._writes.bind_window:
-                self._bind_ended.clear()
-                await self._bind_ended.wait()
+                self._bind_moved.clear()
+                await self._bind_moved.wait()
                 self._budget.restart()
             await self._queue.settle(self._budget.checkpoint)
             entity = self._queue.pop()
@@ -230,14 +230,16 @@ class Scheduler:
         task = asyncio.get_running_loop().create_task(
             self._bind(assumed, version=version, started=started)
         )
-        self._starting.add(pod.uid)
+        self._starting.add(assumed)
         self._binding_tasks.add(task)
         task.add_done_callback(functools.partial(self._on_bind_ended, assumed))
 
     async def _bind(self, assumed: Assumed, *, version: str, started: float) -> None:
         entity = assumed.entity
-        self._starting.discard(entity.uid)
+        self._starting.discard(assumed)
+        self._bind_moved.set()  # to Permit or PreBind, where it holds up nobody
         failure = await self._binding.run(assumed)
+        self._bind_moved.set()
         if failure is not None:
             self._report(entity, failure, version=version, started=started)
             return
@@ -245,11 +247,12 @@ class Scheduler:
         self._observer.attempted(assumed.profile.scheduler_name, "scheduled", now - started)
         first = entity.initial_attempt_timestamp
         self._observer.bound(entity, self._clock.now() - first if first else now - started)
+        await self._binding.finish(assumed)
 
     def _on_bind_ended(self, assumed: Assumed, task: asyncio.Task[None]) -> None:
         self._binding_tasks.discard(task)
-        self._starting.discard(assumed.entity.uid)
-        self._bind_ended.set()
+        self._starting.discard(assumed)
+        self._bind_moved.set()
         # one that was cancelled may not even have begun
         self._binding.abandon(assumed)
         if not task.cancelled() and task.exception() is not None:

@@ -29,6 +29,8 @@ def run_pre_flights(
     profile: Profile, state: CycleState, pod: Pod, node_name: str
 ) -> Status | list[Step]:
     """The steps of the pod's PreBind, none if nobody has work; or what ends the attempt."""
+    if not profile.pre_binds:
+        return []
     working: list[tuple[PreBindHook, bool]] = []
     for hook in profile.pre_binds:
         try:

@@ -688,3 +688,46 @@ async def test_a_plugin_whose_own_work_was_cancelled_costs_its_pod_one_attempt()
 
     assert rig.messages == {"a": "plugin Careless failed in PreBind: CancelledError: "}
     assert rig.queue.counts().backoff == 1
+
+
+# --- how many at once
+
+
+async def run_with_narrow_window(rig: Rig) -> asyncio.Task[None]:
+    """The loop runs, and pops no more while over two binds wait."""
+    rig.window.bind_window = 1
+    loop = asyncio.create_task(rig.scheduler.run())
+    await rig.turns(50)
+    return loop
+
+
+async def test_waiting_pods_hold_up_nobody(make_rig: Callable[..., Rig]) -> None:
+    rig = make_rig(Gate)
+    of(rig, Gate).answer = (WAIT, 60)
+    for n in range(20):
+        rig.add_pod(pod(f"p{n}", cpu="10m", memory="1Mi"))
+
+    loop = await run_with_narrow_window(rig)
+
+    assert len(rig.waiting_pods) == 20
+    loop.cancel()
+
+
+class Afterwards(fwk.PostBindPlugin, fwk.Plugin[fwk.NoArgs]):
+    """Never comes to an end."""
+
+    async def post_bind(self, state: fwk.CycleState, pod: Pod, node_name: str) -> None:
+        await asyncio.get_running_loop().create_future()
+
+
+async def test_bound_pods_hold_up_nobody_however_long_post_bind_takes() -> None:
+    rig = Rig(Afterwards)
+    rig.add_node(node("n"))
+    for n in range(20):
+        rig.add_pod(pod(f"p{n}", cpu="10m", memory="1Mi"))
+
+    loop = await run_with_narrow_window(rig)
+
+    assert len(rig.bound) == 20
+    assert rig.attempts.results == ["scheduled"] * 20, "their attempts are over"
+    loop.cancel()
