@@ -74,7 +74,11 @@ class FunctionPlugin:
             PluginDefinitionError: neither @filter nor @score was used.
         """
         roles: list[type] = []
-        members: dict[str, object] = {"name": self.name, "__module__": self._module()}
+        members: dict[str, object] = {
+            "name": self.name,
+            "__module__": self._module(),
+            "__doc__": (self._filter or self._score).__doc__,
+        }
         if self._filter is not None:
             roles += [FilterPlugin, EnqueueExtensions]
             members["filter"] = _filter_hook(self._filter)

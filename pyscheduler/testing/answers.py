@@ -62,12 +62,27 @@ def score_forms(plugin: Plugin[Any]) -> list[Form]:
     ]
 
 
-def filter_answers(plugin: Plugin[Any], pod: Pod, nodes: NodeTable, form: Form) -> FilterAnswers:
-    """What PreFilter and Filter say of every row."""
+def filter_answers(
+    plugin: Plugin[Any],
+    pod: Pod,
+    nodes: NodeTable,
+    form: Form,
+    *,
+    prepared_on: NodeTable | None = None,
+) -> FilterAnswers:
+    """What PreFilter and Filter say of every row.
+
+    Args:
+        plugin: whom to ask.
+        pod: to judge.
+        nodes: what Filter is asked about.
+        form: of Filter.
+        prepared_on: what PreFilter sees, if that is more than ``nodes``.
+    """
     state = CycleState()
     narrowed: frozenset[str] | None = None
     if isinstance(plugin, PreFilterPlugin):
-        answer = plugin.pre_filter(state, pod, nodes)
+        answer = plugin.pre_filter(state, pod, nodes if prepared_on is None else prepared_on)
         if isinstance(answer, PreFilterResult):
             narrowed = answer.node_names
         elif answer is not None and not answer.is_success:
@@ -102,14 +117,23 @@ def filter_rows(
 
 
 def score_answers(
-    plugin: Plugin[Any], pod: Pod, nodes: NodeTable, form: Form
+    plugin: Plugin[Any],
+    pod: Pod,
+    nodes: NodeTable,
+    form: Form,
+    *,
+    prepared_on: NodeTable | None = None,
 ) -> tuple[Int64Array, Int64Array] | None:
-    """Raw and normalised scores (N,) of every row; None where PreScore skips the pod."""
+    """Raw and normalised scores (N,) of every row; None where PreScore skips the pod.
+
+    The arguments are those of `filter_answers`; PreScore sees what PreFilter does.
+    """
     state = CycleState()
+    seen = nodes if prepared_on is None else prepared_on
     # what PreFilter computes, Score may read
     if isinstance(plugin, PreFilterPlugin):
-        plugin.pre_filter(state, pod, nodes)
-    if isinstance(plugin, PreScorePlugin) and plugin.pre_score(state, pod, nodes) is not None:
+        plugin.pre_filter(state, pod, seen)
+    if isinstance(plugin, PreScorePlugin) and plugin.pre_score(state, pod, seen) is not None:
         return None
     assert isinstance(plugin, ScorePlugin), f"{plugin.name} does not score"
     if form is Form.PER_NODE:

@@ -83,15 +83,19 @@ def check_inputs_stay_unchanged(subject: Subject) -> None:
 
 
 def check_few_nodes(subject: Subject) -> None:
-    """No nodes at all, one node, and every sub-table of one row are judged alike."""
+    """No nodes at all, one node, and every sub-table of one row are judged alike.
+
+    PreFilter sees all nodes, Filter and Score may be asked about any part of them.
+    """
     replace(subject, nodes=(), existing=()).answers()
+    replace(subject, nodes=subject.nodes[:1], existing=()).answers()
     snapshot = subject.snapshot()
     plugin = subject.made_for(snapshot)
     nodes = snapshot.nodes
     for pod in subject.pods:
         whole = answers_of(plugin, pod, nodes)
         for row, name in enumerate(nodes.names):
-            alone = answers_of(plugin, pod, nodes.select(np.array([row])))
+            alone = answers_of(plugin, pod, nodes.select(np.array([row])), prepared_on=nodes)
             for hook, answer in alone.items():
                 ours, theirs = _of_node(answer, name), _of_node(whole[hook], name)
                 if ours != theirs:

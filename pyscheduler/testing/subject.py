@@ -56,17 +56,22 @@ class Subject:
         return CheckFailedError(f"plugin {self.plugin.name}: {what}")
 
 
-def answers_of(plugin: Plugin[Any], pod: Pod, nodes: NodeTable) -> Answers:
-    """Verdicts and scores of every form, by node name."""
+def answers_of(
+    plugin: Plugin[Any], pod: Pod, nodes: NodeTable, *, prepared_on: NodeTable | None = None
+) -> Answers:
+    """Verdicts and scores of every form, by node name.
+
+    PreFilter and PreScore see ``prepared_on`` if it is given, Filter and Score only ``nodes``.
+    """
     answers: Answers = {}
     names = list(nodes.names)
     for form in filter_forms(plugin):
-        statuses = filter_answers(plugin, pod, nodes, form)
+        statuses = filter_answers(plugin, pod, nodes, form, prepared_on=prepared_on)
         answers[f"filter, {form.value}"] = (
             statuses if isinstance(statuses, Status) else dict(zip(names, statuses, strict=True))
         )
     for form in score_forms(plugin):
-        scores = score_answers(plugin, pod, nodes, form)
+        scores = score_answers(plugin, pod, nodes, form, prepared_on=prepared_on)
         pairs = None if scores is None else zip(*(s.tolist() for s in scores), strict=True)
         answers[f"score, {form.value}"] = (
             None if pairs is None else dict(zip(names, pairs, strict=True))

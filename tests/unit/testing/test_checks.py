@@ -511,3 +511,20 @@ def test_a_changed_pod_is_found() -> None:
 
     with pytest.raises(CheckFailedError, match="changed changed while judging default/changed"):
         node_checks.check_inputs_stay_unchanged(subject)
+
+
+class ForgetsWhatItSaw(Follows):
+    """Asks the table it is given, and not its state, how many pods there are in all."""
+
+    def filter_nodes(
+        self, state: fwk.CycleState, pod: Pod, nodes: fwk.NodeTable
+    ) -> fwk.NodeVerdict:
+        return nodes.verdict().reject(np.full(len(nodes), len(nodes) > 1), "node(s) were too many")
+
+    filter = fwk.FilterPlugin.filter
+
+
+def test_filter_may_be_asked_about_a_part() -> None:
+    node_checks.check_few_nodes(_subject(Follows))
+    with pytest.raises(CheckFailedError, match="a alone is None"):
+        node_checks.check_few_nodes(_subject(ForgetsWhatItSaw))
