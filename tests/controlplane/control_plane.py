@@ -276,6 +276,7 @@ class ControlPlane:
         qps: float = 5000,
         verbosity: int = 2,
         profile: Mapping[str, object] | None = None,
+        extenders: Sequence[Mapping[str, object]] = (),
         user: str = identities.KUBE_SCHEDULER,
     ) -> Process:
         """Returns a real kube-scheduler, for pods that ask for `scheduler_name`.
@@ -283,12 +284,14 @@ class ControlPlane:
         Args:
             qps: client-side limit, as `qps` and `burst`; upstream's 50 would be the bottleneck.
             profile: further fields of its one profile.
+            extenders: as its configuration file has them.
         """
         configuration = flags.kube_scheduler_configuration(
             scheduler_name=scheduler_name,
             kubeconfig=self.kubeconfig(user),
             qps=qps,
             profile=profile or {},
+            extenders=extenders,
         )
         config_path = self.folder / f"kube-scheduler-{scheduler_name}.yaml"
         config_path.write_text(yaml.safe_dump(configuration))

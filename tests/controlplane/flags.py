@@ -120,13 +120,19 @@ def kwok(*, kubeconfig: Path, stages: Path) -> list[str]:
 
 
 def kube_scheduler_configuration(
-    *, scheduler_name: str, kubeconfig: Path, qps: float, profile: Mapping[str, object]
+    *,
+    scheduler_name: str,
+    kubeconfig: Path,
+    qps: float,
+    profile: Mapping[str, object],
+    extenders: Sequence[Mapping[str, object]] = (),
 ) -> dict[str, object]:
     """Returns a KubeSchedulerConfiguration with one profile and no election.
 
     Args:
         qps: client-side limit, as `qps` and `burst`; upstream's 50 would be the bottleneck.
         profile: further fields of the profile.
+        extenders: as the file has them.
     """
     return {
         "apiVersion": "kubescheduler.config.k8s.io/v1",
@@ -134,6 +140,7 @@ def kube_scheduler_configuration(
         "leaderElection": {"leaderElect": False},
         "clientConnection": {"kubeconfig": str(kubeconfig), "qps": qps, "burst": int(qps)},
         "profiles": [{"schedulerName": scheduler_name, **profile}],
+        "extenders": [*map(dict, extenders)],
     }
 
 
