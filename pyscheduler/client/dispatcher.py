@@ -332,8 +332,12 @@ class Dispatcher:
     async def _send_deletion(self, write: WriteRequest) -> None:
         try:
             await self._send(write, _AWAITED_RANK)
-        except (NotFound, Conflict):
-            return  # gone, or another pod has its name
+        except NotFound:
+            return
+        except Conflict as error:
+            if "precondition" not in error.details:
+                raise  # others wrote at the same time, and the pod is still there
+            # another pod has its name
 
     async def _send_condition(self, write: WriteRequest) -> None:
         for attempt in range(1, _CONFLICTS + 1):

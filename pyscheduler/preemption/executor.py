@@ -3,7 +3,8 @@
 The preemptor is gated until all of its victims were told, so that it is not tried in vain in
 between. All but the last are told at once, the last one after them: whoever asks during that last
 call can see at the victim itself whether it was made. Whatever happens, the preemptor is activated
-in the end; nothing waits for a deletion that never comes.
+in the end; nothing waits for a deletion that never comes. After a failure that is a moment later,
+so that a server which refuses is not asked without pause.
 
 A victim that waits at Permit or is in PreBind is taken back in memory and tried again later. Others
 get the DisruptionTarget condition and are deleted, both for their uid alone. Two preemptors may
@@ -36,6 +37,9 @@ _log = structlog.get_logger(__name__)
 #: The condition of a pod that is being evicted, and why it is.
 DISRUPTION_TARGET = "DisruptionTarget"
 PREEMPTION_BY_SCHEDULER = "PreemptionByScheduler"
+
+#: Seconds before a failed preemption is tried again; as long as the first backoff of a pod.
+RETRY_AFTER_S = 1.0
 
 
 class EvictionFailed(PySchedulerError):  # noqa: N818  # says what became of it
@@ -122,11 +126,21 @@ class Executor:
                 self._end(preemption)
 
     async def _carry_out(self, preemption: _Preemption) -> None:
-        clock, result = self._handle.clock, "error"
+        clock = self._handle.clock
         began = clock.monotonic()
         try:
+            is_done = await self._succeeds(preemption)
+            result = "success" if is_done else "error"
+            self._handle.preemption_observer.executed(result, clock.monotonic() - began)
+            if not is_done:
+                self._open_gate(preemption)  # an event may bring the pod back sooner
+                await clock.sleep(RETRY_AFTER_S)
+        finally:
+            self._end(preemption)
+
+    async def _succeeds(self, preemption: _Preemption) -> bool:
+        try:
             await self._evict_all(preemption)
-            result = "success"
         except Exception as error:  # noqa: BLE001  # the task's outermost edge; writes are foreign
             _log.warning(
                 "preemption failed; the pod is tried again",
@@ -134,15 +148,18 @@ class Executor:
                 node=preemption.node_name,
                 reason=str(error),
             )
-        finally:
-            self._end(preemption)
-            self._handle.preemption_observer.executed(result, clock.monotonic() - began)
+            return False
+        return True
 
-    def _end(self, preemption: _Preemption) -> None:
-        """Lets the preemptor through and brings it back; may be called twice."""
+    def _open_gate(self, preemption: _Preemption) -> None:
         uid = preemption.preemptor.uid
         if self._under_way.get(uid) is preemption:
             del self._under_way[uid]
+
+    def _end(self, preemption: _Preemption) -> None:
+        """Lets the preemptor through and brings it back, unless it preempts anew by now."""
+        self._open_gate(preemption)
+        if preemption.preemptor.uid not in self._under_way:
             self._handle.activator.activate([preemption.preemptor])
 
     async def _evict_all(self, preemption: _Preemption) -> None:

@@ -6,6 +6,7 @@ is one plugin alone, with the two that every profile needs.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from pyscheduler.clock import FakeClock
@@ -28,13 +29,17 @@ def registry_with(*extra: type[Plugin[Any]], enabled: bool = True) -> Registry:
 
 
 def default_profile(
-    handle: Handle, *extra: type[Plugin[Any]], instrument: Instrument | None = None
+    handle: Handle,
+    *extra: type[Plugin[Any]],
+    without: Collection[str] = (),
+    instrument: Instrument | None = None,
 ) -> Profile:
     """The default plugins, and ``extra`` at all points they have.
 
     Args:
         handle: what the plugins are given.
         extra: classes whose arguments have defaults.
+        without: names of default plugins to be left out.
         instrument: calls the hooks; one of its own unless given.
     """
     registry = registry_with(*extra)
@@ -42,9 +47,10 @@ def default_profile(
     plugins = {
         name: registry.make(name, resolved.args.get(name, NoArgs()), handle)
         for name in resolved.plugin_names()
+        if name not in without
     }
     points = {
-        point: [(entry.name, entry.weight) for entry in entries]
+        point: [(entry.name, entry.weight) for entry in entries if entry.name in plugins]
         for point, entries in resolved.plugins.items()
     }
     return Profile(resolved.scheduler_name, plugins, points, instrument=instrument or _instrument())

@@ -51,7 +51,10 @@ async def test_pods_of_other_schedulers_are_left_alone_but_take_room(world: Worl
     world.bind_elsewhere("theirs", "small")
     world.create(make_pod("ours", cpu="200m"))
     await world.run_for(1)
-    assert world.message("ours") == "0/1 nodes are available: 1 Insufficient cpu."
+    assert world.message("ours") == (
+        "0/1 nodes are available: 1 Insufficient cpu."
+        " preemption: 0/1 nodes are available: 1 No preemption victims found for incoming pod."
+    )
     world.assert_sound()
 
 

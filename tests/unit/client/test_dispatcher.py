@@ -15,7 +15,7 @@ from pyscheduler.client.dispatcher import (
     BindUnavailable,
     Dispatcher,
 )
-from pyscheduler.client.errors import ApiError, Forbidden, Invalid, ServerUnreachable
+from pyscheduler.client.errors import ApiError, Conflict, Forbidden, Invalid, ServerUnreachable
 from pyscheduler.client.sending import WriteRequest
 from pyscheduler.client.transport import Response
 from pyscheduler.clock import FakeClock
@@ -428,13 +428,26 @@ async def test_deletion_names_the_uid(bench: Bench) -> None:
 
 @pytest.mark.parametrize(
     "answer",
-    [pytest.param(refusal(404), id="gone"), pytest.param(refusal(409), id="another by now")],
+    [
+        pytest.param(refusal(404), id="gone"),
+        pytest.param(
+            refusal(409, "Conflict", "the UID in the precondition (x) does not match"),
+            id="another by now",
+        ),
+    ],
 )
 async def test_deletion_of_what_is_gone_is_done(bench: Bench, answer: Response) -> None:
     bench.transport.answers.append(answer)
     await bench.dispatcher.delete_pod(pod("a"))
 
     assert bench.counts.words == ["delete success"]
+
+
+async def test_deletion_that_others_got_in_the_way_of_is_told(bench: Bench) -> None:
+    bench.transport.answers.append(refusal(409, "Conflict", "the object has been modified"))
+
+    with pytest.raises(Conflict):
+        await bench.dispatcher.delete_pod(pod("a"))
 
 
 async def test_refused_deletion_is_told(bench: Bench) -> None:

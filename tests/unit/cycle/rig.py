@@ -55,7 +55,7 @@ class Attempts:
 
 
 class Rig:
-    """One profile with the default plugins and ``extra`` ones at the points they have."""
+    """One profile with the default plugins but preemption, and ``extra`` ones at their points."""
 
     def __init__(
         self,
@@ -86,7 +86,10 @@ class Rig:
             pods_in_pre_bind=self.pods_in_pre_bind,
         )
         instrument = Instrument(CurrentWork(), self.clock)
-        self.profile = default_profile(handle, *extra, instrument=instrument)
+        # preemption has a stage of its own, and would add its clause to every message here
+        self.profile = default_profile(
+            handle, *extra, without=("DefaultPreemption",), instrument=instrument
+        )
         what_ifs.serve(self.profile)
         name = self.profile.scheduler_name
         several = Extenders(extenders, self.snapshot)

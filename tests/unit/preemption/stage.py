@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from random import Random
-from typing import Any
 
 from pyscheduler.api.core_v1 import Node, Pod
 from pyscheduler.api.frozen_map import FrozenMap
@@ -21,22 +20,11 @@ from pyscheduler.clock import FakeClock
 from pyscheduler.cycle.scheduling import NoFit, SchedulingAlgorithm
 from pyscheduler.errors import PySchedulerError
 from pyscheduler.framework.entities import QueuedEntity
-from pyscheduler.framework.handle import Handle
-from pyscheduler.framework.interface import Plugin
 from pyscheduler.framework.status import PostFilterResult, Status
-from pyscheduler.intree.default_binder import DefaultBinder
-from pyscheduler.intree.node_ports import NodePorts
-from pyscheduler.intree.node_resources import NodeResourcesFit
-from pyscheduler.intree.node_unschedulable import NodeUnschedulable
-from pyscheduler.intree.priority_sort import PrioritySort
-from pyscheduler.intree.taint_toleration import TaintToleration
 from pyscheduler.preemption import Evaluator, Extend, SearchLimits
 from pyscheduler.queueing.nominator import Nominator
 from pyscheduler.runtime.budget import Budget
-from pyscheduler.runtime.instrument import Instrument
-from pyscheduler.runtime.profile import Profile
 from pyscheduler.runtime.what_if import WhatIfMaker
-from pyscheduler.telemetry.current_work import CurrentWork
 from pyscheduler.testing import (
     FakeActivator,
     FakeInformer,
@@ -44,10 +32,17 @@ from pyscheduler.testing import (
     FakeRecorder,
     FakeTasks,
     FakeWrites,
+    PodBuilder,
     fake_handle,
-    make_plugin,
+    make_pod,
 )
 from pyscheduler.testing.fakes import FakePreemptionObserver, FakeRng
+from pyscheduler.testing.profiles import default_profile
+
+
+def make_preemptor(name: str = "urgent", *, cpu: str, priority: int = 100) -> PodBuilder:
+    """Starts a pod that this stage's scheduler is to place."""
+    return make_pod(name).req({"cpu": cpu}).priority(priority).scheduler_name("pyscheduler")
 
 
 def make_budget(
@@ -232,7 +227,9 @@ class Stage:
             self.add(pod)
         budget = Budget(self.clock)
         what_ifs = WhatIfMaker(self.snapshot, self.nominator, budget)
-        profile = _profile(fake_handle(self.snapshot, what_ifs=what_ifs), self.clock)
+        profile = default_profile(
+            fake_handle(self.snapshot, what_ifs=what_ifs), without=("DefaultPreemption",)
+        )
         what_ifs.serve(profile)
         self._algorithm = SchedulingAlgorithm(
             profile, self.snapshot, self.nominator, rng=Random(1), budget=budget
@@ -323,19 +320,3 @@ class Stage:
         """Nothing is under way and nothing is remembered of what was."""
         executor = self.evaluator._executor
         return not executor._under_way and not executor._evictions and executor._inbox.empty()
-
-
-def _profile(handle: Handle, clock: FakeClock) -> Profile:
-    filters = (NodeUnschedulable, TaintToleration, NodePorts, NodeResourcesFit)
-    plugins: dict[str, Plugin[Any]] = {
-        plugin.name: make_plugin(plugin, handle=handle)
-        for plugin in (PrioritySort, *filters, DefaultBinder)
-    }
-    points = {
-        "queueSort": [(PrioritySort.name, 0)],
-        "preFilter": [(p.name, 0) for p in filters if "PreFilter" in p.points()],
-        "filter": [(p.name, 0) for p in filters],
-        "bind": [(DefaultBinder.name, 0)],
-    }
-    instrument = Instrument(CurrentWork(), clock)
-    return Profile("default-scheduler", plugins, points, instrument=instrument)

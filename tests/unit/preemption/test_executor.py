@@ -8,9 +8,8 @@ from contextlib import asynccontextmanager
 import pytest
 
 from pyscheduler.api.core_v1 import Node, Pod
-from pyscheduler.testing import make_node, make_pod
-from pyscheduler.testing.builders import PodBuilder
-from tests.unit.preemption.stage import Stage
+from pyscheduler.testing import PodBuilder, make_node, make_pod
+from tests.unit.preemption.stage import Stage, make_preemptor
 
 NAMES = ["a", "b", "c"]
 
@@ -25,7 +24,7 @@ def victim(name: str, on: str = "n0") -> PodBuilder:
 
 
 def urgent(name: str = "urgent", *, priority: int = 100) -> Pod:
-    return make_pod(name).req({"cpu": "3"}).priority(priority).obj()
+    return make_preemptor(name, cpu="3", priority=priority).obj()
 
 
 @asynccontextmanager
@@ -85,7 +84,7 @@ async def test_the_condition_is_worded_as_kube_scheduler_words_it(stage: Stage) 
         (
             "DisruptionTarget",
             "PreemptionByScheduler",
-            "default-scheduler: preempting to accommodate a higher priority pod",
+            "pyscheduler: preempting to accommodate a higher priority pod",
         )
     }
 
@@ -230,9 +229,12 @@ async def test_the_api_server_refuses(stage: Stage, name: str, verb: str) -> Non
 
         others = ["a", "b"] if name == "c" else [n for n in ("a", "b") if n != name]
         assert stage.deleted == others, "the last one is spared for the next attempt"
-        assert stage.activated == ["urgent"]
         assert stage.observed.executions == ["error"]
         assert not stage.evaluator.is_preempting(pod)
+        assert stage.activated == [], "not without a pause"
+        stage.clock.advance(1)
+        await stage.settle()
+        assert stage.activated == ["urgent"]
         assert stage.executor_is_idle
 
         stage.writes.gate.failing.clear()
@@ -251,9 +253,36 @@ async def test_a_fault_in_one_preemption_does_not_touch_another() -> None:
         await stage.preempt(urgent())
         await stage.preempt(urgent("second"))
         await stage.settle()
+        assert stage.deleted == ["b"]
+        assert stage.activated == ["urgent"]
 
-    assert stage.deleted == ["b"]
-    assert stage.activated == ["urgent", "second"]
+        stage.clock.advance(1)
+        await stage.settle()
+        assert stage.activated == ["urgent", "second"]
+
+
+async def test_an_event_may_bring_a_failed_preemptor_back_before_its_pause_is_over(
+    stage: Stage,
+) -> None:
+    pod = urgent()
+    stage.writes.gate.fail("condition")
+    async with scheduling(stage):
+        await stage.preempt(pod)
+        await stage.settle()
+        stage.writes.gate.failing.clear()
+        stage.writes.gate.close("delete")
+        await stage.preempt(pod)
+        await stage.settle()
+        stage.clock.advance(1)
+        await stage.settle()
+        assert stage.activated == [], "it preempts anew: that will bring it back"
+        assert stage.evaluator.is_preempting(pod)
+
+        stage.writes.gate.open()
+        await stage.settle()
+        assert stage.activated == ["urgent"]
+
+    assert sorted(stage.deleted) == NAMES
 
 
 @pytest.mark.parametrize("fate", ["deleted", "recreated", "bound elsewhere", "terminating"])
@@ -414,6 +443,8 @@ async def test_a_preemptor_that_shares_a_victim_shares_the_failure(stage: Stage)
         await stage.settle()
         stage.writes.gate.fail("condition", "a")
         stage.writes.gate.open()
+        await stage.settle()
+        stage.clock.advance(1)
         await stage.settle()
 
         assert {"first", "second"} <= set(stage.activated)
