@@ -54,7 +54,9 @@ def decoder_of(name: str, model: type[Any] | None, interner: Interner) -> Decode
 
 
 def _decode_json(raw: msgspec.Raw) -> Any:
-    return frozen(msgspec.json.decode(raw))
+    decoded = msgspec.json.decode(raw)
+    decoded["metadata"].pop("managedFields", None)  # often half of the object, and never asked for
+    return frozen(decoded)
 
 
 def _decoder_into(model: type[T], name: str) -> Callable[[msgspec.Raw], T]:

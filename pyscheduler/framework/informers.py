@@ -17,7 +17,8 @@ T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 T_contra = TypeVar("T_contra", contravariant=True)
 
-#: A custom resource without a struct of the author's: the object as JSON gives it. Read only.
+#: A custom resource without a struct of the author's: the object as JSON gives it, but for its
+#: ``metadata.managedFields``. Read only.
 JsonObject = Mapping[str, Any]
 
 

@@ -43,6 +43,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @dataclass(frozen=True)
 class RealServer:
     connection: HttpConnection
+    kubeconfig: Path
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -54,7 +55,7 @@ async def real_server() -> AsyncIterator[RealServer]:
             await plane.restart_apiserver()
             token = plane.identities.tokens[ADMIN]
             async with _over_http(plane.server, token) as connection:
-                yield RealServer(connection)
+                yield RealServer(connection, plane.kubeconfig())
     except ControlPlaneUnavailableError as error:
         pytest.skip(str(error))
 

@@ -126,7 +126,9 @@ async def test_a_resource_is_watched_once_for_all_who_ask(bench: Bench) -> None:
 
 async def test_json_is_read_only_all_the_way_down(bench: Bench) -> None:
     groups = bench.gang.of(GROUPS)
-    bench.serve(line("ADDED", group("g", 5)), END)
+    wire = group("g", 5)
+    wire["metadata"]["managedFields"] = [{"manager": "kubectl"}]
+    bench.serve(line("ADDED", wire), END)
     bench.run()
     await settle()
 
