@@ -111,7 +111,7 @@ class PluginRef(ConfigModel):
     """A plugin named in a set; the weight counts for scoring alone."""
 
     name: str = Field(min_length=1)
-    weight: int = Field(default=0, ge=0, le=2**31 - 1)
+    weight: int = Field(default=0, ge=-(2**31), le=2**31 - 1)
 
 
 class DisabledPlugin(ConfigModel):
@@ -119,7 +119,7 @@ class DisabledPlugin(ConfigModel):
 
     name: str = Field(min_length=1)
     # Upstream shares one type between both lists, so files carry weights here too; unused.
-    weight: int = Field(default=0, ge=0, le=2**31 - 1)
+    weight: int = Field(default=0, ge=-(2**31), le=2**31 - 1)
 
 
 class PluginSet(ConfigModel):

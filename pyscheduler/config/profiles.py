@@ -170,6 +170,9 @@ def _check_enabled(
             problems.warn(where, f'has no effect: "{name}" has nothing to do at {point} here')
         else:
             problems.add(where, f'plugin "{name}" does not implement {point}')
+        is_scored = point in {"multiPoint", "score"} and known.implements(name, "score")
+        if is_scored and enabled.weight < 0:
+            problems.add((*at, index, "weight"), f"expected at least 0, got {enabled.weight}")
         if name != UNNAMED:
             seen.add(name)
 

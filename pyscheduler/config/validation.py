@@ -20,6 +20,8 @@ from pyscheduler.config.yaml_tree import Path
 #: By how much retries are stretched at most; client-go's JitterFactor.
 _RETRY_JITTER = 1.2
 _LEASES = "leases"
+#: How a certificate in PEM format begins.
+_CERTIFICATE = b"-----BEGIN CERTIFICATE-----"
 #: Fields that are accepted for the sake of files written for kube-scheduler, and why they do
 #: nothing here.
 _WITHOUT_EFFECT = {
@@ -102,6 +104,8 @@ def _check_extender(extender: Extender, *, at: Path, problems: Problems) -> None
         problems.add(
             (*at, "tlsConfig", "insecure"), "must not be true together with caFile or caData"
         )
+    if tls is not None and tls.ca_data and _CERTIFICATE not in tls.ca_data:
+        problems.add((*at, "tlsConfig", "caData"), "has no certificate in PEM format")
 
 
 def _note_extender(extender: Extender, *, at: Path, problems: Problems) -> None:

@@ -78,6 +78,10 @@ DIFFERENCES = (
         refused_here=frozenset({"lease-no-time-for-a-retry"}),
     ),
     Difference(
+        "a score's weight below 0",
+        refused_here=frozenset({"weights-negative-later"}),
+    ),
+    Difference(
         "arguments and documents that nobody would read",
         refused_here=frozenset(
             {

@@ -45,8 +45,8 @@ extenders:
     certData: Y2VydA==
     keyData: a2V5
     caData: |
-      Y2
-      E=
+      LS0tLS1CRUdJTiBDRVJU
+      SUZJQ0FURS0tLS0t
   httpTimeout: 1m30s
   nodeCacheCapable: true
   managedResources: [{name: example.com/gpu, ignoredByScheduler: true}, {name: example.com/nic}]
@@ -70,7 +70,7 @@ extenders:
                 ca_file="/ca",
                 cert_data=b"cert",
                 key_data=b"key",
-                ca_data=b"ca",
+                ca_data=b"-----BEGIN CERTIFICATE-----",
             ),
             http_timeout=90.0,
             node_cache_capable=True,
@@ -130,6 +130,11 @@ def test_an_extender_has_five_seconds_unless_told(text: str) -> None:
             "extenders: [{urlPrefix: x, tlsConfig: {caData: '?'}}]",
             "extenders[0].tlsConfig.caData: is not data in base64 (line 3)",
             id="no base64",
+        ),
+        pytest.param(
+            "extenders: [{urlPrefix: x, tlsConfig: {caData: Y2E=}}]",
+            "extenders[0].tlsConfig.caData: has no certificate in PEM format (line 3)",
+            id="no certificate",
         ),
         pytest.param(
             "extenders: [{urlPrefix: x, tlsConfig: {insecure: true, caFile: /ca}}]",

@@ -182,6 +182,11 @@ def test_what_a_user_should_know_is_a_warning(text: str, expected: str) -> None:
             id="lock",
         ),
         pytest.param(
+            "profiles: [{plugins: {score: {enabled: [{name: NodeHeat, weight: -1}]}}}]",
+            "profiles[0].plugins.score.enabled[0].weight: expected at least 0, got -1 (line 3)",
+            id="negative weight",
+        ),
+        pytest.param(
             "profiles: [{plugins: {filter: {enabled: [{name: EBSLimits}]}}}]",
             'plugin "EBSLimits" is no more: NodeVolumeLimits does its work (line 3)',
             id="removed plugin",
