@@ -6,6 +6,7 @@ sends to the same extender.
 
 from __future__ import annotations
 
+import functools
 import json
 from pathlib import Path
 
@@ -157,9 +158,8 @@ def stripped(manifest: Manifest) -> Manifest:
     """The object without what kube-scheduler takes off before it keeps one."""
     kept = {key: value for key, value in manifest.items() if key not in ("kind", "apiVersion")}
     metadata = {k: v for k, v in kept["metadata"].items() if k != "managedFields"}
-    # a heartbeat or a label may lie between the two looks
-    for changing in ("resourceVersion",):
-        metadata.pop(changing, None)
+    # a heartbeat may lie between the two looks
+    metadata.pop("resourceVersion", None)
     return {**kept, "metadata": metadata}
 
 
@@ -212,17 +212,18 @@ async def pod(provider: Provider, name: str) -> Manifest:
 
 async def rejected(provider: Provider, *names: str) -> str:
     """The pods are told that they wait; returns what the last of them is told."""
-
-    async def told(name: str) -> str | None:
-        for condition in (await pod(provider, name))["status"].get("conditions", ()):
-            if condition["type"] == "PodScheduled" and condition["status"] == "False":
-                return str(condition["message"])
-        return None
-
-    message = ""
+    messages = [""]
     for name in names:
-        message = await eventually(lambda name=name: told(name), what=f"a condition of {name}")
-    return message
+        told = functools.partial(_message, provider, name)
+        messages.append(await eventually(told, what=f"a condition of {name}"))
+    return messages[-1]
+
+
+async def _message(provider: Provider, name: str) -> str | None:
+    for condition in (await pod(provider, name))["status"].get("conditions", ()):
+        if condition["type"] == "PodScheduled" and condition["status"] == "False":
+            return str(condition["message"])
+    return None
 
 
 async def all_running(provider: Provider) -> dict[str, str]:
