@@ -204,7 +204,7 @@ def check(rig: Rig, ours: Pod, three: list[Script]) -> None:
     rig.queue.validate()
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     st.lists(scripts(), min_size=3, max_size=3),
     st.lists(st.tuples(st.integers(0, 4), st.sampled_from(INTERRUPTIONS)), max_size=3),
