@@ -22,6 +22,13 @@ from pyscheduler.sim.embedded_cluster import EmbeddedCluster
 from tests.contract.api import Api, Json
 from tests.contract.conftest import Server
 
+pytestmark = [
+    # over HTTP the embedded server is the same
+    pytest.mark.parametrize("server", ["embedded-in-process", "real"], indirect=True),
+    # a definition takes a moment to be served, and we ask with growing pauses
+    pytest.mark.timeout(40),
+]
+
 
 class Spec(msgspec.Struct, frozen=True):
     size: int
@@ -60,8 +67,6 @@ async def _transport(server: Server, cluster: EmbeddedCluster) -> AsyncIterator[
 @pytest_asyncio.fixture(loop_scope="session")
 async def informers(server: Server, cluster: EmbeddedCluster) -> AsyncIterator[SharedInformers]:
     """Nothing followed yet; `run` is for the case."""
-    if server.kind == "embedded-http":
-        pytest.skip("the same server as in process")
     async with _transport(server, cluster) as transport:
         yield SharedInformers(transport, interner=Interner(), clock=SystemClock(), rng=Random(1))
 
@@ -75,7 +80,7 @@ async def running(informers: SharedInformers) -> AsyncIterator[None]:
 
 
 async def eventually(happened: Callable[[], object]) -> None:
-    async with asyncio.timeout(8):
+    async with asyncio.timeout(30):
         while not happened():
             await asyncio.sleep(0.02)
 
