@@ -5,7 +5,10 @@ cluster, in real time: sockets do not wait for a virtual clock.
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
+import re
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -14,6 +17,7 @@ from random import Random
 from typing import Any
 
 import pytest
+import yaml
 
 from pyscheduler.app.assembly import Assembly, assemble, in_tree_registry
 from pyscheduler.client.extender_client import connect_extenders
@@ -24,8 +28,10 @@ from pyscheduler.sim.json_objects import JsonObject
 from pyscheduler.sim.workload import make_node, make_pod
 from pyscheduler.telemetry.current_work import CurrentWork
 from pyscheduler.telemetry.metrics import SchedulerMetrics
+from tests.controlplane.ports import free_port
+from tests.controlplane.process import Process
 from tests.controlplane.waiting import eventually
-from tests.extender.process import ExtenderProcess
+from tests.extender.process import ExtenderProcess, listens
 
 #: Real processes are started and waited for; each wait has a deadline of its own.
 pytestmark = pytest.mark.timeout(120)
@@ -286,3 +292,25 @@ async def test_an_ignorable_extender_out_of_order_holds_nothing_up_and_any_other
     assert await lab.bound("web") == "node-2"
     assert ignorable.requests("filter")
     assert ignorable.requests("bind")
+
+
+async def test_the_extender_of_the_documentation_works(lab: Lab) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "extenders.md").read_text()
+    (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    (config,) = re.findall(r"```yaml\nextenders:\n(.*?)```", text, re.DOTALL)
+    program, port = lab.folder / "no_spot.py", free_port()
+    program.write_text(code)
+    process = Process.start(
+        "extender", [sys.executable, program, str(port)], log_path=lab.folder / "extender.log"
+    )
+    lab.stack.push_async_callback(process.kill)
+    await process.until(functools.partial(listens, port), what="listening", timeout_s=30)
+    lab.cluster.create_node(make_node("spot", cpu="64", labels={"lifecycle": "spot"}))
+    (extender,) = yaml.safe_load(config.replace("8888", str(port)))
+    await lab.schedule(extender)
+    lab.cluster.create_pods([make_pod("large", cpu="8"), make_pod("web")])
+
+    assert (await lab.told("large")).startswith(
+        "0/4 nodes are available: 1 node(s) were spot capacity, 3 Insufficient cpu."
+    )
+    assert await lab.bound("web") != "spot"

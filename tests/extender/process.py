@@ -7,6 +7,7 @@ extender.requests("filter")[0]["Pod"]
 
 from __future__ import annotations
 
+import functools
 import json
 import socket
 import sys
@@ -65,13 +66,9 @@ class ExtenderProcess:
                 f"--client-authority={CERTIFICATES / 'authority.pem'}",
             ]
         process = Process.start("extender", command, log_path=folder / "extender.log")
-
-        async def listens() -> bool:
-            with socket.socket() as probe:
-                return probe.connect_ex(("127.0.0.1", port)) == 0
-
+        started = functools.partial(listens, port)
         try:
-            await process.until(listens, what="listening", timeout_s=30)
+            await process.until(started, what="listening", timeout_s=30)
             yield extender
         finally:
             await process.kill()
@@ -107,3 +104,9 @@ class ExtenderProcess:
     @property
     def _requests_path(self) -> Path:
         return self._folder / "requests.jsonl"
+
+
+async def listens(port: int) -> bool:
+    """Whether somebody does, on this machine."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
