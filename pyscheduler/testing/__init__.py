@@ -7,6 +7,7 @@
 Production code never imports this package.
 """
 
+from pyscheduler.testing.budgets import BudgetBuilder, make_pdb
 from pyscheduler.testing.builders import NodeBuilder, PodBuilder, make_node, make_pod
 from pyscheduler.testing.checks import CheckFailedError, check_plugin, parametrize_with_checks
 from pyscheduler.testing.fakes import (
@@ -25,6 +26,7 @@ from pyscheduler.testing.resources import FakeInformer, FakeInformers
 from pyscheduler.testing.tables import node_table, snapshot_of
 
 __all__ = [
+    "BudgetBuilder",
     "CheckFailedError",
     "FakeActivator",
     "FakeInformer",
@@ -42,6 +44,7 @@ __all__ = [
     "check_plugin",
     "fake_handle",
     "make_node",
+    "make_pdb",
     "make_plugin",
     "make_pod",
     "node_table",

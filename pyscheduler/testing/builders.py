@@ -6,7 +6,7 @@ Every method returns a new builder, so that a common beginning can be shared bet
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
@@ -25,6 +25,7 @@ from pyscheduler.api.core_v1 import (
     NodeSelectorTerm,
     PersistentVolumeClaimVolumeSource,
     Pod,
+    PodAffinity,
     PodAffinityTerm,
     PodAntiAffinity,
     PodCondition,
@@ -36,9 +37,12 @@ from pyscheduler.api.core_v1 import (
     Toleration,
     TopologySpreadConstraint,
     Volume,
+    WeightedPodAffinityTerm,
 )
 from pyscheduler.api.frozen_map import FrozenMap, StringMap
-from pyscheduler.api.meta import LabelSelector, ObjectMeta
+from pyscheduler.api.meta import LabelSelector, ObjectMeta, OwnerReference
+
+TermsT = TypeVar("TermsT", PodAffinity, PodAntiAffinity)
 
 #: What a node has unless `NodeBuilder.capacity` says otherwise.
 DEFAULT_CAPACITY: StringMap = FrozenMap({"cpu": "4", "memory": "16Gi", "pods": "110"})
@@ -75,6 +79,17 @@ class PodBuilder:
     def annotation(self, key: str, value: str) -> PodBuilder:
         """With one more annotation."""
         return self._meta(annotations=FrozenMap({**self._pod.annotations, key: value}))
+
+    def created(self, when: str) -> PodBuilder:
+        """Made at that moment."""
+        return self._meta(creation_timestamp=when)
+
+    def owner(self, kind: str, name: str, *, api_version: str = "apps/v1") -> PodBuilder:
+        """Owned by its controller."""
+        controller = OwnerReference(
+            api_version=api_version, kind=kind, name=name, uid=f"uid-{name}", controller=True
+        )
+        return self._meta(owner_references=(controller,))
 
     def terminating(self, since: str = "2026-01-01T00:00:00Z") -> PodBuilder:
         """Being deleted."""
@@ -155,15 +170,23 @@ class PodBuilder:
         added = PreferredSchedulingTerm(weight=weight, preference=_term(expressions, ()))
         return self._with_node_affinity(replace(known, preferred=(*known.preferred, added)))
 
-    def anti_affinity(self, topology_key: str, labels: Mapping[str, str]) -> PodBuilder:
-        """With required anti-affinity to pods of these labels."""
-        term = PodAffinityTerm(
-            topology_key=topology_key,
-            label_selector=LabelSelector(match_labels=FrozenMap(labels)),
-        )
+    def affinity(
+        self, topology_key: str, labels: Mapping[str, str], *, weight: int | None = None
+    ) -> PodBuilder:
+        """With one more term of affinity to pods of these labels; preferred if it has a weight."""
         affinity = self._pod.spec.affinity or Affinity()
-        anti_affinity = PodAntiAffinity(required=(term,))
-        return self._spec(affinity=replace(affinity, pod_anti_affinity=anti_affinity))
+        known = affinity.pod_affinity or PodAffinity()
+        added = _with_term(known, _pod_term(topology_key, labels), weight)
+        return self._spec(affinity=replace(affinity, pod_affinity=added))
+
+    def anti_affinity(
+        self, topology_key: str, labels: Mapping[str, str], *, weight: int | None = None
+    ) -> PodBuilder:
+        """With one more term of anti-affinity, likewise."""
+        affinity = self._pod.spec.affinity or Affinity()
+        known = affinity.pod_anti_affinity or PodAntiAffinity()
+        added = _with_term(known, _pod_term(topology_key, labels), weight)
+        return self._spec(affinity=replace(affinity, pod_anti_affinity=added))
 
     def spread(
         self, topology_key: str, *, max_skew: int = 1, when_unsatisfiable: str = "DoNotSchedule"
@@ -205,6 +228,10 @@ class PodBuilder:
     def preemption_policy(self, policy: str) -> PodBuilder:
         """With that policy: ``Never``, or ``PreemptLowerPriority``, which is the default."""
         return self._spec(preemption_policy=policy)
+
+    def grace_period(self, seconds: int) -> PodBuilder:
+        """With so much time to go once it is deleted."""
+        return self._spec(termination_grace_period_seconds=seconds)
 
     def scheduler_name(self, name: str) -> PodBuilder:
         """For that scheduler."""
@@ -304,6 +331,11 @@ class NodeBuilder:
         added = ContainerImage(names=names, size_bytes=size_bytes)
         return self._status(images=(*self._node.status.images, added))
 
+    def declared_feature(self, *names: str) -> NodeBuilder:
+        """With more features that its kubelet declares."""
+        known = self._node.status.declared_features
+        return self._status(declared_features=(*known, *names))
+
     def condition(self, condition_type: str, status: str) -> NodeBuilder:
         """With one more condition."""
         added = NodeCondition(type=condition_type, status=status)
@@ -331,6 +363,18 @@ def make_node(name: str) -> NodeBuilder:
         name=name, uid=f"uid-{name}", labels=FrozenMap({"kubernetes.io/hostname": name})
     )
     return NodeBuilder(Node(metadata=metadata)).capacity(DEFAULT_CAPACITY)
+
+
+def _pod_term(topology_key: str, labels: Mapping[str, str]) -> PodAffinityTerm:
+    selector = LabelSelector(match_labels=FrozenMap(labels))
+    return PodAffinityTerm(topology_key=topology_key, label_selector=selector)
+
+
+def _with_term(known: TermsT, term: PodAffinityTerm, weight: int | None) -> TermsT:
+    if weight is None:
+        return replace(known, required=(*known.required, term))
+    preferred = WeightedPodAffinityTerm(weight=weight, pod_affinity_term=term)
+    return replace(known, preferred=(*known.preferred, preferred))
 
 
 def _term(

@@ -23,6 +23,7 @@ from typing import Any
 import msgspec
 
 from pyscheduler.api.core_v1 import Node, Pod
+from pyscheduler.api.policy_v1 import PodDisruptionBudget
 from pyscheduler.app.assembly import Assembly, assemble
 from pyscheduler.config.load import default_config, parse_config
 from pyscheduler.errors import PySchedulerError
@@ -55,20 +56,24 @@ class LiveCluster:
         self.clock = clock
         self._assembly = assembly
         self._tasks: list[asyncio.Task[None]] = []
+        self._priority_classes: set[str] = set()
 
     # --- what is done to it ---
 
-    def create(self, *objects: Pod | Node | JsonObject) -> None:
+    def create(self, *objects: Pod | Node | PodDisruptionBudget | JsonObject) -> None:
         """The objects exist: of builders, or as a manifest has them.
 
-        A pod without containers gets one, a container without an image gets one, and a pod without
-        a scheduler's name is ours.
+        A pod of a builder gets what it lacks: a container, an image, a PriorityClass for its
+        priority; and one without a scheduler's name is ours.
 
         Raises:
             PySchedulerError: the API server refused one; its message.
         """
         for created in objects:
-            self.cluster.create(_manifest(created) if isinstance(created, Pod | Node) else created)
+            body = created if isinstance(created, dict) else _manifest(created)
+            if isinstance(created, Pod):
+                self._give_priority_class(body["spec"])
+            self.cluster.create(body)
 
     def patch(self, path: str, patch: JsonObject) -> JsonObject:
         """The object is changed by a JSON merge patch; returns it.
@@ -208,6 +213,25 @@ class LiveCluster:
             if task.done() and not task.cancelled():
                 task.result()
 
+    def _give_priority_class(self, spec: JsonObject) -> None:
+        """The API server takes no bare numbers: there is a class for the pod's priority."""
+        if "priority" not in spec or "priorityClassName" in spec:
+            return
+        value, policy = spec.pop("priority"), spec.get("preemptionPolicy", "PreemptLowerPriority")
+        name = f"priority-{'minus-' if value < 0 else ''}{abs(value)}-{policy.lower()}"
+        spec["priorityClassName"] = name
+        if name not in self._priority_classes:
+            self._priority_classes.add(name)
+            self.cluster.create(
+                {
+                    "apiVersion": "scheduling.k8s.io/v1",
+                    "kind": "PriorityClass",
+                    "metadata": {"name": name},
+                    "value": value,
+                    "preemptionPolicy": policy,
+                }
+            )
+
     def _send(self, request: Request) -> JsonObject:
         answer = self.cluster.server.handle(request)
         assert isinstance(answer, Response), f"{request.method} {request.path} is no write"
@@ -233,6 +257,8 @@ async def embedded_cluster(
         config: a KubeSchedulerConfiguration as text, whose profiles then count.
         seed: of everything random.
 
+    Pods run a second after they were bound, and take their whole grace period to go.
+
     Raises:
         ConfigError: the configuration is wrong; every problem with its path.
     """
@@ -246,7 +272,7 @@ async def embedded_cluster(
     clock = VirtualClock()
     before = asyncio.all_tasks()
     async with EmbeddedCluster(
-        clock=clock, seed=seed, start_delay_s=1.0, stop_delay_s=1.0
+        clock=clock, seed=seed, start_delay_s=1.0, stop_delay_s=None
     ) as cluster:
         assembly = assemble(
             configuration,
@@ -271,9 +297,11 @@ async def embedded_cluster(
             await assembly.dispatcher.close()
 
 
-def _manifest(built: Pod | Node) -> JsonObject:
+def _manifest(built: Pod | Node | PodDisruptionBudget) -> JsonObject:
     body: JsonObject = msgspec.to_builtins(built)
-    body |= {"apiVersion": "v1", "kind": type(built).__name__}
+    body.pop("raw", None)
+    is_core = isinstance(built, Pod | Node)
+    body |= {"apiVersion": "v1" if is_core else "policy/v1", "kind": type(built).__name__}
     if isinstance(built, Pod):
         spec = body.setdefault("spec", {})
         spec.setdefault("schedulerName", _SCHEDULER_NAME)

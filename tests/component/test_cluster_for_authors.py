@@ -7,7 +7,7 @@ import pytest
 from pyscheduler import framework as fwk
 from pyscheduler.api.core_v1 import Node, Pod
 from pyscheduler.errors import ConfigError, PySchedulerError
-from pyscheduler.testing import make_node, make_pod
+from pyscheduler.testing import make_node, make_pdb, make_pod
 from pyscheduler.testing.cluster import embedded_cluster
 
 CONFIG = """
@@ -84,3 +84,20 @@ async def test_a_wrong_configuration_is_refused() -> None:
     with pytest.raises(ConfigError, match=r'profiles\[0\].*"NotHere"'):
         async with embedded_cluster(config=CONFIG):
             pass
+
+
+async def test_a_victim_has_its_time_and_a_budget_is_kept() -> None:
+    nodes = [make_node(name).capacity({"cpu": "1"}).obj() for name in ("a", "b")]
+    low = make_pod("low").req({"cpu": "1"}).grace_period(20)
+    async with embedded_cluster(nodes=nodes) as cluster:
+        cluster.create(make_pdb("guarded").selector({"guarded": "yes"}).allows(0).obj())
+        cluster.create(low.node("a").label("guarded", "yes").obj())
+        cluster.create(make_pod("bystander").req({"cpu": "1"}).grace_period(20).node("b").obj())
+        await cluster.run_for(2)
+
+        cluster.create(make_pod("high").priority(100).req({"cpu": "1"}).obj())
+
+        took_s = await cluster.until_bound("high")
+        assert cluster.node_of("high") == "b"
+        assert cluster.pod_names() == ["default/low", "default/high"]
+        assert 20 <= took_s < 35

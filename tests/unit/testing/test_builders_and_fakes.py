@@ -10,6 +10,7 @@ from pyscheduler.testing import (
     FakeWrites,
     fake_handle,
     make_node,
+    make_pdb,
     make_pod,
     node_table,
 )
@@ -84,3 +85,50 @@ def test_events_are_remembered() -> None:
     fake_handle(recorder=recorder).recorder.event(pod, "Normal", "Scheduled", "Binding", "note")
 
     assert [(event.regarding, event.reason) for event in recorder.events] == [(pod, "Scheduled")]
+
+
+def test_terms_of_affinity_add_up() -> None:
+    pod = (
+        make_pod("p")
+        .affinity("zone", {"app": "cache"})
+        .affinity("rack", {"app": "cache"}, weight=5)
+        .anti_affinity("host", {"app": "web"})
+        .anti_affinity("zone", {"app": "web"})
+        .preferred_affinity(1, ("disk", "Exists", []))
+        .obj()
+    )
+    affinity = pod.spec.affinity
+
+    assert affinity is not None
+    assert affinity.node_affinity is not None
+    assert affinity.pod_affinity is not None
+    assert affinity.pod_anti_affinity is not None
+    assert [term.topology_key for term in affinity.pod_affinity.required] == ["zone"]
+    assert [term.weight for term in affinity.pod_affinity.preferred] == [5]
+    assert [term.topology_key for term in affinity.pod_anti_affinity.required] == ["host", "zone"]
+
+
+def test_who_owns_a_pod_and_how_long_it_takes_to_go() -> None:
+    pod = make_pod("p").owner("ReplicaSet", "web").grace_period(20).created("2026-01-01").obj()
+
+    (owner,) = pod.metadata.owner_references
+    assert (owner.kind, owner.name, owner.controller) == ("ReplicaSet", "web", True)
+    assert pod.spec.termination_grace_period_seconds == 20
+    assert pod.metadata.creation_timestamp == "2026-01-01"
+
+
+def test_a_budget() -> None:
+    common = make_pdb("web").selector({"app": "web"}).allows(2)
+    budget = common.namespace("team").disrupted("gone").obj()
+
+    assert (budget.metadata.namespace, budget.metadata.name) == ("team", "web")
+    assert budget.spec.selector is not None
+    assert budget.spec.selector.match_labels == {"app": "web"}
+    assert (budget.status.disruptions_allowed, list(budget.status.disrupted_pods)) == (2, ["gone"])
+    assert common.obj().status.disrupted_pods == {}
+
+
+def test_a_node_declares_features() -> None:
+    node = make_node("n").declared_feature("A").declared_feature("B", "C").obj()
+
+    assert node.status.declared_features == ("A", "B", "C")
