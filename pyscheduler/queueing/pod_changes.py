@@ -80,4 +80,5 @@ def _without_own_traces(pod: Pod) -> Pod:
         status=replace(
             pod.status, conditions=conditions, nominated_node_name="", observed_generation=0
         ),
+        raw=b"",
     )

@@ -187,10 +187,21 @@ async def test_a_pod_that_the_extender_rejects_waits_and_is_woken_by_any_event(l
     extender.rule(
         failed={"node-0": "no licence", "node-1": "no licence"}, unresolvable={"node-2": "too old"}
     )
-    await lab.schedule({"urlPrefix": extender.url, "filterVerb": "filter"})
+    assembly = await lab.schedule({"urlPrefix": extender.url, "filterVerb": "filter"})
     lab.cluster.create_pods([make_pod("web")])
 
     assert (await lab.told("web")).startswith("0/3 nodes are available: 1 too old, 2 no licence.")
+
+    async def echoed() -> bool:
+        known = assembly.pods.get("default/web")
+        return known is not None and known.condition("PodScheduled") is not None
+
+    # what the scheduler itself wrote about the pod is no event that could help it
+    await eventually(echoed, what="the condition to come back", interval_s=0.02)
+    await asyncio.sleep(0)
+    assert assembly.queue.counts().unschedulable == 1
+    assert len(extender.requests("filter")) == 1
+
     extender.rule(failed={}, unresolvable={})
     lab.cluster.create_node(make_node("node-3"))
 

@@ -242,6 +242,19 @@ async def test_waiting_for_the_rate_limit_does_not_outlive_the_lease() -> None:
     assert bench.names() == ["a"]
 
 
+async def test_others_can_ask_whether_this_process_may_still_write(bench: Bench) -> None:
+    leads = True
+    assert bench.dispatcher.may_write()
+
+    bench.dispatcher.ask_before_writing(lambda: leads)
+    assert bench.dispatcher.may_write()
+    leads = False
+    assert not bench.dispatcher.may_write()
+    leads = True
+    bench.dispatcher.fence()
+    assert not bench.dispatcher.may_write()
+
+
 async def test_no_event_is_taken_behind_the_fence(bench: Bench) -> None:
     bench.dispatcher.fence()
 

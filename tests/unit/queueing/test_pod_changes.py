@@ -86,6 +86,12 @@ def annotated(meta: ObjectMeta) -> ObjectMeta:
             [],
             id="what the scheduler wrote itself",
         ),
+        pytest.param(
+            Pod(META, raw=b'{"metadata":{"resourceVersion":"1"}}'),
+            Pod(LATER, raw=b'{"metadata":{"resourceVersion":"2"}}'),
+            [],
+            id="bytes kept for extenders",
+        ),
     ],
 )
 def test_each_aspect_is_an_event(old: Pod, new: Pod, actions: list[ActionType]) -> None:
