@@ -117,6 +117,10 @@ record-config-oracle: $(VENV)/.dev ## what the real kube-scheduler makes of test
 bench-basic: $(VENV)/.dev ## beside kube-scheduler on one control plane: pods/s, CPU, memory
 	@$(PY) -m benchmarks.basic $(ARGS)
 
+.PHONY: bench-preemption
+bench-preemption: $(VENV)/.dev ## beside kube-scheduler: 300 preemptors over 300 full nodes
+	@$(PY) -m benchmarks.preemption $(ARGS)
+
 .PHONY: bench-embedded
 bench-embedded: $(VENV)/.dev ## the embedded cluster: 5,000 nodes, 10,000 pods
 	@$(PY) -m benchmarks.embedded $(ARGS)
