@@ -40,6 +40,20 @@ def checked_qualified_name(text: str) -> str:
     return text
 
 
+def checked_label_value(text: str) -> str:
+    """Return the text, which a label may have as its value; nothing at all is one.
+
+    Raises:
+        ValueError: it may not; the message says why.
+    """
+    if text and (len(text) > _MAX_NAME_LENGTH or not _NAME.fullmatch(text)):
+        raise ValueError(
+            f'"{text}" is no value of a label: at most {_MAX_NAME_LENGTH} letters, digits, "-", '
+            '"_" and ".", a letter or digit at both ends'
+        )
+    return text
+
+
 def checked_extended_resource(text: str) -> str:
     """Return the text, which names a resource that is none of Kubernetes' own.
 

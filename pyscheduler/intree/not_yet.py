@@ -52,7 +52,9 @@ class PodTopologySpreadArgs(fwk.Args):
     """Arguments of PodTopologySpread."""
 
     default_constraints: Annotated[tuple[DefaultConstraint, ...], Field(strict=False)] = ()
-    defaulting_type: Literal["System", "List"] = "System"
+    defaulting_type: Annotated[
+        Literal["System", "List"], BeforeValidator(lambda kind: kind or "System")
+    ] = "System"
 
     @field_validator("default_constraints")
     @classmethod

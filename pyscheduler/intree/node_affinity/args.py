@@ -4,13 +4,15 @@ The shapes of ``core/v1`` once more, because configuration is strict where objec
 are lenient: an unknown field or operator is an error with its path.
 """
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from pyscheduler import framework as fwk
 from pyscheduler.api import core_v1
 from pyscheduler.api.selectors import InvalidSelector, node_term
+from pyscheduler.config.resource_names import checked_label_value, checked_qualified_name
 
 
 class Requirement(fwk.Args):
@@ -21,10 +23,19 @@ class Requirement(fwk.Args):
     values: Annotated[tuple[str, ...], Field(strict=False)] = ()
 
 
+class LabelRequirement(Requirement):
+    """A condition on one label, whose key and values are those that a label can have."""
+
+    key: Annotated[str, AfterValidator(checked_qualified_name)]
+    values: Annotated[
+        tuple[Annotated[str, AfterValidator(checked_label_value)], ...], Field(strict=False)
+    ] = ()
+
+
 class Term(fwk.Args):
     """All conditions must hold."""
 
-    match_expressions: Annotated[tuple[Requirement, ...], Field(strict=False)] = ()
+    match_expressions: Annotated[tuple[LabelRequirement, ...], Field(strict=False)] = ()
     match_fields: Annotated[tuple[Requirement, ...], Field(strict=False)] = ()
 
     def model_post_init(self, _context: object) -> None:
@@ -78,7 +89,7 @@ class NodeAffinityArgs(fwk.Args):
 
 
 def _requirements(
-    requirements: tuple[Requirement, ...],
+    requirements: Sequence[Requirement],
 ) -> tuple[core_v1.NodeSelectorRequirement, ...]:
     return tuple(
         core_v1.NodeSelectorRequirement(key=r.key, operator=r.operator, values=r.values)

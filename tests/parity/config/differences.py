@@ -86,6 +86,7 @@ DIFFERENCES = (
         refused_here=frozenset(
             {
                 "added-affinity-other-field",
+                "added-affinity-weight-zero-wrong",
                 "args-of-a-plugin-without",
                 "documents",
                 "fit-disabled-and-wrong",

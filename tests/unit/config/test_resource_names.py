@@ -2,7 +2,11 @@ from __future__ import annotations
 
 import pytest
 
-from pyscheduler.config.resource_names import checked_extended_resource, checked_qualified_name
+from pyscheduler.config.resource_names import (
+    checked_extended_resource,
+    checked_label_value,
+    checked_qualified_name,
+)
 
 
 @pytest.mark.parametrize(
@@ -49,3 +53,14 @@ def test_extended_resources_are_not_kubernetes_own(text: str, is_extended: bool)
         return
     with pytest.raises(ValueError, match="is not the name of an extended resource"):
         checked_extended_resource(text)
+
+
+@pytest.mark.parametrize("text", ["", "a", "A.b_c-1", "x" * 63])
+def test_a_value_of_a_label_is_returned(text: str) -> None:
+    assert checked_label_value(text) == text
+
+
+@pytest.mark.parametrize("text", ["x y", "-a", "a/b", "x" * 64])
+def test_what_no_label_can_have_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="is no value of a label"):
+        checked_label_value(text)
