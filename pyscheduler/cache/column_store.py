@@ -151,6 +151,11 @@ class ColumnStore:
 
     # --- what the snapshot and plugins' state write ---
 
+    @property
+    def columns(self) -> list[Column]:
+        """The authors' columns that have an array: those declared or read."""
+        return [column for column, _ in self._columns.values()]
+
     def register(self, column: Column) -> None:
         """Gives ``column`` an array, filled from what is known."""
         known = self._columns.get(column.name)

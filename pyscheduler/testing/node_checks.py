@@ -16,7 +16,7 @@ import numpy as np
 
 from pyscheduler.api.core_v1 import Node, Pod
 from pyscheduler.cache import Snapshot
-from pyscheduler.framework.columns import ALL_ASPECTS, Aspect, aspects_of
+from pyscheduler.framework.columns import ALL_ASPECTS, Aspect, Column, aspects_of
 from pyscheduler.framework.cycle_state import CycleState
 from pyscheduler.framework.interface import PreFilterPlugin, SignPlugin
 from pyscheduler.framework.nodes import NodeTable
@@ -146,6 +146,9 @@ def check_depends_on_is_complete(subject: Subject) -> None:
     if plugin.depends_on is None or not isinstance(plugin, SignPlugin):
         return
     declared = aspects_of(plugin.depends_on) | plugin.cross_node
+    for column in _columns_read(subject):
+        if not column.aspect & declared:
+            raise subject.fail(f"reads {column!r}, which is not in depends_on")
     for aspect, before, after in _perturbed(subject):
         if aspect & plugin.cross_node:
             continue
@@ -237,6 +240,15 @@ def _of_node(answer: object, name: str) -> object:
 
 def _of_row(answers: Answers, name: str) -> list[object]:
     return [_of_node(answer, name) for answer in answers.values()]
+
+
+def _columns_read(subject: Subject) -> list[Column]:
+    """The authors' columns that the plugin reads: a store makes them on first use."""
+    snapshot = subject.snapshot()
+    plugin = subject.made_for(snapshot)
+    for pod in subject.pods:
+        answers_of(plugin, pod, snapshot.nodes)
+    return snapshot.store.columns
 
 
 def _named(aspect: Aspect) -> str:

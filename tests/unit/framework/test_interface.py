@@ -81,6 +81,7 @@ def _avoid_spot() -> fwk.FunctionPlugin:
 
     @plugin.filter(events=[fwk.NODE_ADDED, fwk.NODE_LABELS_CHANGED])
     def on_demand_only(pod: Pod, node: fwk.NodeInfo) -> str | None:
+        """Keeps databases on steady nodes."""
         if pod.labels.get("tier") == "db" and node.labels.get("lifecycle") == "spot":
             return "node(s) were spot capacity"
         return None
@@ -92,6 +93,7 @@ def test_a_function_becomes_a_filter() -> None:
     harness = PluginHarness(_avoid_spot().build(), nodes=NODES)
 
     assert harness.plugin.name == "AvoidSpot"
+    assert type(harness.plugin).__doc__ == "Keeps databases on steady nodes."
     assert harness.feasible(make_pod("web").obj()) == ["spot", "steady"]
     assert harness.filter(make_pod("db").label("tier", "db").obj()) == {
         "spot": fwk.unschedulable("node(s) were spot capacity"),

@@ -207,6 +207,17 @@ class CountsPorts(DeclaresTooLittle):
         return len(node.host_ports)
 
 
+LOAD = fwk.StateColumn("load", np.int64)
+
+
+class ReadsLoad(DeclaresTooLittle):
+    score = fwk.ScorePlugin.score
+
+    def score_nodes(self, state: fwk.CycleState, pod: Pod, nodes: fwk.NodeTable) -> Int64Array:
+        loads: Int64Array = nodes.column(LOAD)
+        return loads
+
+
 class Neighbours:
     """How many pods each node has: state of a PreFilter that follows what-ifs."""
 
@@ -348,6 +359,12 @@ def _subject(plugin: type[fwk.Plugin[Any]]) -> Subject:
         ),
         pytest.param(
             CountsPorts, node_checks.check_depends_on_is_complete, "HOST_PORTS", id="ports"
+        ),
+        pytest.param(
+            ReadsLoad,
+            node_checks.check_depends_on_is_complete,
+            r"reads StateColumn\('load'\), which is not in depends_on",
+            id="column",
         ),
         pytest.param(
             LooksAround,
