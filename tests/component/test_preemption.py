@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
@@ -13,7 +13,7 @@ from pyscheduler import framework as fwk
 from pyscheduler.api.core_v1 import Pod
 from pyscheduler.app.assembly import in_tree_registry
 from pyscheduler.intree.default_preemption import DefaultPreemption
-from pyscheduler.sim.exchange import Request
+from pyscheduler.sim.exchange import Request, Response
 from pyscheduler.sim.json_objects import JsonObject
 from pyscheduler.sim.object_store import Event
 from pyscheduler.sim.served_kinds import PODS
@@ -64,8 +64,9 @@ def create_budget(world: World, body: JsonObject) -> None:
 
 
 def low(name: str, on: str = "", *, cpu: str = "1", **more: Any) -> JsonObject:
-    placed = {"nodeName": on} if on else {}
-    return make_pod(name, cpu=cpu, **placed, **more)
+    if on:
+        more["nodeName"] = on
+    return make_pod(name, cpu=cpu, **more)
 
 
 def urgent(name: str, *, cpu: str = "2", priority_class: str = "high", **more: Any) -> JsonObject:
@@ -265,7 +266,7 @@ def is_condition(request: Request) -> bool:
     ],
 )
 async def test_a_refused_eviction_is_tried_again(
-    world: World, what: object, answer: object
+    world: World, what: Callable[[Request], bool], answer: Callable[[Request], Response]
 ) -> None:
     witness = Witness(world)
     world.create(make_node("node-0"))

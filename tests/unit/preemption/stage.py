@@ -19,11 +19,13 @@ from pyscheduler.cache import SchedulerCache, Snapshot
 from pyscheduler.clock import FakeClock
 from pyscheduler.cycle.scheduling import NoFit, SchedulingAlgorithm
 from pyscheduler.errors import PySchedulerError
+from pyscheduler.framework.cycle_state import CycleState
 from pyscheduler.framework.entities import QueuedEntity
 from pyscheduler.framework.status import PostFilterResult, Status
 from pyscheduler.preemption import Evaluator, Extend, SearchLimits
 from pyscheduler.queueing.nominator import Nominator
 from pyscheduler.runtime.budget import Budget
+from pyscheduler.runtime.filtering import Filtering
 from pyscheduler.runtime.what_if import WhatIfMaker
 from pyscheduler.testing import (
     FakeActivator,
@@ -227,12 +229,12 @@ class Stage:
             self.add(pod)
         budget = Budget(self.clock)
         what_ifs = WhatIfMaker(self.snapshot, self.nominator, budget)
-        profile = default_profile(
+        self._profile = default_profile(
             fake_handle(self.snapshot, what_ifs=what_ifs), without=("DefaultPreemption",)
         )
-        what_ifs.serve(profile)
+        what_ifs.serve(self._profile)
         self._algorithm = SchedulingAlgorithm(
-            profile, self.snapshot, self.nominator, rng=Random(1), budget=budget
+            self._profile, self.snapshot, self.nominator, rng=Random(1), budget=budget
         )
         self.handle = fake_handle(
             self.snapshot,
@@ -289,14 +291,25 @@ class Stage:
         """
         if self.watch.get(pod.key) is None:
             self.add(pod)
-        self.snapshot.refresh()
-        found = await self._algorithm.schedule(QueuedEntity(pod, timestamp=0))
-        assert isinstance(found, NoFit), f"the pod fits: {found}"
+        found = await self.search(pod)
         result, status = await self.evaluator.preempt(found.state, pod, found.statuses)
         named = result.nominated_node_name if isinstance(result, PostFilterResult) else None
         if named is not None:
             self.nominator.add(pod, node_name=named)
         return named, status
+
+    async def search(self, pod: Pod) -> NoFit:
+        """Why ``pod`` fits nowhere in the cluster as it is now."""
+        self.snapshot.refresh()
+        found = await self._algorithm.schedule(QueuedEntity(pod, timestamp=0))
+        assert isinstance(found, NoFit), f"the pod fits: {found}"
+        return found
+
+    async def state_of(self, pod: Pod) -> CycleState:
+        """What PreFilter finds out for ``pod`` in the cluster as it is now."""
+        self.snapshot.refresh()
+        filtering = Filtering(self._profile, self.snapshot, Budget(self.clock))
+        return (await filtering.judge_all(pod)).state
 
     # what happens in the background
 
