@@ -13,6 +13,7 @@ from typing import Final
 
 import msgspec
 import structlog
+from cachetools import LRUCache
 
 from pyscheduler.api.core_v1 import Pod
 from pyscheduler.client.errors import ClientError, Conflict, Invalid, NotFound
@@ -37,6 +38,8 @@ _EVENT_CAPACITY = 20_000
 #: Statuses that may wait: one per pod, so this is a number of pods.
 _STATUS_CAPACITY = 50_000
 
+#: Nominations of ours that are remembered because the watch may not have told of them yet.
+_REMEMBERED: Final = 10_000
 #: Seconds after which the watch has told us who changed a pod under a status of ours.
 _WATCH_LAG_S: Final = 0.2
 #: How often a status is written again for a pod that changed.
@@ -73,6 +76,8 @@ class StatusWrites:
         self._metrics = metrics
         #: Finds the newest state of a pod by key.
         self.newest: Callable[[str], Pod | None] = lambda _key: None
+        #: Node that we last nominated, by uid of the pod; its object may not say so yet.
+        self._nominated: LRUCache[str, str] = LRUCache(_REMEMBERED)
         self._lane: WriteLane[str, StatusWrite] = WriteLane(
             self._send,
             limit=_STATUS_WORKERS,
@@ -88,12 +93,14 @@ class StatusWrites:
         uid = write.pod.uid
         older = self._lane.get(uid)
         write = write.over(older)
-        if older is not None or self._lane.is_sending(uid) or changes_anything(write):
+        is_unsettled = older is not None or self._lane.is_sending(uid)
+        if is_unsettled or changes_anything(write) or self._takes_back(write):
             self._lane.put(uid, write)
 
     async def withdraw(self, uid: str) -> None:
         """Take back what was not sent, and return once nothing of that pod is on its way."""
         self._lane.discard(uid)
+        self._nominated.pop(uid, None)
         if self._lane.is_sending(uid):
             await self._lane.finished(uid)
 
@@ -101,7 +108,15 @@ class StatusWrites:
         """Give up what is unsent; may be called twice."""
         await self._lane.close()
 
-    async def _send(self, _uid: str, write: StatusWrite) -> None:
+    def _takes_back(self, write: StatusWrite) -> bool:
+        """Whether it nominates another node than we did last, also if the pod does not show that.
+
+        A nomination that was cleared while the watch had not told of it yet would stay for good.
+        """
+        wanted = write.nominated_node_name
+        return wanted is not None and self._nominated.get(write.pod.uid, wanted) != wanted
+
+    async def _send(self, uid: str, write: StatusWrite) -> None:
         for _ in range(_CONFLICTS):
             if self._bucket is not None:
                 await self._bucket.take(self._rank)
@@ -122,6 +137,8 @@ class StatusWrites:
                 metrics=self._metrics,
                 subject={"pod": write.pod.key},
             )
+            if problem is None and write.nominated_node_name is not None:
+                self._nominated[uid] = write.nominated_node_name
             if not isinstance(problem, Conflict):
                 return
             await self._clock.sleep(_WATCH_LAG_S)

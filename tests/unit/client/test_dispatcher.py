@@ -639,6 +639,20 @@ async def test_nomination_that_changes_nothing_is_not_written(bench: Bench) -> N
     assert bench.transport.sent == []
 
 
+async def test_nomination_is_taken_back_although_the_watch_has_not_told_of_it(
+    bench: Bench,
+) -> None:
+    bench.dispatcher.nominate(pod("a"), "n3")
+    await settle()
+    bench.dispatcher.nominate(pod("a"), "")
+    await settle()
+    bench.dispatcher.nominate(pod("a"), "")
+    await settle()
+
+    written = [sent.body["status"]["nominatedNodeName"] for sent in bench.transport.sent]
+    assert written == ["n3", None]
+
+
 async def test_nomination_joins_a_status_not_sent(bench: Bench) -> None:
     bench.transport.gate = asyncio.Event()
     refuse(bench, pod("a"), "first")
