@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 #: between two columns, as kubectl leaves it
 _GAP = "   "
+#: On a terminal: columns at the beginning that are never cut, and how far others may be.
+_KEPT, _NARROWEST = 2, 8
 _COLUMNS = ("NAME", "STATUS", "POINTS", "SOURCE", "ARGS", "DOCS")
 #: The lines of the arguments come last, where their length moves nothing.
 _WIDE_COLUMNS = ("NAME", "STATUS", "POINTS", "SOURCE", "DOCS", "ARGS")
@@ -89,15 +91,29 @@ def _beginning(row: Row) -> tuple[str, str, str, str]:
 
 
 def aligned(table: Sequence[Sequence[str]], *, width: int | None = None) -> list[str]:
-    """Lines whose columns begin below one another, cut at ``width`` if one is given."""
+    """Lines whose columns begin below one another.
+
+    Args:
+        table: rows of cells, the title first.
+        width: that the lines shall have at most: the widest columns give way first, but never the
+            first two (names and states), nor any below `_NARROWEST`.
+    """
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    lines = [
-        _GAP.join(cell.ljust(size) for cell, size in zip(row, widths, strict=True)).rstrip()
+    while width is not None and sum(widths) + len(_GAP) * (len(widths) - 1) > width:
+        widest = max(range(_KEPT, len(widths)), key=widths.__getitem__, default=0)
+        if widths[widest] <= _NARROWEST or widest < _KEPT:
+            break
+        widths[widest] -= 1
+    return [
+        _GAP.join(
+            _cut(cell, size).ljust(size) for cell, size in zip(row, widths, strict=True)
+        ).rstrip()
         for row in table
     ]
-    if width is None:
-        return lines
-    return [line if len(line) <= width else f"{line[: width - 1]}…" for line in lines]
+
+
+def _cut(cell: str, size: int) -> str:
+    return cell if len(cell) <= size else f"{cell[: size - 1]}…"
 
 
 def _document(rows: Sequence[Row]) -> list[dict[str, object]]:

@@ -200,10 +200,18 @@ def test_a_configuration_that_cannot_be_read(
     assert problem in error
 
 
-def test_a_terminal_cuts_lines() -> None:
-    table = [("NAME", "DOCS"), ("x", "long words"), ("longer", "")]
+def test_a_narrow_terminal_cuts_the_widest_columns_first() -> None:
+    table = [
+        ("NAME", "STATUS", "POINTS", "DOCS"),
+        ("x", "ready", "filter", "ten and ten words or so"),
+    ]
 
-    assert aligned(table, width=12) == ["NAME     DO…", "x        lo…", "longer"]
+    assert aligned(table, width=40) == [
+        "NAME   STATUS   POINTS   DOCS",
+        "x      ready    filter   ten and ten wo…",
+    ]
+    assert aligned(table, width=10)[1] == "x      ready    filter   ten and…"
+    assert aligned(table)[1].endswith("words or so")
 
 
 @pytest.mark.parametrize("arguments", [["plugins", "--help"], ["plugins", "list", "-h"]])
