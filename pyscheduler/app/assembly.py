@@ -201,7 +201,7 @@ def assemble(
     snapshot = Snapshot(cache)
     budget, nominator = Budget(clock), Nominator()
     what_ifs = WhatIfMaker(snapshot, nominator, budget)
-    waiting_pods = WaitingPodsMap(clock, budget, observer=observer.permit_waited)
+    waiting_pods = WaitingPodsMap(clock, observer=observer.permit_waited)
     pods_in_pre_bind = PodsInPreBindMap()
     pods: Informer[Pod] = Informer(clock=clock)
     nodes: Informer[Node] = Informer(clock=clock)

@@ -9,8 +9,8 @@ A pod stands in `WaitingPodsMap` until its binding cycle takes the decision, and
 is about to be sent.
 
 A waiting pod costs its binding task and one timer, and nothing while nothing happens to it.
-Thousands may be decided at once, when a gang is complete or its time is up; they go on one by one,
-and the loop is free in between.
+Thousands may be decided at once, when a gang is complete or its time is up; they go on one in each
+turn of the loop.
 
 Called by: ``cycle.binding`` (adds, awaits), plugins and ``preemption`` through the handle.
 Source: kube-scheduler 1.37, ``framework/runtime/waiting_pods_map.go`` and
@@ -21,6 +21,7 @@ its binding cycle takes notice.
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from typing import Final
 
@@ -28,7 +29,6 @@ from pyscheduler.api.core_v1 import Pod
 from pyscheduler.clock import Clock
 from pyscheduler.config.durations import format_duration
 from pyscheduler.framework.status import SUCCESS, Code, Status, unschedulable
-from pyscheduler.runtime.budget import Checkpoint
 from pyscheduler.runtime.instrument import is_being_cancelled
 
 #: The longest a Permit plugin may let a pod wait. Source: kube-scheduler 1.37, ``framework.go``.
@@ -42,7 +42,13 @@ class PermitWait:
     """One pod that waits; ``framework.waiting.WaitingPod``."""
 
     def __init__(
-        self, pod: Pod, node_name: str, *, timeouts_s: Mapping[str, float], clock: Clock
+        self,
+        pod: Pod,
+        node_name: str,
+        *,
+        timeouts_s: Mapping[str, float],
+        clock: Clock,
+        on_decided: Callable[[PermitWait], None],
     ) -> None:
         """Begins to wait.
 
@@ -51,20 +57,22 @@ class PermitWait:
             node_name: its node.
             timeouts_s: the plugins that told it to wait, each with its patience in seconds.
             clock: tells when that is over.
+            on_decided: called once there is a decision; calls `release` sooner or later.
         """
         loop = asyncio.get_running_loop()
         self.pod = pod
         self.node_name = node_name
         self.since = clock.monotonic()
         self._clock = clock
+        self._on_decided = on_decided
         self._timeouts_s = timeouts_s
         #: plugin -> the moment at which its patience ends
         self._pending = {name: self.since + timeout for name, timeout in timeouts_s.items()}
         #: what was decided so far; an approval may become a rejection until it is taken
         self._status: Status | None = None
         self._is_taken = False
-        #: done once there is a decision; cancelled when the scheduler gives the pod up
-        self._decided: asyncio.Future[None] = loop.create_future()
+        #: done once the pod may hear the decision; cancelled when the scheduler gives it up
+        self._released: asyncio.Future[None] = loop.create_future()
         self._timer = loop.create_task(self._watch_time())
 
     @property
@@ -87,15 +95,14 @@ class PermitWait:
         reason = f"waiting on permit for pod: {message}"
         return self._end(Status(Code.ERROR, (reason,), plugin))
 
-    def give_up(self) -> None:
-        """Whoever awaits the decision is cancelled, unless there is one."""
-        self._decided.cancel()
-        if self._decided.cancelled():
-            self._timer.cancel()
+    async def released(self) -> None:
+        """Returns once there is a decision, and it is the pod's turn to hear it."""
+        await self._released
 
-    async def decided(self) -> None:
-        """Returns once there is a decision."""
-        await self._decided
+    def release(self) -> None:
+        """It is the pod's turn."""
+        if not self._released.done():
+            self._released.set_result(None)
 
     def take_decision(self) -> Status:
         """Success or the rejection; from here on nobody can change it."""
@@ -103,22 +110,31 @@ class PermitWait:
         self._is_taken = True
         return self._status
 
+    def give_up(self) -> None:
+        """Whoever awaits the decision is cancelled, unless there is one."""
+        if self._status is None:
+            self.close()
+
+    def close(self) -> None:
+        """The wait is over, whatever was decided."""
+        self._released.cancel()
+        self._timer.cancel()
+
     def _end(self, rejection: Status) -> bool:
         was_rejected = self._status is not None and not self._status.is_success
-        if was_rejected or self._is_taken or self._decided.cancelled():
+        if was_rejected or self._is_taken or self._released.cancelled():
             return False
         self._decide(rejection)
         return True
 
     def _decide(self, status: Status) -> None:
+        is_first = self._status is None
         self._status = status
-        if not self._decided.done():
-            self._decided.set_result(None)
-        if self._timer is not asyncio.current_task():
-            self._timer.cancel()
+        if is_first:
+            self._on_decided(self)
 
     async def _watch_time(self) -> None:
-        while self._pending:
+        while self._pending and self._status is None:
             plugin = min(self._pending, key=self._pending.__getitem__)
             await self._clock.sleep(self._pending[plugin] - self._clock.monotonic())
             if plugin in self._pending and self._pending[plugin] <= self._clock.monotonic():
@@ -131,16 +147,15 @@ class PermitWait:
 class WaitingPodsMap:
     """The pods that wait at Permit, of all profiles; ``framework.waiting.WaitingPods``."""
 
-    def __init__(
-        self, clock: Clock, budget: Checkpoint, *, observer: WaitObserver | None = None
-    ) -> None:
+    def __init__(self, clock: Clock, *, observer: WaitObserver | None = None) -> None:
         self._clock = clock
-        self._budget = budget
         self._observer = observer
         #: by uid, oldest first
         self._waits: dict[str, PermitWait] = {}
-        #: passed one by one by those whose wait has ended
-        self._turn = asyncio.Lock()
+        #: decided about and not told yet, in that order
+        self._decided: deque[PermitWait] = deque()
+        #: tells them; ends with the last
+        self._releasing: asyncio.Task[None] | None = None
 
     def get(self, uid: str) -> PermitWait | None:
         """The waiting pod of that uid."""
@@ -162,7 +177,9 @@ class WaitingPodsMap:
     def add(self, pod: Pod, node_name: str, *, timeouts_s: Mapping[str, float]) -> None:
         """The pod waits from now on, each plugin's patience capped at `MAX_TIMEOUT_S`."""
         capped = {name: min(timeout, MAX_TIMEOUT_S) for name, timeout in timeouts_s.items()}
-        self._waits[pod.uid] = PermitWait(pod, node_name, timeouts_s=capped, clock=self._clock)
+        self._waits[pod.uid] = PermitWait(
+            pod, node_name, timeouts_s=capped, clock=self._clock, on_decided=self._on_decided
+        )
 
     async def wait(self, uid: str) -> Status | None:
         """None once the pod may go on, at once if it need not wait; else what ended its wait.
@@ -174,27 +191,37 @@ class WaitingPodsMap:
         if wait is None:
             return None
         try:
-            await wait.decided()
-            waited_s = self._clock.monotonic() - wait.since
-            async with self._turn:
-                await self._budget.checkpoint()
+            await wait.released()
             status = wait.take_decision()
         finally:
             self.remove(uid)
         if self._observer is not None:
-            self._observer(status.code.label, waited_s)
+            self._observer(status.code.label, self._clock.monotonic() - wait.since)
         return None if status.is_success else status
 
     def remove(self, uid: str) -> None:
         """The pod waits no more; harmless if it did not."""
         wait = self._waits.pop(uid, None)
         if wait is not None:
-            wait.give_up()
+            wait.close()
 
     def give_up(self) -> None:
         """Cancels the binding cycles of all pods that nobody has decided about."""
         for wait in self:
             wait.give_up()
+
+    def _on_decided(self, wait: PermitWait) -> None:
+        self._decided.append(wait)
+        if self._releasing is None:
+            self._releasing = asyncio.get_running_loop().create_task(self._release())
+
+    async def _release(self) -> None:
+        try:
+            while self._decided:
+                self._decided.popleft().release()
+                await self._clock.sleep(0)  # what it does now may take long
+        finally:
+            self._releasing = None
 
 
 class PodInPreBind:

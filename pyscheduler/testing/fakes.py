@@ -220,7 +220,7 @@ def fake_handle(
     clock = clock or FakeClock()
     budget = Budget(clock)
     if waiting_pods is None:  # one without pods is false, too
-        waiting_pods = WaitingPodsMap(clock, budget)
+        waiting_pods = WaitingPodsMap(clock)
     if nominator is None:  # one that holds nothing is false, too
         nominator = Nominator()
     informers = informers or FakeInformers()

@@ -120,7 +120,7 @@ class PluginHarness:
         self.tasks = FakeTasks()
         self.nominator = Nominator()
         budget = Budget(self.clock)
-        self.waiting_pods = WaitingPodsMap(self.clock, budget)
+        self.waiting_pods = WaitingPodsMap(self.clock)
         self._what_ifs = WhatIfMaker(self.snapshot, self.nominator, budget)
         self.handle = fake_handle(
             self.snapshot,

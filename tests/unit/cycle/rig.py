@@ -74,7 +74,7 @@ class Rig:
         nominator = Nominator()
         budget = self.budget = Budget(self.clock)
         what_ifs = WhatIfMaker(self.snapshot, nominator, budget)
-        self.waiting_pods = WaitingPodsMap(self.clock, budget, observer=self.attempts.permit_waited)
+        self.waiting_pods = WaitingPodsMap(self.clock, observer=self.attempts.permit_waited)
         self.pods_in_pre_bind = PodsInPreBindMap()
         handle = fake_handle(
             self.snapshot,
