@@ -107,8 +107,8 @@ def parametrize_with_checks(
         pods: pending pods to judge, with different names.
         nodes: the cluster.
         existing: pods that are bound to ``nodes``.
-        objects: samples of other kinds that the plugin has hints for, by the resource it registered
-            for; custom resources as dicts, or as the plugin's own struct.
+        objects: samples of other kinds that the plugin has hints or listers for, by the resource it
+            registered for; custom resources as dicts, or as the plugin's own struct.
     """
     # tests have pytest; the scheduler, which this package comes with, does not need it
     import pytest

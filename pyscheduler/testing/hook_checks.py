@@ -97,7 +97,7 @@ def _changes(
     if resource is EventResource.WILDCARD:
         yield None, None
         return
-    samples: Sequence[object] = subject.objects.get(resource, ())
+    samples = subject.samples_of(resource)
     if resource is EventResource.NODE:
         samples = subject.nodes
     elif resource in _POD_RESOURCES:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pyscheduler.api.core_v1 import Node, Pod
+from pyscheduler.api.frozen_map import frozen
 from pyscheduler.cache import Snapshot
 from pyscheduler.errors import PySchedulerError
 from pyscheduler.framework.cluster_events import EventResource
@@ -15,6 +16,7 @@ from pyscheduler.framework.nodes import NodeTable
 from pyscheduler.framework.status import Status
 from pyscheduler.testing.answers import filter_answers, filter_forms, score_answers, score_forms
 from pyscheduler.testing.fakes import fake_handle
+from pyscheduler.testing.resources import FakeInformers
 from pyscheduler.testing.tables import snapshot_of
 
 #: form -> node name -> verdict or (raw, normalised) score; or the one answer for all nodes
@@ -34,7 +36,8 @@ class Subject:
     nodes: Sequence[Node]
     #: pods that are bound to ``nodes``
     existing: Sequence[Pod] = ()
-    #: samples of whatever else hints look at, by the resource they registered for
+    #: samples of whatever else the plugin looks at, by the resource its hints registered for;
+    #: custom resources are there for its listers, too
     objects: Mapping[EventResource | str, Sequence[object]] = field(default_factory=dict)
 
     def snapshot(self) -> Snapshot:
@@ -43,7 +46,18 @@ class Subject:
 
     def made_for(self, snapshot: Snapshot) -> Plugin[Any]:
         """The plugin again, over ``snapshot``."""
-        return type(self.plugin)(self.plugin.args, fake_handle(snapshot))
+        informers = FakeInformers()
+        for resource, samples in self.objects.items():
+            if isinstance(resource, EventResource):
+                continue
+            for number, sample in enumerate(samples):
+                key = "" if _has_name(sample) else f"sample-{number}"
+                informers.of(resource).put(sample, key=key)
+        return type(self.plugin)(self.plugin.args, fake_handle(snapshot, informers=informers))
+
+    def samples_of(self, resource: EventResource | str) -> Sequence[object]:
+        """Those of ``objects``, read-only as a scheduler has them."""
+        return [frozen(sample) for sample in self.objects.get(resource, ())]
 
     def answers(self) -> dict[str, Answers]:
         """Everything the plugin says about the sample cluster, by pod key."""
@@ -54,6 +68,10 @@ class Subject:
     def fail(self, what: str) -> CheckFailedError:
         """The failure, with the plugin's name."""
         return CheckFailedError(f"plugin {self.plugin.name}: {what}")
+
+
+def _has_name(sample: object) -> bool:
+    return hasattr(sample, "metadata") or (isinstance(sample, Mapping) and "metadata" in sample)
 
 
 def answers_of(

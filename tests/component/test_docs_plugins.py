@@ -103,7 +103,8 @@ def test_the_plugins_of_the_page_keep_their_promises(name: str, here: Path) -> N
         make_pod("web").label("app", "web").label("pair", "y").obj(),
     ]
     existing = [make_pod("running").label("app", "web").node("node-1").obj()]
-    windows = {"maintenancewindows.v1.example.com": [{"spec": {"node": "node-1"}}]}
+    window = {"metadata": {"name": "w"}, "spec": {"node": "node-1"}}
+    windows = {"maintenancewindows.v1.example.com": [window]}
 
     names = registry.add_files(here / name)
 

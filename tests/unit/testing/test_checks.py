@@ -545,3 +545,29 @@ def test_filter_may_be_asked_about_a_part() -> None:
     node_checks.check_few_nodes(_subject(Follows))
     with pytest.raises(CheckFailedError, match="a alone is None"):
         node_checks.check_few_nodes(_subject(ForgetsWhatItSaw))
+
+
+class ForgetsWidgets(Widgets):
+    """Answers otherwise every time, but only for the widgets that there are."""
+
+    calls = 0
+
+    def pre_filter(self, state: fwk.CycleState, pod: Pod, nodes: fwk.NodeTable) -> fwk.Status:
+        self.calls += bool(self.handle.listers.of("widgets.v1.example.com").list())
+        return fwk.unschedulable(f"no {self.calls}")
+
+    def filter(self, state: fwk.CycleState, pod: Pod, node: fwk.NodeInfo) -> fwk.Status | None:
+        return None
+
+
+class FiltersWidgets(ForgetsWidgets, fwk.FilterPlugin):
+    """The same with a Filter, so that its answers are compared."""
+
+
+def test_listers_find_the_samples() -> None:
+    widgets = {"widgets.v1.example.com": [{"spec": 1}, {"metadata": {"name": "w"}, "spec": 1}]}
+    subject = replace(_subject(FiltersWidgets), objects=widgets)
+
+    node_checks.check_two_calls_agree(replace(subject, objects={}))
+    with pytest.raises(CheckFailedError, match="two calls disagree"):
+        node_checks.check_two_calls_agree(subject)
