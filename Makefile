@@ -111,6 +111,14 @@ e2e: $(VENV)/.dev ## end-to-end tests, a failed one tried once more; PROVIDER=lo
 record-config-oracle: $(VENV)/.dev ## what the real kube-scheduler makes of tests/parity/config/inputs
 	@$(PY) -m tests.parity.config.record
 
+.PHONY: histories
+histories: $(VENV)/.dev ## thousands of random cluster lives with faults; COUNT=5000, SEED=1
+	@$(PY) -m tests.component.histories --count $(or $(COUNT),5000) --seed $(or $(SEED),1)
+
+.PHONY: soak
+soak: $(VENV)/.dev ## a day of a large cluster in virtual time: memory and counts; HOURS=24, SCALE=1
+	@$(PY) -m benchmarks.soak --hours $(or $(HOURS),24) --scale $(or $(SCALE),1)
+
 ##@ to measure it
 
 .PHONY: bench-basic

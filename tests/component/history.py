@@ -16,12 +16,17 @@ from random import Random
 from typing import Any
 
 from pyscheduler.client.errors import ServerUnreachable
+from pyscheduler.intree.registry import DEFAULT_PLUGINS, IN_TREE
+from pyscheduler.runtime.registry import Registry
 from pyscheduler.sim.exchange import Request, Response
 from pyscheduler.sim.json_objects import JsonObject
 from pyscheduler.sim.object_store import Event
 from pyscheduler.sim.served_kinds import DISRUPTION_BUDGETS, PODS, PRIORITY_CLASSES
 from pyscheduler.sim.workload import PAUSE_IMAGE, ZONE_LABEL, make_node, make_pod
 from tests.component import judge
+from tests.component.test_custom_resources import PATH as LICENCES
+from tests.component.test_custom_resources import ByStruct, definition, licence
+from tests.component.test_permit import Pair, SlowVolume
 from tests.component.world import (
     SchedulerUnderTest,
     World,
@@ -42,6 +47,13 @@ _CALM_S = 150.0
 _GPU = "example.com/gpu"
 _PRIORITIES = {"low": (-10, False), "high": (1000, False), "polite": (900, True)}
 _ZONES = ("zone-a", "zone-b")
+#: What the plugins of the suite look at.
+_PLUGIN_LABELS: tuple[Mapping[str, str], ...] = (
+    {},
+    {"pair": "a"},
+    {"volume": "slow"},
+    {"licence": "solver"},
+)
 _TAINT: JsonObject = {"key": "dedicated", "value": "batch", "effect": "NoSchedule"}
 _TOLERATION = {"key": "dedicated", "operator": "Exists"}
 _GRACES_S = (0, 2, 60)
@@ -71,6 +83,8 @@ class History:
             stop_delay_s=self._rng.choice((0.1, 5.0, None)),
         )
         self._world.weather.log = []
+        #: Some are lived with plugins that hold pods by a custom resource, at Permit, in PreBind.
+        self._has_plugins = self._rng.random() < 0.3
         self._templates: list[Callable[[str], JsonObject]] = []
         self._made = 0
         #: Every pod that ever was: uid to priority.
@@ -120,12 +134,24 @@ class History:
             policy = "Never" if polite else "PreemptLowerPriority"
             body = {"metadata": {"name": name}, "value": priority, "preemptionPolicy": policy}
             world.cluster.create(body, kind=PRIORITY_CLASSES)
-        self._templates = [_template(rng) for _ in range(rng.randrange(3, 7))]
+        world.cluster.create(definition())
+        labels = _PLUGIN_LABELS if self._has_plugins else ({},)
+        self._templates = [_template(rng, rng.choice(labels)) for _ in range(rng.randrange(3, 7))]
         for number in range(rng.randrange(3, 7)):
             self._create_node(f"node-{number}")
         if rng.random() < 0.5:
             self._create_pods()
-        await world.start_scheduler()
+        await self._scheduler_comes()
+
+    async def _scheduler_comes(self) -> None:
+        plugins = (Pair, SlowVolume, ByStruct) if self._has_plugins else ()
+        await self._world.start_scheduler(
+            registry=Registry(
+                {**IN_TREE, **{plugin.name: plugin for plugin in plugins}},
+                [*DEFAULT_PLUGINS, *((plugin.name, 0) for plugin in plugins)],
+                installed=(),
+            )
+        )
 
     async def _happen(self) -> None:
         """One thing, chosen by its weight."""
@@ -224,19 +250,30 @@ class History:
             root = f"{DISRUPTION_BUDGETS.root}/namespaces/default"
             self._world.send("DELETE", f"{root}/poddisruptionbudgets/budget", {})
 
+    async def _licence_changes(self) -> None:
+        """A custom resource comes, changes and goes."""
+        present = self._world.cluster.store.get("licences.example.com", "solver")
+        seats = self._rng.randrange(2)
+        if present is None:
+            self._world.cluster.create(licence("solver", seats=seats))
+        elif self._rng.random() < 0.7:
+            self._world.send("PATCH", f"{LICENCES}/solver", {"spec": {"seats": seats}})
+        else:
+            self._world.send("DELETE", f"{LICENCES}/solver", {})
+
     async def _scheduler_dies(self) -> None:
         """And its successor starts from what the API server knows."""
         world = self._world
         self._check()
         await world.schedulers.pop().kill()
         world.calm()
-        await world.start_scheduler()
+        await self._scheduler_comes()
 
     # --- what goes wrong
 
     async def _requests_fail(self) -> None:
         matches = self._rng.choice((is_binding, is_status, is_event, _is_deletion, is_pod_read))
-        answers = _READ_ANSWERS if matches is is_pod_read else _WRITE_ANSWERS
+        answers = _ANSWERS_TO.get(matches, _ANSWERS)
         self._world.fail(matches, self._rng.choice(answers), times=self._rng.randrange(1, 8))
 
     async def _answers_are_lost(self) -> None:
@@ -292,15 +329,26 @@ class History:
         world = self._world
         world.calm()
         await self._pods_without_node_are_collected()
+        for pod in self._unbound():
+            if "pair" in pod["metadata"].get("labels", {}):
+                # It may wait for a partner that never comes, and hold room meanwhile.
+                world.delete_pod(pod["metadata"]["name"])
         await world.run_for(_CALM_S)
+        await world.until(self._is_still, what="the end of bindings under way", limit_s=_CALM_S)
         self._check()
         for name in self._waiting():
             self._check_waits_rightly(world.pod(name))
         for scheduler in world.schedulers:
             self._check_at_rest(scheduler)
 
+    def _is_still(self) -> bool:
+        return not any(each.assembly.scheduler.binding_count for each in self._world.schedulers)
+
     def _check_waits_rightly(self, pod: JsonObject) -> None:
         name, priority = pod["metadata"]["name"], pod["spec"]["priority"]
+        assert self._world.message(name), f"{name} does not say why it waits"
+        if self._lacks_licence(pod):
+            return
         on_node = self._pods_by_node()
         may_preempt = _preempts(self._world) and pod["spec"]["preemptionPolicy"] != "Never"
         for node in self._world.cluster.nodes():
@@ -310,7 +358,12 @@ class History:
             if may_preempt:
                 keep = [other for other in there if other["spec"]["priority"] >= priority]
                 assert not judge.fits(node, pod, keep), f"{name} waits and may preempt {node_name}"
-        assert self._world.message(name), f"{name} does not say why it waits"
+
+    def _lacks_licence(self, pod: JsonObject) -> bool:
+        if "licence" not in pod["metadata"].get("labels", {}) or not self._has_plugins:
+            return False
+        stored = self._world.cluster.store.get("licences.example.com", "solver")
+        return stored is None or stored.data["spec"]["seats"] == 0
 
     def _check_at_rest(self, scheduler: SchedulerUnderTest) -> None:
         assembly = scheduler.assembly
@@ -406,7 +459,7 @@ def _preempts(world: World) -> bool:
     )
 
 
-def _template(rng: Random) -> Callable[[str], JsonObject]:
+def _template(rng: Random, extra: Mapping[str, str]) -> Callable[[str], JsonObject]:
     """What pods of one workload are like."""
     requests = {
         "cpu": rng.choice(("100m", "400m", "900m", "1500m", "1900m")),
@@ -430,7 +483,7 @@ def _template(rng: Random) -> Callable[[str], JsonObject]:
         spec["tolerations"] = [_TOLERATION]
     if rng.random() < 0.2:
         spec["schedulingGates"] = [{"name": f"gate-{n}"} for n in range(rng.randrange(1, 3))]
-    labels = {"app": rng.choice(("web", "db"))}
+    labels = {"app": rng.choice(("web", "db")), **extra}
     return lambda name: make_pod(name, labels=labels, **spec)
 
 
@@ -459,11 +512,14 @@ _ANSWERS: tuple[Callable[[Request], Response], ...] = (
     refusal(500, "InternalError", "etcdserver: leader changed"),
     refusal(503, "ServiceUnavailable", "apiserver is shutting down"),
 )
-_WRITE_ANSWERS = (
-    *_ANSWERS,
-    refusal(409, "Conflict", "Operation cannot be fulfilled: the object has been modified"),
-)
-_READ_ANSWERS = (*_ANSWERS, refusal(410, "Expired", "too old resource version"))
+#: What is answered to these besides.
+_ANSWERS_TO: Mapping[Callable[[Request], bool], tuple[Callable[[Request], Response], ...]] = {
+    is_pod_read: (*_ANSWERS, refusal(410, "Expired", "too old resource version")),
+    is_binding: (
+        *_ANSWERS,
+        refusal(409, "Conflict", "Operation cannot be fulfilled: the object has been modified"),
+    ),
+}
 
 _NODE_CHANGES: tuple[JsonObject, ...] = (
     {"spec": {"unschedulable": True}},
@@ -488,6 +544,7 @@ _HAPPENINGS: Mapping[Callable[[History], Any], int] = {
     History._node_changes: 5,
     History._node_fails_or_recovers: 2,
     History._budget_comes_or_goes: 2,
+    History._licence_changes: 2,
     History._scheduler_dies: 1,
     History._requests_fail: 5,
     History._answers_are_lost: 2,

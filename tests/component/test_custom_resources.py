@@ -56,7 +56,7 @@ class ByStruct(fwk.PreFilterPlugin, fwk.EnqueueExtensions, fwk.Plugin[fwk.NoArgs
             return None
         found = self._licences.get(wanted)
         if found is None or found.spec.seats == 0:
-            return fwk.unschedulable(f"no seat of licence {wanted}")
+            return fwk.unresolvable(f"no seat of licence {wanted}")
         return None
 
     def events_to_register(self) -> Sequence[fwk.ClusterEventWithHint]:
@@ -93,7 +93,7 @@ class ByJson(fwk.PreFilterPlugin, fwk.EnqueueExtensions, fwk.Plugin[fwk.NoArgs])
         wanted = pod.labels.get("licence")
         if wanted is None or self._seats.get(wanted):
             return None
-        return fwk.unschedulable(f"no seat of licence {wanted}")
+        return fwk.unresolvable(f"no seat of licence {wanted}")
 
     def events_to_register(self) -> Sequence[fwk.ClusterEventWithHint]:
         return [fwk.ClusterEventWithHint(CHANGED, self.after_licence)]
