@@ -94,15 +94,19 @@ def files_of(path: Path) -> list[Path]:
     """The plugin files of a folder in the order of their names, or the one file that ``path`` is.
 
     Raises:
-        PluginLoadError: there is none.
+        PluginLoadError: there is none, or the folder cannot be read.
     """
     path = path.absolute()
     if path.is_dir():
-        found = sorted(
+        try:
+            entries = sorted(path.iterdir())
+        except OSError as error:
+            raise _refused(path, reason_of(error)) from error
+        found = [
             entry
-            for entry in path.iterdir()
+            for entry in entries
             if entry.suffix == ".py" and entry.name[0] not in "._" and not entry.is_dir()
-        )
+        ]
         if not found:
             raise _refused(path, "holds no plugin file (*.py)")
         return found

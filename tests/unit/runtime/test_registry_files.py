@@ -246,6 +246,19 @@ def test_a_path_without_plugin_files(
     assert problems(registry, tmp_path / path) == [f"{tmp_path / path}: {reason}"]
 
 
+def test_a_folder_that_may_not_be_read(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+
+    assert problems(registry, tmp_path) == [
+        f"{tmp_path}: PermissionError: [Errno 13] Permission denied: '{tmp_path}'"
+    ]
+
+
 def test_a_link_that_leads_nowhere(registry: Registry, tmp_path: Path) -> None:
     (tmp_path / "heat.py").symlink_to("gone.py")
 
