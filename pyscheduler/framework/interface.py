@@ -275,7 +275,11 @@ class PermitPlugin(Role):
     forms: ClassVar[tuple[str, ...]] = ("permit",)
 
     def permit(self, state: CycleState, pod: Pod, node_name: str) -> tuple[Status | None, float]:
-        """A status and, with ``Code.WAIT``, how many seconds to wait at most."""
+        """A status and, with ``Code.WAIT``, how many seconds to wait at most (never over 900).
+
+        A pod that waits keeps its node and is found in ``handle.waiting_pods``. It goes on once
+        every plugin that let it wait has called ``allow`` on it there.
+        """
         raise NotImplementedError
 
 

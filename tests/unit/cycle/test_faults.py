@@ -83,6 +83,17 @@ class TextBind(fwk.PreBindPlugin, fwk.Plugin[fwk.NoArgs]):
         return "no"
 
 
+class Cancelled(fwk.PreFilterPlugin, fwk.Plugin[fwk.NoArgs]):
+    """Looks at the result of something that was cancelled."""
+
+    def pre_filter(
+        self, state: fwk.CycleState, pod: Pod, nodes: fwk.NodeTable
+    ) -> fwk.Status | None:
+        poll: asyncio.Future[fwk.Status] = asyncio.get_running_loop().create_future()
+        poll.cancel()
+        return poll.result()
+
+
 @pytest.mark.parametrize(
     ("plugin", "message"),
     [
@@ -123,6 +134,11 @@ class TextBind(fwk.PreBindPlugin, fwk.Plugin[fwk.NoArgs]):
             OddPermit,
             "plugin OddPermit failed in Permit: answered 'no' instead of a status or None",
             id="odd permit",
+        ),
+        pytest.param(
+            Cancelled,
+            "plugin Cancelled failed in PreFilter: CancelledError: ",
+            id="a cancelled future of its own",
         ),
         pytest.param(
             TextBind,
