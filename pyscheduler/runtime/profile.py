@@ -63,6 +63,9 @@ SortKeyFn = Callable[[QueuedEntity], tuple[Any, ...]]
 PermitFn = Callable[[CycleState, Pod, str], tuple[Status | None, float]]
 PreFlightFn = Callable[[CycleState, Pod, str], PreBindPreFlightResult | Status | None]
 
+#: Points whose rejections are remembered with the plugin's name.
+_REJECTING_POINTS = ("preEnqueue", "preFilter", "filter", "reserve", "permit", "preBind")
+
 # What hooks may answer.
 _STATUS = (Status, type(None))
 _TUPLE = (tuple,)
@@ -265,9 +268,15 @@ class Profile:
         return None
 
     def hint_registrations(self) -> list[HintRegistration]:
-        """What the queue must know: which event concerns which plugin's rejections."""
+        """What the queue must know: which event concerns which plugin's rejections.
+
+        A plugin that only ranks or binds rejects nobody, so it hears of nothing unless it asks.
+        """
         registrations = []
+        rejecting = {name for point in _REJECTING_POINTS for name, _ in self._points.get(point, ())}
         for name, plugin in self.plugins.items():
+            if name not in rejecting and not isinstance(plugin, EnqueueExtensions):
+                continue
             registered = (
                 plugin.events_to_register() if isinstance(plugin, EnqueueExtensions) else EVERYTHING
             )

@@ -1,0 +1,324 @@
+"""Each event that an in-tree plugin hears of: one that must not wake the pod, then one that does.
+
+That a pod was not woken, its attempt count says; that it was, at once, the virtual time it takes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+
+from pyscheduler.framework.cluster_events import ActionType, ClusterEvent
+from pyscheduler.sim.json_objects import JsonObject
+from pyscheduler.sim.workload import make_node, make_pod
+from tests.component.world import World
+
+TAINT = {"key": "dedicated", "value": "batch", "effect": "NoSchedule"}
+OTHER_TAINT = {"key": "other", "value": "x", "effect": "NoSchedule"}
+CORDON = {"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}
+GATE = [{"name": "example.com/gate"}]
+
+Act = Callable[[World], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """``pod-a`` waits; something happens that cannot help it; then something that does."""
+
+    #: plugin and event, as registered
+    plugin: str
+    event: str
+    before: tuple[JsonObject, ...]
+    pod: JsonObject
+    in_vain: Act
+    helps: Act
+    #: how often the pod has been tried while it waits
+    attempts: int = 1
+    #: done once the pods of `before` run
+    prepares: Act | None = None
+
+    @property
+    def id(self) -> str:
+        return f"{self.plugin}-{self.event}"
+
+
+def pod_a(cpu: str = "1", **spec: object) -> JsonObject:
+    return make_pod("pod-a", cpu=cpu, **spec)
+
+
+def on(node: str, name: str, **spec: object) -> JsonObject:
+    """A pod that runs there, whoever bound it."""
+    return make_pod(name, scheduler_name="somebody-else", nodeName=node, **spec)
+
+
+def port(number: int) -> list[JsonObject]:
+    return [
+        {
+            "name": "main",
+            "image": "pause",
+            "ports": [{"containerPort": number, "hostPort": number}],
+        }
+    ]
+
+
+def needs_zone(zone: str) -> JsonObject:
+    term = {"matchExpressions": [{"key": "zone", "operator": "In", "values": [zone]}]}
+    return {
+        "nodeAffinity": {
+            "requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [term]}
+        }
+    }
+
+
+def adds(*objects: JsonObject) -> Act:
+    return lambda world: world.create(*objects)
+
+
+def deletes(pod: str) -> Act:
+    return lambda world: world.delete_pod(pod, at_once=True)
+
+
+def patches_node(name: str, body: JsonObject) -> Act:
+    return lambda world: world.patch_node(name, body)
+
+
+def allocatable(name: str, **amounts: str) -> Act:
+    return lambda world: world.patch_node(name, {"status": {"allocatable": amounts}}, status=True)
+
+
+def patches_pod(name: str, body: JsonObject) -> Act:
+    return lambda world: world.patch_pod(name, body)
+
+
+def tolerates(*taints: JsonObject) -> Act:
+    def act(world: World) -> None:
+        known = world.pod("pod-a")["spec"].get("tolerations", [])
+        added = [
+            {**taint, "operator": "Equal" if "value" in taint else "Exists"} for taint in taints
+        ]
+        world.patch_pod("pod-a", {"spec": {"tolerations": [*known, *added]}})
+
+    return act
+
+
+def has_been_given(name: str, cpu: str) -> Act:
+    """As the kubelet tells of a resize that it has come to."""
+    resources = {"cpu": cpu, "memory": "128Mi"}
+
+    def act(world: World) -> None:
+        status = {"name": "main", "allocatedResources": resources, "ready": True}
+        path = f"/api/v1/namespaces/default/pods/{name}/status"
+        world.send("PATCH", path, {"status": {"containerStatuses": [status]}})
+
+    return act
+
+
+SMALL = make_node("n1", cpu="1")
+TAINTED = make_node("n1", taints=[TAINT])
+LABEL: JsonObject = {"metadata": {"labels": {"some": "label"}}}
+CORDONED = make_node("n1")
+CORDONED["spec"] = {**CORDONED.get("spec", {}), "unschedulable": True}
+ALSO_CORDONED = make_node("n2")
+ALSO_CORDONED["spec"] = {**ALSO_CORDONED.get("spec", {}), "unschedulable": True}
+
+STORIES = [
+    Story(
+        "NodeResourcesFit",
+        "AssignedPodDelete",
+        (SMALL, on("n1", "big", cpu="900m"), on("n1", "gone", cpu=None)),
+        pod_a(),
+        patches_pod("gone", LABEL),
+        deletes("big"),
+    ),
+    Story(
+        "NodeResourcesFit",
+        "PodUpdatePodScaleDown",
+        (SMALL, on("n1", "big", cpu="100m")),
+        pod_a("500m"),
+        patches_pod("big", LABEL),
+        has_been_given("big", "100m"),
+        prepares=has_been_given("big", "900m"),
+    ),
+    Story(
+        "NodeResourcesFit",
+        "NodeAdd",
+        (SMALL,),
+        pod_a("2"),
+        adds(make_node("n2", cpu="1")),
+        adds(make_node("n3", cpu="4")),
+    ),
+    Story(
+        "NodeResourcesFit",
+        "NodeUpdateNodeAllocatable",
+        (SMALL,),
+        pod_a("2"),
+        allocatable("n1", memory="32Gi"),
+        allocatable("n1", cpu="4"),
+    ),
+    Story(
+        "NodePorts",
+        "AssignedPodDelete",
+        (
+            make_node("n1"),
+            on("n1", "same", containers=port(80)),
+            on("n1", "other", containers=port(81)),
+        ),
+        make_pod("pod-a", containers=port(80)),
+        deletes("other"),
+        deletes("same"),
+    ),
+    Story(
+        "NodePorts",
+        "NodeAdd",
+        (make_node("n1"), on("n1", "same", containers=port(80))),
+        make_pod("pod-a", containers=port(80)),
+        patches_node("n1", LABEL),
+        adds(make_node("n2")),
+    ),
+    Story(
+        "NodeUnschedulable",
+        "NodeAdd",
+        (CORDONED,),
+        pod_a(),
+        adds(ALSO_CORDONED),
+        adds(make_node("n3")),
+    ),
+    Story(
+        "NodeUnschedulable",
+        "NodeUpdateNodeTaint",
+        (CORDONED,),
+        pod_a(),
+        patches_node("n1", LABEL),
+        patches_node("n1", {"spec": {"unschedulable": None}}),
+    ),
+    Story(
+        "NodeUnschedulable",
+        "TargetPodUpdatePodToleration",
+        (CORDONED,),
+        pod_a(),
+        tolerates(OTHER_TAINT),
+        tolerates(CORDON),
+    ),
+    Story(
+        "TaintToleration",
+        "NodeAdd",
+        (TAINTED,),
+        pod_a(),
+        adds(make_node("n2", taints=[OTHER_TAINT])),
+        adds(make_node("n3")),
+    ),
+    Story(
+        "TaintToleration",
+        "NodeUpdateNodeTaint",
+        (TAINTED,),
+        pod_a(),
+        patches_node("n1", {"spec": {"taints": [TAINT, OTHER_TAINT]}}),
+        patches_node("n1", {"spec": {"taints": []}}),
+    ),
+    Story(
+        "TaintToleration",
+        "TargetPodUpdatePodToleration",
+        (TAINTED,),
+        pod_a(),
+        patches_pod("pod-a", LABEL),
+        tolerates(TAINT),
+    ),
+    Story(
+        "NodeAffinity",
+        "NodeAdd",
+        (make_node("n1"),),
+        pod_a(affinity=needs_zone("a")),
+        adds(make_node("n2", labels={"zone": "b"})),
+        adds(make_node("n3", labels={"zone": "a"})),
+    ),
+    Story(
+        "NodeAffinity",
+        "NodeUpdateNodeLabel",
+        (make_node("n1"),),
+        pod_a(affinity=needs_zone("a")),
+        patches_node("n1", {"metadata": {"labels": {"zone": "b"}}}),
+        patches_node("n1", {"metadata": {"labels": {"zone": "a"}}}),
+    ),
+    Story(
+        "SchedulingGates",
+        "TargetPodUpdatePodSchedulingGatesEliminated",
+        (make_node("n1"),),
+        pod_a(schedulingGates=GATE),
+        adds(make_node("n2")),
+        patches_pod("pod-a", {"spec": {"schedulingGates": []}}),
+        attempts=0,
+    ),
+]
+#: (plugin, event) without a story, and why
+UNTOLD = {
+    ("NodeName", "NodeAdd"): "a pod that names its node has it, and never enters the queue",
+    ("NodeName", "NodeUpdateNodeTaint"): "the same",
+    ("NodePorts", "NodeUpdateNodeTaint"): "any change of taints; told by TaintToleration",
+    ("NodeResourcesFit", "NodeUpdateNodeTaint"): "the same",
+    ("NodeAffinity", "NodeUpdateNodeTaint"): "the same",
+    (
+        "DefaultPreemption",
+        "AssignedPodDelete",
+    ): "it never wakes anybody: the rejector's hint decides",
+}
+
+
+@pytest.mark.parametrize("story", STORIES, ids=lambda story: story.id)
+async def test_only_what_helps_wakes_the_pod(world: World, story: Story) -> None:
+    world.create(*story.before)
+    await world.start_scheduler()
+    await world.run_for(3)
+    if story.prepares is not None:
+        story.prepares(world)
+        await world.run_for(1)
+    world.create(story.pod)
+    await world.run_for(5)  # its first backoff is over
+    assert world.node_of("default/pod-a") == ""
+    assert world.attempts("pod-a") == story.attempts
+
+    story.in_vain(world)
+    await world.run_for(5)
+    assert world.attempts("pod-a") == story.attempts
+
+    story.helps(world)
+    took_s = await world.until_bound("pod-a", limit_s=20)
+    assert took_s < 0.5, "at once"
+    world.assert_sound()
+
+
+async def test_a_pending_pod_that_loses_its_promise_wakes_whom_it_kept_out(world: World) -> None:
+    world.create(SMALL, make_pod("promised", cpu="900m", schedulingGates=GATE))
+    world.create(make_pod("idle", cpu="900m", schedulingGates=GATE))
+    world.send(
+        "PATCH",
+        "/api/v1/namespaces/default/pods/promised/status",
+        {"status": {"nominatedNodeName": "n1"}},
+    )
+    await world.start_scheduler()
+    world.create(pod_a("500m"))
+    await world.run_for(5)
+    assert world.attempts("pod-a") == 1, "the gated pod's promise holds the room"
+
+    world.delete_pod("idle", at_once=True)
+    await world.run_for(5)
+    assert world.attempts("pod-a") == 1
+
+    world.delete_pod("promised", at_once=True)
+    assert await world.until_bound("pod-a", limit_s=20) < 0.5
+
+
+async def test_every_event_of_every_plugin_has_its_story(world: World) -> None:
+    scheduler = await world.start_scheduler()
+    heard = {
+        (registered.plugin, ClusterEvent(registered.event.resource, action).label)
+        for algorithm in scheduler.assembly.algorithms.values()
+        for registered in algorithm.profile.hint_registrations()
+        if not getattr(algorithm.profile.plugins[registered.plugin], "not_yet", False)
+        for action in ActionType
+        if registered.event.action & action
+    }
+    told = {(story.plugin, story.event) for story in STORIES}
+    assert heard - told - UNTOLD.keys() == set()
+    assert told <= heard
