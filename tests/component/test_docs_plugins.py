@@ -24,6 +24,7 @@ from pyscheduler.runtime.registry import ENTRY_POINT_GROUP
 from pyscheduler.testing import check_plugin, make_node, make_pod
 from pyscheduler.testing.checks import CHECKS
 from pyscheduler.testing.profiles import registry_with
+from tests.imported_modules import forgetting
 
 PAGE = Path(__file__).parents[2] / "docs" / "plugins.md"
 TEXT = PAGE.read_text()
@@ -62,12 +63,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def here(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def here(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The test is in that folder, and can import from it; modules are forgotten afterwards."""
     monkeypatch.chdir(folder)
     monkeypatch.syspath_prepend(folder)
-    monkeypatch.setattr(sys, "modules", dict(sys.modules))
-    return folder
+    with forgetting(folder):
+        yield folder
 
 
 def test_every_block_is_of_a_kind_that_is_tried() -> None:

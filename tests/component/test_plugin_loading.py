@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from pyscheduler.app import server
 from pyscheduler.cli.main import run_cli
 from pyscheduler.testing import make_node, make_pod
 from pyscheduler.testing.cluster import embedded_cluster
+from tests.imported_modules import forgetting
 
 PLUGIN = """\
 from pyscheduler import framework as fwk
@@ -40,12 +42,12 @@ profiles:
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder that can be imported from, and no module of which outlives the test."""
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(sys, "modules", dict(sys.modules))
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
-    return tmp_path
+    with forgetting(tmp_path):
+        yield tmp_path
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from pyscheduler.app import assembly
 from pyscheduler.cli.main import run_cli
 from pyscheduler.cli.plugins import aligned
 from pyscheduler.runtime.registry import ENTRY_POINT_GROUP, Registry
+from tests.imported_modules import forgetting
 
 
 class Point(fwk.Args):
@@ -70,7 +71,6 @@ def registry(monkeypatch: pytest.MonkeyPatch) -> Registry:
 def use(monkeypatch: pytest.MonkeyPatch, *installed: EntryPoint) -> Registry:
     known = Registry({"Later": Later, "Heat": Heat}, (), installed=installed)
     monkeypatch.setattr(assembly, "in_tree_registry", lambda: known)
-    monkeypatch.setattr(sys, "modules", dict(sys.modules))
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     return known
 
@@ -169,7 +169,8 @@ def test_plugins_of_a_configuration(
         "- plugins: nonsense\n"
     )
 
-    rows = json.loads(listed(capsys, "--config", str(config), "-o", "json", status=1))
+    with forgetting(tmp_path):
+        rows = json.loads(listed(capsys, "--config", str(config), "-o", "json", status=1))
 
     assert [(row["name"], row["status"], row["source"]["where"]) for row in rows] == [
         ("Heat", "ready", None),

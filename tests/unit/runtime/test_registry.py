@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from pyscheduler.errors import PySchedulerError
 from pyscheduler.runtime.load_errors import PluginLoadError
 from pyscheduler.runtime.registry import ENTRY_POINT_GROUP, PluginSource, Registry
 from pyscheduler.testing import fake_handle, snapshot_of
+from tests.imported_modules import forgetting
 
 PLUGIN = """
 from pyscheduler import framework as fwk
@@ -54,18 +55,17 @@ class Known(fwk.FilterPlugin, fwk.Plugin[fwk.NoArgs]):
 
 
 @pytest.fixture
-def write_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> WriteModule:
+def write_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[WriteModule]:
     """Makes a module that can be imported for the length of the test."""
     monkeypatch.syspath_prepend(tmp_path)
 
     def write(name: str, source: str) -> Path:
-        monkeypatch.setitem(sys.modules, name, None)
-        monkeypatch.delitem(sys.modules, name)
         file = tmp_path / f"{name}.py"
         file.write_text(source)
         return file
 
-    return write
+    with forgetting(tmp_path):
+        yield write
 
 
 def entry_point(name: str, value: str) -> EntryPoint:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from pyscheduler import framework as fwk
 from pyscheduler.api.core_v1 import Pod
 from pyscheduler.runtime.load_errors import PluginLoadError
 from pyscheduler.runtime.registry import PluginSource, Registry
+from tests.imported_modules import forgetting
 
 HEADER = "from pyscheduler import framework as fwk\n"
 CLASS = HEADER + (
@@ -34,9 +36,10 @@ def registry() -> Registry:
 
 
 @pytest.fixture(autouse=True)
-def _modules_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "modules", dict(sys.modules))
+def _modules_are_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    with forgetting(tmp_path):
+        yield
 
 
 def write(folder: Path, files: dict[str, str]) -> Path:
