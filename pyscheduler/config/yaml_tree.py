@@ -7,6 +7,7 @@ text, number, bool, None).
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Final
 
@@ -21,6 +22,8 @@ _MERGE: Final = "tag:yaml.org,2002:merge"
 _NUMBERS_AND_BOOLS: Final = frozenset(
     f"tag:yaml.org,2002:{name}" for name in ("bool", "int", "float")
 )
+#: What Go's reader takes for a number besides: PyYAML wants a dot and a sign in ``1e3``.
+GO_FLOAT: Final = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _TEXTS: Final = frozenset(f"tag:yaml.org,2002:{name}" for name in ("str", "timestamp", "value"))
 
 
@@ -146,7 +149,8 @@ class _Reader:
         if node.tag == _NULL:
             return None
         if node.tag in _TEXTS:
-            return str(node.value)
+            is_number = not node.style and GO_FLOAT.fullmatch(node.value)
+            return float(node.value) if is_number else str(node.value)
         if node.tag in _NUMBERS_AND_BOOLS:
             try:
                 value: JsonValue = self._scalars.construct_object(node)

@@ -562,3 +562,8 @@ def test_a_field_given_twice_hides_nothing_else() -> None:
         "parallelism: expected more than 0, got 0 (line 7)",
         "profiles[0].nonsense: unknown field (line 6)",
     ]
+
+
+def test_numbers_are_those_that_go_reads() -> None:
+    assert load("clientConnection: {qps: 1e3}").client_connection.qps == 1000.0
+    assert load("profiles: [{schedulerName: '1e3'}]").profiles[0].scheduler_name == "1e3"
