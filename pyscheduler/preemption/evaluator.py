@@ -198,7 +198,7 @@ class Evaluator:
 
     def _leaves(self, pod: Pod) -> bool:
         """True for who makes room because a scheduler said so; other deletions do not count."""
-        return terminates_by_preemption(pod) or pod.uid in self._executor.departures
+        return terminates_by_preemption(pod) or pod in self._executor.departures
 
 
 def _node_named(handle: Handle, name: str) -> NodeInfo | None:

@@ -29,6 +29,7 @@ import structlog
 from pyscheduler.api.core_v1 import Pod
 from pyscheduler.errors import PySchedulerError
 from pyscheduler.framework.handle import Handle
+from pyscheduler.framework.waiting import PodInPreBind, WaitingPod
 from pyscheduler.preemption.candidates import Candidate
 from pyscheduler.preemption.departures import Departures
 
@@ -69,7 +70,7 @@ class Executor:
         """
         self._handle = handle
         self._plugin = plugin
-        self.departures = Departures(handle.informers.of("pods.v1", Pod))
+        self.departures = Departures(handle)
         #: by the preemptor's uid
         self._under_way: dict[str, _Preemption] = {}
         #: by the victim's uid: True once it was told, False when that failed
@@ -196,17 +197,17 @@ class Executor:
     async def _tell(self, victim: Pod, preemption: _Preemption) -> None:
         if not self._is_called_for(victim, preemption):
             return
-        in_memory = self._take_back(victim)
-        if not in_memory and not await self._delete(victim, preemption):
+        ended = self._take_back(victim)
+        if ended is None and not await self._delete(victim, preemption):
             return
-        self.departures.add(victim)
+        self.departures.add(victim, ended)
         note = f"Preempted by pod {preemption.preemptor.uid} on node {preemption.node_name}"
         self._handle.recorder.event(
             victim,
             "Normal",
             "Preempted",
             "Preempting",
-            f"{note} (in kube-scheduler memory)." if in_memory else note,
+            note if ended is None else f"{note} (in kube-scheduler memory).",
             related=preemption.preemptor,
         )
 
@@ -217,13 +218,15 @@ class Executor:
             return False
         return self.departures.is_due(victim)
 
-    def _take_back(self, victim: Pod) -> bool:
-        """Ends the victim's binding cycle without the API server; False when it is too late."""
+    def _take_back(self, victim: Pod) -> WaitingPod | PodInPreBind | None:
+        """What ended of the victim's binding cycle, without the API server; None: too late."""
         waiting = self._handle.waiting_pods.get(victim.uid)
         if waiting is not None and waiting.preempt(self._plugin, "preempted"):
-            return True
+            return waiting
         in_pre_bind = self._handle.pods_in_pre_bind.get(victim.uid)
-        return in_pre_bind is not None and in_pre_bind.cancel(f"preempted by {self._plugin}")
+        if in_pre_bind is not None and in_pre_bind.cancel(f"preempted by {self._plugin}"):
+            return in_pre_bind
+        return None
 
     async def _delete(self, victim: Pod, preemption: _Preemption) -> bool:
         """Marks the victim and deletes it; False when somebody else did so in between."""

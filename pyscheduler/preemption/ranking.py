@@ -9,6 +9,7 @@ first, the first candidate is taken; candidates stand in the order of a search w
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 from pyscheduler.api.core_v1 import Pod
 from pyscheduler.api.times import parse_rfc3339
@@ -17,13 +18,16 @@ from pyscheduler.preemption.candidates import Candidate
 #: ``score(candidate)``: the highest is best
 ScoreFunction = Callable[[Candidate], float]
 
+#: pods of one node, and of one template, started in the same few seconds
+_seconds = lru_cache(maxsize=8192)(parse_rfc3339)
+
 #: makes any priority (an int32) at least 0, so that few pods of low priority cost less than many
 _PRIORITY_OFFSET = 2**31
 
 
 def start_time(pod: Pod, *, now: float) -> float:
     """Unix seconds at which ``pod`` started; ``now`` for one that has not."""
-    return now if pod.status.start_time is None else parse_rfc3339(pod.status.start_time)
+    return now if pod.status.start_time is None else _seconds(pod.status.start_time)
 
 
 def importance(pod: Pod, *, now: float) -> tuple[int, float]:

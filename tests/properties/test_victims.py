@@ -86,7 +86,8 @@ class Plain:
             return None
         lower.sort(key=lambda one: (-one.priority, one.age))
         left = dict(self.allowed)
-        guarded, free = [], []
+        guarded: list[Given] = []
+        free: list[Given] = []
         for one in lower:
             if one.app in left:
                 left[one.app] -= 1

@@ -8,7 +8,8 @@ from pyscheduler import framework as fwk
 from pyscheduler.api.core_v1 import Pod
 from pyscheduler.framework.status import PostFilterResult
 from pyscheduler.intree.default_preemption import DefaultPreemption
-from pyscheduler.testing import PluginHarness, fake_handle, make_node, make_plugin, make_pod
+from pyscheduler.preemption.dry_run import CHUNK
+from pyscheduler.testing import fake_handle, make_node, make_plugin, make_pod
 from pyscheduler.testing.fakes import FakeTasks
 from tests.unit.preemption.stage import Stage, make_preemptor
 
@@ -70,7 +71,9 @@ async def test_a_preemptor_is_gated_while_its_victims_are_told_and_nobody_else_i
     await stage.tasks.end()
 
 
-@pytest.mark.parametrize(("absolute", "tried"), [(1, 64), (65, 128)], ids=["few", "more"])
+@pytest.mark.parametrize(
+    ("absolute", "tried"), [(1, CHUNK), (CHUNK + 1, 2 * CHUNK)], ids=["few", "more"]
+)
 async def test_its_arguments_say_how_many_candidates_are_enough(absolute: int, tried: int) -> None:
     nodes = [make_node(f"n{i:03}").capacity({"cpu": "4"}).obj() for i in range(200)]
     pods = [
@@ -88,12 +91,13 @@ async def test_its_arguments_say_how_many_candidates_are_enough(absolute: int, t
 
 
 def test_the_end_of_a_pod_is_news_but_whether_it_helps_others_must_say() -> None:
-    harness = PluginHarness(DefaultPreemption)
+    plugin = make_plugin(DefaultPreemption, handle=fake_handle())
     victim = make_pod("victim").node("n0").obj()
 
-    (known,) = harness.plugin.events_to_register()  # type: ignore[attr-defined]  # its role
+    (known,) = plugin.events_to_register()
 
     assert known.event == fwk.ASSIGNED_POD_DELETED
+    assert known.hint is not None
     assert known.hint(make_preemptor(cpu="1").obj(), victim, None) is fwk.QueueingHint.SKIP
 
 

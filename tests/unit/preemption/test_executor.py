@@ -173,20 +173,56 @@ async def test_a_victim_whose_binding_is_being_sent_is_deleted(stage: Stage, whe
     assert sorted(stage.deleted) == ["a", "b", "c"]
 
 
-async def test_a_victim_taken_back_is_no_victim_of_the_next_until_it_changes() -> None:
-    assumed, seen = victim("a").obj(), make_pod("a").req({"cpu": "1"}).obj()
-    stage = Stage([node("n0")], [assumed])
+def assumed_victim() -> tuple[Stage, Pod, Pod]:
+    """A stage with one assumed pod in PreBind; that pod, and how the API server has it."""
+    seen = make_pod("a").req({"cpu": "1"}).obj()
+    stage = Stage([node("n0")])
     stage.watch.put(seen)
+    stage.cache.assume(seen, "n0")
+    stage.snapshot.refresh()
+    (assumed,) = stage.snapshot.nodes.node(0).pods.values()
     stage.pods_in_pre_bind.put(assumed)
+    return stage, assumed, seen
+
+
+async def test_a_victim_taken_back_is_not_deleted_while_it_is_being_given_up() -> None:
+    stage, _, _ = assumed_victim()
     async with scheduling(stage):
         await stage.preempt(urgent())
         await stage.settle()
         stage.pods_in_pre_bind.by_uid.clear()
-        await stage.preempt(urgent("second"))
+        named, status = await stage.preempt(urgent())
+        assert (await stage.preempt(urgent("second", priority=200)))[0] == "n0"
         await stage.settle()
 
+    assert named is None
+    assert status.message == "not eligible due to a terminating pod on the nominated node."
     assert stage.writes.asked == []
-    stage.watch.put(seen)
+
+
+async def test_a_victim_taken_back_and_assumed_again_can_be_taken_back_again() -> None:
+    stage, assumed, seen = assumed_victim()
+    async with scheduling(stage):
+        await stage.preempt(urgent())
+        await stage.settle()
+        stage.cache.forget(assumed)
+        stage.cache.assume(seen, "n0")
+        again = stage.pods_in_pre_bind.put(seen)
+        await stage.preempt(urgent("second", priority=200))
+        await stage.settle()
+
+    assert again.taken_back
+    assert stage.writes.asked == []
+
+
+async def test_nothing_is_remembered_of_a_victim_taken_back_once_it_changes() -> None:
+    stage, _, seen = assumed_victim()
+    async with scheduling(stage):
+        await stage.preempt(urgent())
+        await stage.settle()
+        assert len(stage.evaluator._executor.departures) == 1
+        stage.watch.put(PodBuilder(seen).label("x", "y").obj())
+
     assert len(stage.evaluator._executor.departures) == 0
 
 
