@@ -80,8 +80,12 @@ class QueueMachine(RuleBasedStateMachine):
         self.generation = 0
         self.held: dict[str, int] = {}
 
-    @initialize(max_events=st.integers(1, 5), max_backoff=st.sampled_from([0.0, 10.0]))
-    def start(self, max_events: int, max_backoff: float) -> None:
+    @initialize(
+        max_events=st.integers(1, 5),
+        max_backoff=st.sampled_from([0.0, 10.0]),
+        judged_at_once=st.sampled_from([0, 1, 200]),
+    )
+    def start(self, max_events: int, max_backoff: float, judged_at_once: int) -> None:
         node_events = NODE_ADDED | NODE_ALLOCATABLE_CHANGED
         self.queue = SchedulingQueue(
             clock=self.clock,
@@ -96,6 +100,7 @@ class QueueMachine(RuleBasedStateMachine):
             },
             max_backoff_s=max_backoff,
             max_in_flight_events=max_events,
+            judged_at_once=judged_at_once,
             metrics=self,
         )
 
@@ -164,6 +169,12 @@ class QueueMachine(RuleBasedStateMachine):
         self.queue.move(event, None, object())
         if event in (NODE_ADDED, WILDCARD):
             self.missed.update(self.flying)
+
+    @rule()
+    def a_part_is_settled(self) -> None:
+        before = self.queue.counts().unsettled
+        assert self.queue._settle_one() is (before > 0)
+        assert self.queue.counts().unsettled == max(0, before - 1)
 
     # The cycle
 
