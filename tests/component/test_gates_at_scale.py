@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pyscheduler.api.core_v1 import Pod
 from pyscheduler.framework.cluster_events import NODE_ADDED, NODE_ALLOCATABLE_CHANGED
 from tests.unit.queueing.queue_harness import QueueHarness, make_pod
 
@@ -13,10 +14,13 @@ def test_ten_thousand_gated_pods_cost_an_event_nothing() -> None:
     harness.run("add a \n pop a \n fail a Fit")
     harness.gates_asked.clear()
     looked_at: list[str] = []
+
+    def look(pod: Pod) -> bool:
+        looked_at.append(pod.name)
+        return False
+
     for event in (NODE_ADDED, NODE_ALLOCATABLE_CHANGED):
-        harness.queue.move(
-            event, None, None, pre_check=lambda pod: bool(looked_at.append(pod.name))
-        )
+        harness.queue.move(event, None, None, pre_check=look)
     assert looked_at == ["a", "a"], "no gated pod is looked at"
     assert harness.hint_calls == {}
     assert harness.gates_asked == []

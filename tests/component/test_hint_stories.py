@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -44,11 +45,11 @@ class Story:
         return f"{self.plugin}-{self.event}"
 
 
-def pod_a(cpu: str = "1", **spec: object) -> JsonObject:
+def pod_a(cpu: str = "1", **spec: Any) -> JsonObject:
     return make_pod("pod-a", cpu=cpu, **spec)
 
 
-def on(node: str, name: str, **spec: object) -> JsonObject:
+def on(node: str, name: str, **spec: Any) -> JsonObject:
     """A pod that runs there, whoever bound it."""
     return make_pod(name, scheduler_name="somebody-else", nodeName=node, **spec)
 

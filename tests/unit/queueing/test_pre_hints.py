@@ -93,9 +93,12 @@ def test_a_pre_hint_narrows_its_own_plugin_and_nobody_else(
 def test_pods_that_no_plugin_wants_to_see_are_not_looked_at() -> None:
     rig = Rig(naming("ns/b"))
     looked_at: list[str] = []
-    rig.queue.move(
-        NODE_ADDED, None, NODE, pre_check=lambda pod: bool(looked_at.append(pod.name)) or True
-    )
+
+    def look(pod: Pod) -> bool:
+        looked_at.append(pod.name)
+        return True
+
+    rig.queue.move(NODE_ADDED, None, NODE, pre_check=look)
     assert sorted(looked_at) == ["b", "c"]
 
 
