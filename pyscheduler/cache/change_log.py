@@ -10,11 +10,15 @@ from __future__ import annotations
 
 from pyscheduler.framework.columns import Aspect
 
+#: Changes kept at least, and half of what is kept at most. A guess: who is further behind has most
+#: rows to judge again anyway.
+CHANGES_KEPT = 4096
+
 
 class ChangeLog:
     """Row changes in order, the oldest forgotten first."""
 
-    def __init__(self, limit: int = 4096) -> None:
+    def __init__(self, limit: int = CHANGES_KEPT) -> None:
         self._limit = limit
         self._rows: list[int] = []
         self._aspects: list[int] = []

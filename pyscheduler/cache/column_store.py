@@ -214,6 +214,16 @@ class ColumnStore:
         self._taints.compact(self.n)
         for column in self._labels.values():
             column.compact(self.n)
+        for columns in (self._allocatable, self._requested):
+            # An extended resource that no node has any more; its column is made again on demand.
+            gone = [
+                resource
+                for resource, amounts in columns.items()
+                if resource not in _COMMON_RESOURCES and not amounts[: self.n].any()
+            ]
+            for resource in gone:
+                del columns[resource]
+                self.generation += 1
 
     def _write(self, state: NodeState) -> None:
         row = self._rows.get(state.name)

@@ -122,7 +122,11 @@ class NodeState:
     def _count(self, usage: PodUsage, sign: int) -> None:
         requested = self.requested
         for resource, amount in usage.requests.items():
-            requested[resource] = requested.get(resource, 0) + sign * amount
+            total = requested.get(resource, 0) + sign * amount
+            if total:
+                requested[resource] = total
+            else:
+                requested.pop(resource, None)
         self.non_zero_cpu += sign * usage.non_zero_cpu
         self.non_zero_memory += sign * usage.non_zero_memory
         self.dirty |= _PODS

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 import msgspec
-from cachetools import LRUCache
+from cachetools import TTLCache
 
 from pyscheduler.api.codec import EVENTS, encode
 from pyscheduler.api.core_v1 import ObjectReference, Pod
@@ -102,8 +102,13 @@ class EventRecorder:
         self._instance = f"{reporting_controller}-{reporting_instance}"[:128]
         self._clock: Clock = clock if clock is not None else SystemClock()
         self._on_dropped = on_dropped
-        self._series: LRUCache[tuple[str, ...], _Series] = LRUCache(_REMEMBERED)
-        self._buckets: LRUCache[str, TokenBucket] = LRUCache(_REMEMBERED)
+        # Put in again at each use: what was quiet for so long need not be remembered.
+        self._series: TTLCache[tuple[str, ...], _Series] = TTLCache(
+            _REMEMBERED, ttl=_SERIES_QUIET_S, timer=self._clock.monotonic
+        )
+        self._buckets: TTLCache[str, TokenBucket] = TTLCache(
+            _REMEMBERED, ttl=_POD_BURST / _POD_QPS, timer=self._clock.monotonic
+        )
         #: Makes the names of events differ that are recorded within one tick of the clock.
         self._last_tick = 0
 
@@ -135,6 +140,7 @@ class EventRecorder:
         key = (regarding.uid, reason, action, note, related.uid if related else "")
         series = self._series.get(key)
         if series is not None and now - series.last_at < _SERIES_QUIET_S:
+            self._series[key] = series
             self._count(series, now)
             return
         if not self._bucket(regarding.uid).try_take():
@@ -195,7 +201,8 @@ class EventRecorder:
     def _bucket(self, uid: str) -> TokenBucket:
         bucket = self._buckets.get(uid)
         if bucket is None:
-            bucket = self._buckets[uid] = TokenBucket(_POD_QPS, _POD_BURST, clock=self._clock)
+            bucket = TokenBucket(_POD_QPS, _POD_BURST, clock=self._clock)
+        self._buckets[uid] = bucket
         return bucket
 
 

@@ -4,7 +4,8 @@ Pods that all plugins of a profile would judge alike are one class. An entry hol
 codes, reasons and raw scores of all rows, and the position of the change log up to which they are
 true; ``filtering`` and ``scoring`` bring an entry up to date by judging the changed rows again.
 
-Bounded by memory, least recently used first.
+Bounded by memory, least recently used first; and an entry that the change log has left behind is
+of no more use, so templates that came and went leave nothing.
 """
 
 from __future__ import annotations
@@ -16,11 +17,16 @@ import numpy as np
 import numpy.typing as npt
 from cachetools import LRUCache
 
+from pyscheduler.cache.change_log import CHANGES_KEPT
 from pyscheduler.framework.cycle_state import CycleState
 from pyscheduler.framework.status import BoolArray, Int64Array, ReasonTable, Status
 
 #: Bytes of answers kept; about 1,000 classes at 1,000 nodes. A guess.
 _MAX_BYTES = 64 << 20
+#: Changes after which an entry must be judged afresh: the change log keeps no more than these.
+_OUTDATED = 2 * CHANGES_KEPT
+#: Classes up to which nobody looks for outdated ones.
+_FEW = 64
 
 
 class Signature(tuple[Any, ...]):
@@ -152,6 +158,8 @@ class ClassCache:
         self._entries: LRUCache[tuple[object, ...], ClassEntry] = LRUCache(
             max_bytes, getsizeof=lambda entry: entry.nbytes
         )
+        #: looking costs as much as there are entries, so it is done when they have doubled
+        self._look_at = _FEW
 
     def get(self, signature: tuple[object, ...]) -> ClassEntry | None:
         """The entry of a class."""
@@ -161,6 +169,21 @@ class ClassCache:
         """Keeps ``entry``, unless it alone is larger than the bound."""
         if entry.nbytes <= self._entries.maxsize:
             self._entries[signature] = entry
+            if len(self._entries) > self._look_at:
+                self._drop_outdated(entry.position)
+                self._look_at = max(2 * len(self._entries), _FEW)
+
+    def _drop_outdated(self, position: int) -> None:
+        """Forgets who is too far behind that position of the change log."""
+        # past the subclass: looking must not count as use
+        entries = self._entries
+        outdated = [
+            signature
+            for signature in list(entries)
+            if position - LRUCache.__getitem__(entries, signature).position > _OUTDATED
+        ]
+        for signature in outdated:
+            del entries[signature]
 
     def drop(self, signature: tuple[object, ...]) -> None:
         """Forgets one class."""

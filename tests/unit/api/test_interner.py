@@ -48,3 +48,40 @@ def test_tables_are_made_once_by_name() -> None:
     assert interner.table("a", bytes.lower) is table
     table.get(b"x")
     assert len(interner) == 2
+
+
+def split(raw: bytes) -> tuple[bytes, ...]:
+    return tuple(raw.split())
+
+
+def test_what_nobody_refers_to_any_more_is_forgotten() -> None:
+    table = Table(split, limit=10_000)
+    used = [table.get(b"used %d" % number) for number in range(10)]
+    for number in range(1000):
+        table.get(b"x %d" % number)
+        table.get(b"x  %d" % number)
+
+    table.compact()
+    assert len(table) == 2 * len(used)
+    assert all(table.get(b"used %d" % number) is value for number, value in enumerate(used))
+
+
+def test_used_values_that_are_known_by_value_alone_are_kept() -> None:
+    table = Table(split, limit=10_000)
+    used = table.share(split(b"a b"))
+    table.share(split(b"c d"))
+
+    table.compact()
+    assert len(table) == 1
+    assert table.get(b"a b") is used
+
+
+def test_a_table_of_what_comes_and_goes_stays_small_by_itself() -> None:
+    table = Table(split, limit=1_000_000)
+    used = [table.get(b"used %d" % number) for number in range(100)]
+    largest = 0
+    for number in range(20_000):
+        table.get(b"x %d" % number)
+        largest = max(largest, len(table))
+
+    assert largest < 5 * 2 * len(used)

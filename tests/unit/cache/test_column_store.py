@@ -196,3 +196,23 @@ def test_a_cache_that_nobody_reads_remembers_no_nodes_that_went() -> None:
         cache.remove_node(f"n{i}")
 
     assert cache.take_changes() == ([], [])
+
+
+def test_extended_resources_that_left_leave_no_columns_behind() -> None:
+    cache = SchedulerCache()
+    snapshot = Snapshot(cache)
+    columns = []
+    for number in range(20):
+        device = f"example.com/device-{number}"
+        pod = make_pod(f"p{number}").req({device: "1"}).node(f"n{number}").obj()
+        cache.add_node(make_node(f"n{number}").capacity({"cpu": "1", device: "2"}).obj())
+        cache.add_pod(pod)
+        snapshot.refresh()
+        assert snapshot.nodes.allocatable(device).tolist() == [2]
+        assert snapshot.nodes.requested(device).tolist() == [1]
+        cache.remove_pod(pod)
+        cache.remove_node(f"n{number}")
+        snapshot.refresh()
+        columns.append(len(snapshot.store._allocatable) + len(snapshot.store._requested))
+
+    assert columns == [columns[0]] * 20
