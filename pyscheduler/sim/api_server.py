@@ -451,7 +451,10 @@ def _decode_object(request: Request) -> JsonObject:
 def _check_kind(kind: ServedKind, body: JsonView) -> None:
     """A body that says what it is must be what the path says; a custom object must say it."""
     if isinstance(kind, CustomKind) and not body.get("kind"):
-        raise bad_request(f"Object 'Kind' is missing in '{_encode(body).decode()}'")
+        raise bad_request(
+            f"the object provided is unrecognized (must be of type {kind.kind}): Object 'Kind' is"
+            f" missing in '{_encode(body).decode()}'"
+        )
     given = (body.get("apiVersion") or kind.api_version, body.get("kind") or kind.kind)
     if given != (kind.api_version, kind.kind):
         raise bad_request(

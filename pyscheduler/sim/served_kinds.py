@@ -150,7 +150,6 @@ CSI_STORAGE_CAPACITIES = ServedKind(
     "CSIStorageCapacity",
     True,
     unconditional_update=False,
-    returns_deleted=True,
 )
 VOLUME_ATTACHMENTS = ServedKind(
     _STORAGE,

@@ -352,7 +352,9 @@ async def test_an_object_that_does_not_say_what_it_is_is_refused(gangs: Gangs) -
     answer = await gangs.api.request("POST", gangs.path, body)
 
     assert answer.status == 400
-    assert answer.message.startswith("Object 'Kind' is missing in ")
+    assert answer.message.startswith(
+        "the object provided is unrecognized (must be of type Gang): Object 'Kind' is missing in '"
+    )
 
 
 async def test_preconditions_and_finalizers_hold_for_custom_resources(gangs: Gangs) -> None:
