@@ -23,6 +23,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from cachetools import LRUCache
+
 from pyscheduler.api.core_v1 import Node, Pod
 from pyscheduler.api.host_ports import host_ports
 from pyscheduler.api.quantity import InvalidQuantity
@@ -33,6 +35,8 @@ from pyscheduler.framework.columns import NODE_ASPECTS, Aspect
 
 _NODE = int(NODE_ASPECTS)
 _PODS = int(Aspect.PODS)
+#: Pods whose usage is remembered although they are on no node. A guess: nominations are fewer.
+_REMEMBERED_USAGES = 1024
 _NO_USAGE = PodUsage({}, non_zero_cpu=0, non_zero_memory=0, ports=())
 
 
@@ -69,6 +73,8 @@ class SchedulerCache:
         #: nodes already copied in this cycle
         self._copied: set[str] = set()
         self._on_malformed = on_malformed
+        #: of pods that are not counted, such as nominated ones, by uid
+        self._usages: LRUCache[str, tuple[Pod, PodUsage]] = LRUCache(_REMEMBERED_USAGES)
 
     # --- nodes ---
 
@@ -171,9 +177,14 @@ class SchedulerCache:
     # --- what others ask ---
 
     def usage_of(self, pod: Pod) -> PodUsage:
-        """What ``pod`` takes from a node; looked up if that very object is counted here."""
+        """What ``pod`` takes from a node; computed once for an object that is asked for often."""
         known = self._pods.get(pod.uid)
-        return known.usage if known is not None and known.pod is pod else self._usage(pod)
+        if known is not None and known.pod is pod:
+            return known.usage
+        remembered = self._usages.get(pod.uid)
+        if remembered is None or remembered[0] is not pod:
+            remembered = self._usages[pod.uid] = pod, self._usage(pod)
+        return remembered[1]
 
     @property
     def node_count(self) -> int:

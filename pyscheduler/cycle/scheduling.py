@@ -129,7 +129,6 @@ class SchedulingAlgorithm:
         entry = await self._filtering.evaluate(pod, entity.signature)
         if entry.pods > 1 and not await self._is_right(entry, entity):
             entry = await self._filtering.evaluate(pod, entity.signature)
-        entry = self._narrowing.respect_nominations(entry, pod)
         nominated = self._nominated_row(pod)
         if (
             nominated >= 0
@@ -137,6 +136,7 @@ class SchedulingAlgorithm:
             and not await self._rejected(pod, [nominated])
         ):
             return entry, nominated
+        entry = self._narrowing.respect_nominations(entry, pod)
         entry = await self._narrowing.find_enough(entry, pod)
         entry = await self._left_by_extenders(entry, pod)
         await self._score(entry, entity)

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from cachetools import LRUCache
 
+from pyscheduler.api.core_v1 import Pod
 from pyscheduler.cache.change_log import CHANGES_KEPT
 from pyscheduler.framework.cycle_state import CycleState
 from pyscheduler.framework.status import BoolArray, Int64Array, ReasonTable, Status
@@ -89,6 +90,7 @@ class ClassEntry:
         "feasible_version",
         "filters",
         "n",
+        "nominated",
         "overrides",
         "pods",
         "position",
@@ -127,6 +129,9 @@ class ClassEntry:
         self.totals: Int64Array = np.full(capacity, -1, dtype=np.int64)
         #: pods judged with this entry, for the cold check
         self.pods = 0
+        #: row -> the pods nominated to it, and what becomes of the class there with them; kept by
+        #: ``narrowing`` while neither the row nor the pods change
+        self.nominated: dict[int, tuple[tuple[Pod, ...], Status | None]] = {}
         #: rows that fail for this pod once the pods nominated to them are there; see `overridden`
         self.overrides: dict[int, Status] = {}
 

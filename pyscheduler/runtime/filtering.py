@@ -10,6 +10,9 @@ Called by: ``cycle.scheduling``.
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Collection
+
 import numpy as np
 import numpy.typing as npt
 
@@ -29,6 +32,8 @@ _IDENTITY = int(Aspect.IDENTITY)
 #: Distinct reasons after which all kept answers are given up: reasons may carry figures that never
 #: come again, and the table that numbers them only grows. A guess; in-tree plugins give dozens.
 _MAX_REASONS = 10_000
+#: More than there are status codes.
+_CODES = 8
 #: The pseudo-plugin in front of all filters: rows that a PreFilterResult leaves out.
 NARROWED = ""
 #: From this share of the rows on, judging all of them again is cheaper.
@@ -104,12 +109,13 @@ class Filtering:
                 continue
             owned = (codes == 0) & (answer.codes[:n] != 0)
             codes[owned] = answer.codes[:n][owned]
-            kinds = np.stack((answer.codes[:n][owned], answer.reasons[:n][owned]), axis=1)
-            distinct, which = np.unique(kinds, axis=0, return_inverse=True)
-            causes[owned] = which.reshape(-1) + len(statuses)
+            # one number per pair of code and reasons: sorting integers is quick
+            kinds = answer.reasons[:n][owned].astype(np.int64) * _CODES + answer.codes[:n][owned]
+            distinct, which = np.unique(kinds, return_inverse=True)
+            causes[owned] = which + len(statuses)
             statuses += [
-                Status(Code(code), self.classes.reasons[reason], answer.plugin)
-                for code, reason in distinct.tolist()
+                Status(Code(kind % _CODES), self.classes.reasons[kind // _CODES], answer.plugin)
+                for kind in distinct.tolist()
             ]
         return NodeStatuses(nodes, codes, causes, statuses)
 
@@ -128,9 +134,9 @@ class Filtering:
                 plugins.add(status.plugin)
             return diagnosis
         unowned = np.ones(entry.n, dtype=np.bool_)
-        for row, override in entry.overrides.items():
-            unowned[row] = False
-            diagnosis.count(override.reasons)
+        unowned[list(entry.overrides)] = False
+        for override, count in counted(entry.overrides.values()):
+            diagnosis.count(override.reasons, count)
             is_pending = override.code is Code.PENDING
             (diagnosis.pending_plugins if is_pending else diagnosis.unschedulable_plugins).add(
                 override.plugin
@@ -274,6 +280,7 @@ class Filtering:
             self._recount(entry, rows, all_rows=shrunk or judged_all)
         for row, mask in changed.items():
             entry.changed_rows[row] = entry.changed_rows.get(row, 0) | mask
+            entry.nominated.pop(row, None)
         return True
 
     def _recount(self, entry: ClassEntry, rows: npt.NDArray[np.intp], *, all_rows: bool) -> None:
@@ -296,6 +303,12 @@ class Filtering:
             entry.feasible[rows] = now
             entry.feasible_count += int(np.count_nonzero(now)) - int(np.count_nonzero(before))
             entry.feasible_version += 1
+
+
+def counted(statuses: Collection[Status]) -> list[tuple[Status, int]]:
+    """Each status with how often it is there; told apart by identity, which suffices to count."""
+    first = {id(status): status for status in statuses}
+    return [(first[key], count) for key, count in Counter(map(id, statuses)).items()]
 
 
 def _store(

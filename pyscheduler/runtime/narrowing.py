@@ -1,9 +1,11 @@
 """What holds for one pod alone, on top of what its class is known to be: rows lost to others.
 
 Two things take feasible rows from a pod's class entry. Rows with nominated pods of equal or higher
-priority must do with these as well (`respect_nominations`). And plugins that must be called once
-per node, and whose answers may not be kept, are asked last, in the order of the search and only
-until enough nodes are found (`find_enough`). Either gives an entry of the pod's own
+priority must do with these as well (`respect_nominations`). What was found out is kept with the
+class while neither row nor nominations change: hundreds of pods may wait for as many nodes to be
+cleared for them, and every node that is cleared wakes them all. And plugins that must be called
+once per node, and whose answers may not be kept, are asked last, in the order of the search and
+only until enough nodes are found (`find_enough`). Either gives an entry of the pod's own
 (`ClassEntry.overridden`); the shared one stays as it is.
 
 Called by: ``cycle.scheduling``, after ``filtering``.
@@ -30,6 +32,8 @@ from pyscheduler.runtime.what_if import RowsWhatIf
 #: Nodes that a plugin is called for before the event loop is offered to others; a call costs
 #: microseconds.
 _ROWS_AT_A_TIME = 64
+#: Distinct statuses after which they are told apart anew: reasons may carry figures.
+_MAX_STATUSES = 10_000
 
 
 class Narrowing:
@@ -65,6 +69,10 @@ class Narrowing:
         self._percentage = percentage_of_nodes_to_score
         self._one_is_enough = not profile.scores and not chosen_elsewhere
         self._search_order = SearchOrder(snapshot)
+        #: nominated pods by node, of the nominator's version and the priority that follow
+        self._known_nominations: dict[str, tuple[Pod, ...]] = {}
+        self._known_version = (-1, 0)
+        self._statuses: dict[tuple[Code, tuple[str, ...], str], Status] = {}
 
     def respect_nominations(self, entry: ClassEntry, pod: Pod) -> ClassEntry:
         """The entry without the rows that nominated pods of equal or higher priority need.
@@ -78,13 +86,20 @@ class Narrowing:
         feasible = {row: pods for row, pods in nominated.items() if entry.feasible[row]}
         lost = self._lost_rows(entry, pod, feasible)
         if len(lost) == entry.feasible_count:
-            others = {row: pods for row, pods in nominated.items() if row not in feasible}
-            lost |= self._lost_rows(entry, pod, others)
+            lost |= self._lost_rows(entry, pod, nominated)
         return entry.overridden(lost) if lost else entry
 
     def fits(self, entry: ClassEntry, pod: Pod, row: int) -> bool:
-        """True when ``row`` is feasible, plugins that are asked per node included."""
+        """True when ``row`` is feasible for ``pod``, whatever takes rows from it included."""
         if not entry.feasible[row]:
+            return False
+        name = self._snapshot.nodes.node(row).name
+        others = tuple(
+            other
+            for other in self._nominator.nominated_on(name)
+            if other.priority >= pod.priority and other.uid != pod.uid
+        )
+        if others and self._lost_rows(entry, pod, {row: others}):
             return False
         own = entry.overridden({})
         return bool(self._ask_per_node(own, pod, self._asked_per_node(entry), [row]))
@@ -175,24 +190,65 @@ class Narrowing:
 
     # --- nominated pods ---
 
-    def _nominated_rows(self, pod: Pod) -> dict[int, list[Pod]]:
+    def _nominated_rows(self, pod: Pod) -> dict[int, tuple[Pod, ...]]:
         """Rows with the pods nominated to them that ``pod`` must respect."""
-        found: dict[int, list[Pod]] = {}
-        row_of = self._snapshot.nodes.row_of
-        for name, other in self._nominator.any_at_least(pod.priority, but_not=pod.uid):
+        version = self._nominator.version, pod.priority
+        if version != self._known_version:
+            by_node: dict[str, tuple[Pod, ...]] = {}
+            for name, other in self._nominator.any_at_least(pod.priority):
+                by_node[name] = (*by_node.get(name, ()), other)
+            self._known_nominations, self._known_version = by_node, version
+        row_of, own = self._snapshot.nodes.row_of, self._nominator.node_of(pod.uid)
+        found: dict[int, tuple[Pod, ...]] = {}
+        for name, pods in self._known_nominations.items():
             row = row_of(name)
-            if row is not None:
-                found.setdefault(row, []).append(other)
+            if row is None:
+                continue
+            if name == own:
+                pods = tuple(other for other in pods if other.uid != pod.uid)
+            if pods:
+                found[row] = pods
         return found
 
     def _lost_rows(
-        self, entry: ClassEntry, pod: Pod, nominated: Mapping[int, Sequence[Pod]]
+        self, entry: ClassEntry, pod: Pod, nominated: Mapping[int, tuple[Pod, ...]]
     ) -> dict[int, Status]:
-        if not nominated:
-            return {}
-        rows = list(nominated)
-        what_if = RowsWhatIf(
-            self._profile, self._snapshot, self._nominator, state=entry.state, pod=pod, rows=rows
-        )
-        failed = what_if.judge_with(dict(enumerate(nominated.values())))
-        return {rows[index]: status for index, status in failed.items()}
+        """Those of the rows that fail with the pods nominated to them."""
+        known = entry.nominated
+        unknown = [row for row, pods in nominated.items() if not _is_known(known.get(row), pods)]
+        if unknown:
+            what_if = RowsWhatIf(
+                self._profile,
+                self._snapshot,
+                self._nominator,
+                state=entry.state,
+                pod=pod,
+                rows=unknown,
+            )
+            answers = what_if.judge_crowded([nominated[row] for row in unknown])
+            if not self._keeps_answers():
+                return {row: s for row, s in zip(unknown, answers, strict=True) if s is not None}
+            for row, status in zip(unknown, answers, strict=True):
+                known[row] = nominated[row], self._interned(status)
+        return {row: status for row in nominated if (status := known[row][1]) is not None}
+
+    def _keeps_answers(self) -> bool:
+        """True when all filters answer alike for all pods of a class."""
+        profile = self._profile
+        return all(profile.is_cacheable(hook.name) for hook in profile.filters)
+
+    def _interned(self, status: Status | None) -> Status | None:
+        """One object for equal statuses, so that thousands of them are counted at once."""
+        if status is None:
+            return None
+        if len(self._statuses) > _MAX_STATUSES:
+            self._statuses.clear()
+        return self._statuses.setdefault((status.code, status.reasons, status.plugin), status)
+
+
+def _is_known(known: tuple[tuple[Pod, ...], Status | None] | None, pods: tuple[Pod, ...]) -> bool:
+    return (
+        known is not None
+        and len(known[0]) == len(pods)
+        and all(kept is pod for kept, pod in zip(known[0], pods, strict=True))
+    )

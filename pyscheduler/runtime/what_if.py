@@ -85,9 +85,16 @@ class RowsWhatIf:
         alone = dict(zip(left, self._judge_once(left), strict=True))
         return [crowded.get(row) or alone.get(row) for row in asked]
 
-    def judge_with(self, nominated: Mapping[int, Sequence[Pod]]) -> dict[int, Status]:
-        """The rows that fail once the pods nominated to them are there, with their status."""
-        return {row: s for row, s in self._judge_with(nominated).items() if s is not None}
+    def judge_crowded(self, nominated: Sequence[Sequence[Pod]]) -> list[Status | None]:
+        """Whether the pod fits on each row with the pods nominated to it, which stay there.
+
+        Args:
+            nominated: by row.
+        """
+        objections = self._crowd(dict(enumerate(nominated)))
+        rows = [row for row in range(len(nominated)) if row not in objections]
+        answers = dict(zip(rows, self._judge_once(rows), strict=True))
+        return [objections.get(row) or answers[row] for row in range(len(nominated))]
 
     # --- inside ---
 
@@ -107,18 +114,12 @@ class RowsWhatIf:
 
     def _judge_with(self, nominated: Mapping[int, Sequence[Pod]]) -> dict[int, Status | None]:
         before = {row: self._row_states.get(row) for row in nominated}
-        objections: dict[int, Status] = {}
-        for row, pods in nominated.items():
-            state = before[row]
+        for row, state in before.items():
             if state is not None:
                 self._row_states[row] = state.clone()
-            for pod in pods:
-                objection = self.add_pod(row, pod)
-                if objection is not None:
-                    objections.setdefault(row, objection)
+        objections = self._crowd(nominated)
         rows = [row for row in nominated if row not in objections]
-        answers = dict(zip(rows, self._judge_once(rows), strict=True))
-        answers.update(objections)
+        answers = dict(zip(rows, self._judge_once(rows), strict=True)) | objections
         for row, pods in nominated.items():
             for pod in pods:
                 self._copies.remove(row, pod)
@@ -128,6 +129,16 @@ class RowsWhatIf:
             else:
                 self._row_states[row] = kept
         return answers
+
+    def _crowd(self, nominated: Mapping[int, Sequence[Pod]]) -> dict[int, Status]:
+        """Adds the pods nominated to each row; returns the objections of plugins that follow."""
+        objections: dict[int, Status] = {}
+        for row, pods in nominated.items():
+            for pod in pods:
+                objection = self.add_pod(row, pod)
+                if objection is not None:
+                    objections.setdefault(row, objection)
+        return objections
 
     def _judge_once(self, rows: Sequence[int]) -> list[Status | None]:
         answers: dict[int, Status] = {}
