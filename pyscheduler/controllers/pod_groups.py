@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import socket
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -34,6 +35,9 @@ from pyscheduler.controllers.pod_group_status import (
 _GROUP = "scheduling.x-k8s.io"
 _VERSION = "v1alpha1"
 _PLURAL = "podgroups"
+
+#: Who events say they are from.
+_COMPONENT = "pyscheduler-controllers"
 
 #: Seconds in which changes of one group gather into one write.
 _GATHER_S = 0.2
@@ -184,7 +188,7 @@ async def run_operator(
         operator = PodGroupOperator(ApiStatusWriter(aio_client.CustomObjectsApi(client)), clock)
         operator.register(registry)
         kopf.on.login(registry=registry)(_login_with(configuration))
-        kopf.on.startup(registry=registry)(_configure)
+        kopf.on.startup(registry=registry)(configure)
         await kopf.operator(
             registry=registry,
             clusterwide=True,
@@ -194,9 +198,12 @@ async def run_operator(
         )
 
 
-def _configure(settings: kopf.OperatorSettings, **_: Any) -> None:
-    # events are for what `kopf.warn` says, not for log lines
-    settings.posting.level = logging.CRITICAL
+def configure(settings: kopf.OperatorSettings, **_: Any) -> None:
+    """Nothing is told about objects but what `kopf.warn` says, and that in our name."""
+    settings.posting.loggers = False
+    settings.posting.reporting_component = _COMPONENT
+    settings.posting.reporting_instance = socket.gethostname()
+    settings.posting.event_name_prefix = f"{_COMPONENT}-"
     settings.watching.server_timeout = 300
 
 

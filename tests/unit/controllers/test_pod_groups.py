@@ -2,11 +2,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
+
+import kopf
+from kopf._core.engines import posting
 
 from pyscheduler.clock import FakeClock
 from pyscheduler.controllers.pod_group_status import Member
-from pyscheduler.controllers.pod_groups import PodGroupOperator
+from pyscheduler.controllers.pod_groups import PodGroupOperator, configure
 
 KEY = ("default", "gang")
 RUNNING = Member("Running", is_assigned=True, scheduler_name="pyscheduler", priority=0)
@@ -33,7 +37,12 @@ class Rig:
         self.clock = FakeClock()
         self.written = Written(failures)
         self.operator = PodGroupOperator(self.written, self.clock)
-        self.group: dict[str, Any] = {"metadata": {"name": "gang"}, "spec": {"minMember": 2}}
+        self.group: dict[str, Any] = {
+            "apiVersion": "scheduling.x-k8s.io/v1alpha1",
+            "kind": "PodGroup",
+            "metadata": {"name": "gang", "namespace": "default"},
+            "spec": {"minMember": 2},
+        }
         self.members: list[Member] = []
 
     async def pod_changes(self) -> None:
@@ -93,3 +102,32 @@ async def test_a_write_that_fails_is_tried_again() -> None:
     await rig.settle(5)
 
     assert [s["phase"] for s in rig.written.statuses] == ["Pending"]
+
+
+async def test_members_that_differ_are_announced_by_an_event_when_that_begins() -> None:
+    events = events_of_kopf()
+    rig = Rig()
+    rig.members = [RUNNING, replace(RUNNING, scheduler_name="other")]
+    await rig.pod_changes()
+    await rig.settle()
+    rig.group["status"] = rig.written.statuses[-1]
+    rig.members.append(RUNNING)
+    await rig.pod_changes()
+    await rig.settle()
+
+    event = events.get_nowait()
+    assert (event.type, event.reason) == ("Warning", "MembersDiffer")
+    assert event.message == "members differ in schedulerName: other, pyscheduler"
+    assert event.ref["name"] == "gang"
+    assert events.empty()
+
+
+def events_of_kopf() -> asyncio.Queue[posting.K8sEvent]:
+    """What kopf would post under the operator's settings, as inside of its handlers."""
+    settings = kopf.OperatorSettings()
+    configure(settings)
+    queue: asyncio.Queue[posting.K8sEvent] = asyncio.Queue()
+    posting.settings_var.set(settings)
+    posting.event_queue_loop_var.set(asyncio.get_running_loop())
+    posting.event_queue_var.set(queue)
+    return queue
