@@ -191,6 +191,8 @@ async def run_operator(
         kopf.on.startup(registry=registry)(configure)
         await kopf.operator(
             registry=registry,
+            # kopf's own guess needs a user with a name, which a container rarely has
+            identity=f"{_COMPONENT}@{socket.gethostname()}",
             clusterwide=True,
             standalone=True,
             liveness_endpoint=liveness,

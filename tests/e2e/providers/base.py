@@ -255,10 +255,10 @@ class Provider(ABC):
             "apply", "--server-side", "--force-conflicts", "-f", "-", standard_input=text
         )
 
-    async def rollout_done(self, *, timeout_s: float = 120) -> None:
-        """Every replica of the newest revision is ready and no older one is left."""
+    async def rollout_done(self, name: str = DEPLOYMENT, *, timeout_s: float = 120) -> None:
+        """Every replica of a Deployment's newest revision is ready and no older one is left."""
         await self.kubectl(
-            *("-n", self.namespace, "rollout", "status", f"deployment/{DEPLOYMENT}"),
+            *("-n", self.namespace, "rollout", "status", f"deployment/{name}"),
             f"--timeout={timeout_s:.0f}s",
             timeout_s=timeout_s + 10,
         )

@@ -20,8 +20,9 @@ from tests.e2e.providers.base import (
     eventually,
 )
 
-#: The pods of the Deployment in `manifests/`.
+#: The pods of the scheduler's Deployment in `manifests/`, and of all Deployments there.
 SCHEDULER_PODS = "app.kubernetes.io/component=scheduler"
+OUR_PODS = "app.kubernetes.io/name=pyscheduler"
 
 #: Where `manifests/` lets the scheduler serve /metrics and the probes.
 PORT = 10259
@@ -63,8 +64,11 @@ class InPodsProvider(Provider):
     """Deploys the manifests into the cluster."""
 
     async def deploy(self, release: Release = Release()) -> None:  # noqa: B008 - frozen
-        await self.apply(await self.render(release))
-        await self.rollout_done()
+        objects = await self.render(release)
+        await self.apply(objects)
+        for manifest in objects:
+            if manifest["kind"] == "Deployment":  # with some overlays there is an operator, too
+                await self.rollout_done(manifest["metadata"]["name"])
 
     async def undeploy(self) -> None:
         await self.api.delete_collection(f"/apis/apps/v1/namespaces/{self.namespace}/deployments")
@@ -91,8 +95,8 @@ class InPodsProvider(Provider):
     def diagnostics(self) -> str:
         questions = (
             ("get", "pods", "--all-namespaces", "-o", "wide"),
-            ("-n", self.namespace, "describe", "pods", "-l", SCHEDULER_PODS),
-            ("-n", self.namespace, "logs", "-l", SCHEDULER_PODS, "--tail=50", "--prefix"),
+            ("-n", self.namespace, "describe", "pods", "-l", OUR_PODS),
+            ("-n", self.namespace, "logs", "-l", OUR_PODS, "--tail=50", "--prefix"),
         )
         kubectl = (str(self.kubectl_path), f"--kubeconfig={self.kubeconfig}")
         answers = [

@@ -10,8 +10,8 @@ deleted pod's process gets SIGTERM and its grace period.
 Left out, since nothing is contained: images, security contexts, resource limits, liveness probes.
 Pods are not bound to a node: a node for them would show up in what the scheduler says about nodes.
 
-Two things differ from a container: an environment variable says where the token is, and two further
-arguments tell the scheduler where to serve HTTP, as all pods share this machine's ports.
+Two things differ from a container: an environment variable says where the token is, and arguments
+that say where to serve HTTP are changed, the scheduler's added: all pods share one machine's ports.
 """
 
 from __future__ import annotations
@@ -91,11 +91,13 @@ class LocalPod:
         words += [_map_paths(argument, mapped) for argument in arguments]
         if self.is_scheduler:
             words += serving_arguments(self._address)
-        host, _, port = self._plane.server.removeprefix("https://").rpartition(":")
+        for port in container.get("ports", []):
+            words = [w.replace(f"0.0.0.0:{port['containerPort']}", self._address) for w in words]
+        host, _, server_port = self._plane.server.removeprefix("https://").rpartition(":")
         environment = {
             "HOSTNAME": self.name,
             "KUBERNETES_SERVICE_HOST": host,
-            "KUBERNETES_SERVICE_PORT": port,
+            "KUBERNETES_SERVICE_PORT": server_port,
             SERVICE_ACCOUNT_VARIABLE: mapped.get(_TOKEN_FOLDER, str(self._folder / "none")),
         }
         for variable in container.get("env", []):

@@ -3,15 +3,25 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import kopf
+import pytest
 from kopf._core.engines import posting
 
 from pyscheduler.clock import FakeClock
 from pyscheduler.controllers.pod_group_status import Member
-from pyscheduler.controllers.pod_groups import PodGroupOperator, configure
+from pyscheduler.controllers.pod_groups import PodGroupOperator, configure, run_operator
 
+KUBECONFIG = """
+apiVersion: v1
+kind: Config
+current-context: here
+contexts: [{name: here, context: {cluster: here, user: me}}]
+clusters: [{name: here, cluster: {server: "http://127.0.0.1:1"}}]
+users: [{name: me, user: {}}]
+"""
 KEY = ("default", "gang")
 RUNNING = Member("Running", is_assigned=True, scheduler_name="pyscheduler", priority=0)
 
@@ -120,6 +130,26 @@ async def test_members_that_differ_are_announced_by_an_event_when_that_begins() 
     assert event.message == "members differ in schedulerName: other, pyscheduler"
     assert event.ref["name"] == "gang"
     assert events.empty()
+
+
+async def test_the_operator_needs_no_user_with_a_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Kopf asks for one where it is given no identity, and fails in a container without."""
+    given: dict[str, Any] = {}
+
+    async def operator(**arguments: Any) -> None:
+        given.update(arguments)
+
+    monkeypatch.setattr(kopf, "operator", operator)
+    kubeconfig = tmp_path / "kubeconfig"
+    kubeconfig.write_text(KUBECONFIG)
+
+    await run_operator(
+        kubeconfig=kubeconfig, liveness=None, clock=FakeClock(), stop=asyncio.Event()
+    )
+
+    assert given["identity"].startswith("pyscheduler-controllers@")
 
 
 def events_of_kopf() -> asyncio.Queue[posting.K8sEvent]:
