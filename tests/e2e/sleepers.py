@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
+
+from kubernetes.utils.quantity import parse_quantity
 
 from tests.controlplane import load
 from tests.controlplane.api_client import Manifest
@@ -128,6 +131,20 @@ async def waits_saying(provider: Provider, name: str) -> str:
         return None
 
     return await eventually(message, what=f"pod {name} to be told why it waits")
+
+
+async def free(provider: Provider, node: Manifest, resource: str) -> Decimal:
+    """Returns what the pods on a node leave of a resource: bytes, or cores."""
+    name = node["metadata"]["name"]
+    pods = await provider.api.list("/api/v1/pods", field_selector=f"spec.nodeName={name}")
+    left: Decimal = parse_quantity(node["status"]["allocatable"][resource])
+    left -= sum(
+        parse_quantity(container.get("resources", {}).get("requests", {}).get(resource, "0"))
+        for pod in pods
+        if pod["status"]["phase"] not in ("Succeeded", "Failed")
+        for container in pod["spec"]["containers"]
+    )
+    return left
 
 
 def is_running(pod: Manifest) -> bool:

@@ -94,24 +94,10 @@ async def _share_of_a_node(provider: Provider) -> str:
     """CPU of which two pods fit on a worker, next to what runs there, and not three."""
     if Capability.FAKE_NODES in provider.capabilities:
         return "1"
-    free = []
-    pods = await provider.api.list("/api/v1/pods")
-    for node in await provider.workers():
-        name = node["metadata"]["name"]
-        taken = sum(
-            _milli(container.get("resources", {}).get("requests", {}).get("cpu", "0"))
-            for pod in pods
-            if pod["spec"].get("nodeName") == name
-            for container in pod["spec"]["containers"]
-        )
-        free.append(_milli(node["status"]["allocatable"]["cpu"]) - taken)
-    share = min(free) // 2
-    assert max(free) // share == 2, f"workers differ too much: {free}"
+    free = [await sleepers.free(provider, node, "cpu") for node in await provider.workers()]
+    share = int(min(free) * 1000) // 2
+    assert max(free) * 1000 // share == 2, f"workers differ too much: {free}"
     return f"{share}m"
-
-
-def _milli(cpu: str) -> int:
-    return int(cpu[:-1]) if cpu.endswith("m") else int(float(cpu) * 1000)
 
 
 def _member(provider: Provider, gang: str, index: int, cpu: str) -> Manifest:

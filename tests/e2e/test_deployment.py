@@ -14,7 +14,6 @@ from decimal import Decimal
 import pytest
 import pytest_asyncio
 import yaml
-from kubernetes.utils.quantity import parse_quantity
 
 from tests.controlplane.api_client import Manifest
 from tests.e2e import sleepers
@@ -279,15 +278,8 @@ async def test_plugin_from_an_image_layer_decides(workplace: Provider) -> None:
 async def _filler(provider: Provider, node: Manifest) -> Manifest:
     """Returns a pod for that node which leaves `LEFT` of its memory."""
     name = node["metadata"]["name"]
-    pods = await provider.api.list("/api/v1/pods", field_selector=f"spec.nodeName={name}")
-    used = sum(
-        parse_quantity(container.get("resources", {}).get("requests", {}).get("memory", "0"))
-        for pod in pods
-        if pod["status"]["phase"] not in ("Succeeded", "Failed")
-        for container in pod["spec"]["containers"]
-    )
-    free = parse_quantity(node["status"]["allocatable"]["memory"]) - used - LEFT
-    filler = sleepers.pod(provider, f"filler-{name}", requests={"memory": f"{free:.0f}"})
+    wanted = await sleepers.free(provider, node, "memory") - LEFT
+    filler = sleepers.pod(provider, f"filler-{name}", requests={"memory": f"{wanted:.0f}"})
     filler["spec"]["nodeSelector"] = {"kubernetes.io/hostname": name}
     return filler
 
