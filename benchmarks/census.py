@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import functools
 import gc
+import sys
 import types
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
@@ -25,6 +26,15 @@ _NOT_ENTERED = ("pyscheduler.sim.", "pyscheduler.clock", "pyscheduler.api.")
 #: Of the API's modules, those that remember.
 _REMEMBERING = ("pyscheduler.api.interner", "pyscheduler.api.codec", "pyscheduler.api.wire")
 _CONTAINERS = (dict, list, set, frozenset, tuple, deque, Cache)
+
+
+@functools.lru_cache
+def _example() -> None:
+    return None
+
+
+#: The type of functions that remember.
+_REMEMBERS = type(_example)
 
 
 def census(roots: Iterable[object]) -> Counter[str]:
@@ -43,6 +53,17 @@ def census(roots: Iterable[object]) -> Counter[str]:
         entered.append(one)
         for name, value in _parts(one):
             _count(counts, f"{_class_name(one)}.{name}", value, waiting)
+    return counts
+
+
+def remembered() -> Counter[str]:
+    """What functions of ours remember, by function; unlike containers these hang on nothing."""
+    counts: Counter[str] = Counter()
+    for name, module in list(sys.modules.items()):
+        if name.startswith(_ENTERED) and not name.startswith("pyscheduler.sim."):
+            for attribute, value in vars(module).items():
+                if isinstance(value, _REMEMBERS) and value.__module__ == name:
+                    counts[f"{name}.{attribute}"] = value.cache_info().currsize
     return counts
 
 

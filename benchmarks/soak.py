@@ -31,7 +31,7 @@ from typing import Any, Self
 import msgspec
 import structlog
 
-from benchmarks.census import census
+from benchmarks.census import census, remembered
 from benchmarks.figures import save
 from pyscheduler.app.assembly import Assembly, assemble, in_tree_registry
 from pyscheduler.cache.change_log import CHANGES_KEPT
@@ -51,7 +51,7 @@ _HOUR_S = 3600
 #: Of the process, after the last hour against after the first sixth of the time.
 _GROWTH_ALLOWED = 1.05
 #: By how much a count may differ between two moments at which as much lives.
-_UNEVEN = 100
+_UNEVEN = 500
 #: Events that a watch of the embedded server can go back; its own memory is not what is measured.
 _WINDOW = 2_000
 #: Templates in use at a time; one leaves for each that comes.
@@ -186,7 +186,10 @@ KEPT: Mapping[str, int] = {
     # How many warnings about a pod may still be sent; for two hours after the last one.
     "EventRecorder._buckets": 4096,
     # Of nominations written, the last.
-    "StatusWrites._nominated": 4096,
+    "StatusWrites._nominated": 10_000,
+    # Functions remember what they made of templates, selectors and quantities.
+    "pyscheduler.*": 2048,
+    "pyscheduler.api.quantity.*": 16_384,
     # Metrics: series by plugin, event and result, of which there are so many.
     "Family._children": 200,
     "Histogram.*": 4000,
@@ -410,11 +413,13 @@ class Soak:
                     {"nodeSelector": {f"example.com/{name}": "yes"}},
                     {"nodeSelector": {"pool": name}},
                     {"schedulingGates": [{"name": f"example.com/{name}"}]},
-                    {"containers": [_asks_for(f"example.com/{name}")]},
+                    {"containers": [_container({f"example.com/{name}": "1"})]},
                 )
             )
         elif rng.random() < 0.1:
+            # No node is empty enough for it: some pods have to go.
             spec = {"priorityClassName": "urgent"}
+            spec["containers"] = [_container({"cpu": "7700m"})]
         spec["tolerations"] = [{"key": f"example.com/{name}", "operator": "Exists"}]
         cpu = f"{rng.choice((500, 1000, 2000)) + self._made['template'] % 97}m"
         labels = {"app": name, "fits": fits}
@@ -488,7 +493,7 @@ class Soak:
             self._pods_on.setdefault(node, {})[key] = None
 
     def _census(self) -> Counter[str]:
-        return census([self._assembly, self._metrics])
+        return census([self._assembly, self._metrics]) + remembered()
 
     def _read(self, hour: float) -> Reading:
         counts = self._census()
@@ -501,9 +506,8 @@ class Soak:
         )
 
 
-def _asks_for(resource: str) -> JsonObject:
-    amounts = {"cpu": "100m", resource: "1"}
-    return {"name": "main", "resources": {"requests": amounts, "limits": {resource: "1"}}}
+def _container(amounts: JsonObject) -> JsonObject:
+    return {"name": "main", "resources": {"requests": amounts, "limits": amounts}}
 
 
 def _rss_bytes() -> int:

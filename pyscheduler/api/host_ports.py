@@ -31,7 +31,7 @@ def any_conflict(wanted: Iterable[HostPort], used: Iterable[HostPort]) -> bool:
     return any(conflicts(a, b) for a in wanted for b in used)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=2048)
 def _container_host_ports(
     containers: tuple[Container, ...], init_containers: tuple[Container, ...]
 ) -> tuple[HostPort, ...]:

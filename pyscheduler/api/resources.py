@@ -40,6 +40,10 @@ ATTACHABLE_PREFIX = "attachable-volumes-"
 DEFAULT_MILLI_CPU = 100
 DEFAULT_MEMORY = 200 * 1024**2
 
+#: Results remembered, least recently asked for forgotten first: of so many templates at a time. A
+#: guess; more would keep the templates of yesterday alive in a cluster that never uses them again.
+_REMEMBERED = 2048
+
 _MILLI = NANO // 1000
 _DEFAULTS = {CPU: DEFAULT_MILLI_CPU * _MILLI, MEMORY: DEFAULT_MEMORY * NANO}
 
@@ -131,13 +135,13 @@ def is_scheduled_resource(name: str) -> bool:
     return "/" in name and not name.startswith("requests.")
 
 
-@lru_cache(maxsize=16_384)
+@lru_cache(maxsize=_REMEMBERED)
 def _allocatable(allocatable: StringMap) -> Mapping[str, int]:
     found = {k: v for k, v in allocatable.items() if k == PODS or is_scheduled_resource(k)}
     return _whole(_nanos(found))
 
 
-@lru_cache(maxsize=16_384)
+@lru_cache(maxsize=_REMEMBERED)
 def _compute(inputs: _Inputs) -> PodRequests:
     requests = _total(inputs, missing={})
     missing = _DEFAULTS

@@ -25,6 +25,10 @@ from pyscheduler.api.frozen_map import StringMap
 from pyscheduler.api.meta import LabelSelector
 from pyscheduler.errors import PySchedulerError
 
+#: Results remembered, least recently asked for forgotten first: of so many templates at a time. A
+#: guess; more would keep the templates of yesterday alive in a cluster that never uses them again.
+_REMEMBERED = 2048
+
 #: The one field `matchFields` knows.
 NAME_FIELD = "metadata.name"
 
@@ -90,7 +94,7 @@ NOTHING = Selector(is_nothing=True)
 EVERYTHING = Selector()
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=_REMEMBERED)
 def selector(wanted: LabelSelector | None) -> Selector:
     """Returns the compiled selector; None matches nothing, an empty one everything.
 
@@ -110,7 +114,7 @@ def selector(wanted: LabelSelector | None) -> Selector:
     return Selector(tuple(requirements)) if requirements else EVERYTHING
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=_REMEMBERED)
 def labels_selector(wanted: StringMap) -> Selector:
     """Returns a selector that matches where each of these labels has that value."""
     return selector(LabelSelector(match_labels=wanted))
@@ -172,7 +176,7 @@ class RequiredNodeAffinity:
         return found
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=_REMEMBERED)
 def node_term(term: NodeSelectorTerm) -> NodeTerm:
     """Returns the compiled term.
 
@@ -196,7 +200,7 @@ def node_selector_term_matches(
     return node_term(term).matches(labels, name)
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=_REMEMBERED)
 def node_selector(wanted: NodeSelector) -> tuple[NodeTerm, ...]:
     """Returns the compiled terms, of which one must match.
 
@@ -218,7 +222,7 @@ def required_node_affinity(pod: Pod) -> RequiredNodeAffinity:
     return _required(pod.spec.node_selector, required)
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=_REMEMBERED)
 def _required(labels: StringMap, required: NodeSelector | None) -> RequiredNodeAffinity:
     terms = None if required is None else node_selector(required)
     return RequiredNodeAffinity(labels_selector(labels), terms)
