@@ -79,7 +79,9 @@ class FailureHandler:
             pending_plugins=set(failure.pending_plugins),
             is_error=failure.is_error,
         )
-        self._queue.nominator.add(pod, node_name=failure.nomination)
+        nominator = self._queue.nominator
+        node = nominator.node_of(pod.uid) if failure.nomination is None else failure.nomination
+        nominator.add(pod, node_name=node)
         self._recorder.event(pod, "Warning", "FailedScheduling", "Scheduling", failure.message)
         self._writes.patch_pod_status(
             pod,

@@ -7,8 +7,10 @@ pod may be tried right now does not matter: a gated pod keeps what it was promis
 Called by: ``scheduling_queue`` (what the watch says), ``cycle.failure`` (what PostFilter decided),
 ``runtime.filtering`` (who counts on the nodes being judged).
 
-Source: kube-scheduler 1.37, ``backend/queue/nominator.go``; knowing difference: whether the pod
-still exists and has no node is for the caller to look up, who has the newest object at hand.
+Source: kube-scheduler 1.37, ``backend/queue/nominator.go``; knowing differences: whether the pod
+still exists and has no node is for the caller to look up, who has the newest object at hand; and
+an update that leaves the status's node alone leaves the nomination alone, because here a status is
+written beside the cycle and may be on its way for long.
 """
 
 from __future__ import annotations
@@ -61,13 +63,14 @@ class Nominator:
     def update(self, old: Pod, new: Pod) -> None:
         """Follows the pod's new object.
 
-        When neither object names a node, a nomination known here stays: its write is on its way.
+        When the status says what it said before, what is known here stays: if that differs, its
+        write is on its way.
         """
         node = new.status.nominated_node_name
-        if not node and not old.status.nominated_node_name:
-            node = self.node_of(new.uid)
         if old.uid != new.uid:
             self.delete(old.uid)
+        elif node == old.status.nominated_node_name:
+            node = self.node_of(new.uid)
         self.add(new, node_name=node)
 
     def delete(self, uid: str) -> None:

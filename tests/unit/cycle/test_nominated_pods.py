@@ -167,6 +167,28 @@ async def test_post_filter_words_and_nominations(
     )
 
 
+@pytest.mark.parametrize(
+    ("in_memory", "written"),
+    [
+        pytest.param("promised", "", id="its write is on its way"),
+        pytest.param("promised", "before", id="another one is written still"),
+        pytest.param("", "before", id="it was voided, and that is on its way"),
+    ],
+)
+async def test_a_nomination_that_stays_is_the_one_in_memory(in_memory: str, written: str) -> None:
+    rig = Rig(Ask)
+    rig.add_node(node("n", cpu="500m"))
+    Ask.answer = None, fwk.unschedulable("not now")
+    waiting = of_priority("p", 1, nominated=written)
+
+    rig.add_pod(waiting)
+    rig.queue.nominator.add(waiting, node_name=in_memory)
+    await rig.settle()
+
+    assert rig.queue.nominator.node_of(waiting.uid) == in_memory
+    assert rig.writes.nominations == []
+
+
 async def test_post_filters_are_asked_until_one_makes_room() -> None:
     rig = Rig(AskFirst, Ask)
     rig.add_node(node("n", cpu="500m"))

@@ -46,6 +46,17 @@ def test_a_nomination_that_is_not_written_yet_survives_an_update() -> None:
     assert nominator.nominated_on("n1") == (new,)
 
 
+@pytest.mark.parametrize("in_memory", ["n2", ""])
+def test_an_update_about_something_else_changes_no_nomination(in_memory: str) -> None:
+    nominator = Nominator()
+    old, new = make_pod("a", nominated="n1"), make_pod("a", nominated="n1", label="x")
+    nominator.add(old, node_name=in_memory)
+
+    nominator.update(old, new)
+
+    assert nominator.node_of("a") == in_memory, "what was written last is on its way"
+
+
 def test_a_nomination_taken_off_the_object_is_forgotten() -> None:
     nominator = Nominator()
     old = make_pod("a", nominated="n1")
