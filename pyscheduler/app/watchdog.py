@@ -22,7 +22,7 @@ import traceback
 from collections.abc import Callable
 from typing import Final, TextIO
 
-from pyscheduler.telemetry.current_work import CurrentWork
+from pyscheduler.telemetry.current_work import HELD_TOO_LONG_S, CurrentWork
 from pyscheduler.telemetry.instruments import Counter, Histogram
 from pyscheduler.telemetry.logs import get_logger
 
@@ -112,7 +112,7 @@ class Watchdog:
         monotonic: Callable[[], float],
         is_leading: Callable[[], bool],
         exit_after_s: float,
-        report_after_s: float = 1.0,
+        report_after_s: float = HELD_TOO_LONG_S,
         exit_process: Callable[[int], object] = os._exit,
         cpu_time: Callable[[], float] = time.process_time,
         dump_to: TextIO | None = None,

@@ -34,12 +34,7 @@ from pyscheduler.queueing.scheduling_queue import SchedulingQueue
 from pyscheduler.runtime.instrument import PluginFault
 from pyscheduler.runtime.pre_binding import Step, run_pre_binds, run_pre_flights
 from pyscheduler.runtime.profile import Profile
-from pyscheduler.runtime.reserving import (
-    rejection_or_fault,
-    run_permit,
-    run_reserve,
-    run_unreserve,
-)
+from pyscheduler.runtime.reserving import run_permit, run_reserve, run_unreserve
 from pyscheduler.runtime.waiting_pods import PodsInPreBindMap, WaitingPodsMap
 
 _log = structlog.get_logger(__name__)
@@ -221,7 +216,7 @@ class BindingCycle:
             if status is None or status.is_success:
                 return None
             if status.code is not Code.SKIP:
-                return rejection_or_fault(name, "Bind", status)
+                return status.by(name)
         return Status(Code.ERROR, ("no Bind plugin took the pod",))
 
     # --- the way back ---

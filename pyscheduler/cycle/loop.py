@@ -197,6 +197,7 @@ class Scheduler:
         diagnosis.post_filter_message = outcome.message
         return Failure(
             diagnosis.message,
+            is_error=outcome.is_fault,
             unschedulable_plugins=frozenset(diagnosis.unschedulable_plugins),
             pending_plugins=frozenset(diagnosis.pending_plugins),
             nomination=outcome.nomination,

@@ -14,21 +14,14 @@ from pyscheduler.framework.cycle_state import CycleState
 from pyscheduler.framework.interface import FilterPlugin, ScorePlugin, has_form
 from pyscheduler.framework.nodes import NodeTable
 from pyscheduler.framework.scores import MAX_NODE_SCORE
-from pyscheduler.framework.status import (
-    Code,
-    Int64Array,
-    NodeVerdict,
-    ReasonTable,
-    Status,
-)
-from pyscheduler.runtime.instrument import Instrument, PluginFault
+from pyscheduler.framework.status import Int64Array, ReasonTable
+from pyscheduler.runtime import answers
+from pyscheduler.runtime.instrument import Instrument
 
 #: Below so many rows the per-node form is the faster one (measured: numpy costs ~8 us a call).
 _FEW_ROWS = 6
 
 Verdict = tuple[npt.NDArray[np.int8], npt.NDArray[np.int32]]
-
-_REJECTING = (Code.UNSCHEDULABLE, Code.UNSCHEDULABLE_AND_UNRESOLVABLE, Code.PENDING)
 
 
 class FilterHook:
@@ -36,13 +29,14 @@ class FilterHook:
 
     def __init__(self, plugin: FilterPlugin, name: str, instrument: Instrument) -> None:
         self.name = name
+        self._instrument = instrument
         self._per_node = (
-            instrument.hook(name, "Filter", plugin.filter, answers=(Status, type(None)))
+            instrument.hook(name, "Filter", plugin.filter, answers=answers.FILTER)
             if has_form(plugin, FilterPlugin, "filter")
             else None
         )
         self._whole = (
-            instrument.hook(name, "Filter", plugin.filter_nodes, answers=(NodeVerdict,))
+            instrument.hook(name, "Filter", plugin.filter_nodes, answers=answers.FILTER_NODES)
             if has_form(plugin, FilterPlugin, "filter_nodes")
             else None
         )
@@ -62,9 +56,6 @@ class FilterHook:
         """
         if self._whole is not None and (self._per_node is None or nodes.n > _FEW_ROWS):
             verdict = self._whole(state, pod, nodes)
-            if verdict.n != nodes.n:
-                wrong = f"judged {verdict.n} of {nodes.n} nodes"
-                raise PluginFault(self.name, "Filter", wrong)
             return None if verdict.all_pass else verdict.resolve(reasons)
         return self._loop(state, pod, nodes, reasons)
 
@@ -74,22 +65,18 @@ class FilterHook:
         hook = self._per_node
         assert hook is not None, f"plugin {self.name} has no form of Filter"
         codes = indexes = None
+        start = self._instrument.monotonic()
         for row in range(nodes.n):
             status = hook(state, pod, nodes.node(row))
+            self._instrument.refuse_long_loop(self.name, "Filter", since=start, pod=pod)
             if status is None or status.is_success:
                 continue
-            self._refuse_odd_codes(status)
             if codes is None or indexes is None:
                 codes = np.zeros(nodes.n, dtype=np.int8)
                 indexes = np.zeros(nodes.n, dtype=np.int32)
             codes[row] = status.code
             indexes[row] = reasons.index(status.reasons)
         return None if codes is None or indexes is None else (codes, indexes)
-
-    def _refuse_odd_codes(self, status: Status) -> None:
-        if status.code not in _REJECTING:
-            cause = status.message or f"status {status.code.label} is not for Filter"
-            raise PluginFault(self.name, "Filter", cause)
 
 
 class ScoreHook:
@@ -98,18 +85,21 @@ class ScoreHook:
     def __init__(self, plugin: ScorePlugin, name: str, weight: int, instrument: Instrument) -> None:
         self.name = name
         self.weight = weight
+        self._instrument = instrument
         self._per_node = (
-            instrument.hook(name, "Score", plugin.score)
+            instrument.hook(name, "Score", plugin.score, answers=answers.SCORE)
             if has_form(plugin, ScorePlugin, "score")
             else None
         )
         self._whole = (
-            instrument.hook(name, "Score", plugin.score_nodes, answers=(np.ndarray,))
+            instrument.hook(name, "Score", plugin.score_nodes, answers=answers.SCORE_NODES)
             if has_form(plugin, ScorePlugin, "score_nodes")
             else None
         )
         self.normalizes = has_form(plugin, ScorePlugin, "normalize")
-        self._normalize = instrument.hook(name, "Score", plugin.normalize, answers=(np.ndarray,))
+        self._normalize = instrument.hook(
+            name, "Score", plugin.normalize, answers=answers.SCORE_NODES
+        )
 
     def raw(self, state: CycleState, pod: Pod, nodes: NodeTable) -> Int64Array:
         """(N,) int64: raw scores of all rows of ``nodes``.
@@ -118,11 +108,18 @@ class ScoreHook:
             PluginFault: the plugin raised, or answered no integers, or too many or few of them.
         """
         if self._whole is not None and (self._per_node is None or nodes.n > _FEW_ROWS):
-            return self._integers(self._whole(state, pod, nodes), nodes.n)
+            return self._whole(state, pod, nodes)
         hook = self._per_node
         assert hook is not None, f"plugin {self.name} has no form of Score"
-        scores = np.array([hook(state, pod, nodes.node(row)) for row in range(nodes.n)])
-        return self._integers(scores, nodes.n)
+        scores = []
+        start = self._instrument.monotonic()
+        for row in range(nodes.n):
+            scores.append(hook(state, pod, nodes.node(row)))
+            self._instrument.refuse_long_loop(self.name, "Score", since=start, pod=pod)
+        try:
+            return np.array(scores, dtype=np.int64)
+        except OverflowError as error:
+            raise self._instrument.fault(self.name, "Score", error, pod=pod.key) from error
 
     def normalized(self, state: CycleState, pod: Pod, raw: Int64Array) -> Int64Array:
         """Scores (F,) in 0..100.
@@ -132,7 +129,7 @@ class ScoreHook:
         """
         scores = raw
         if self.normalizes:
-            scores = self._integers(self._normalize(state, pod, raw), len(raw))
+            scores = self._normalize(state, pod, raw)
         self.refuse_odd_scores(scores)
         return scores
 
@@ -144,15 +141,8 @@ class ScoreHook:
         """
         if not are_in_range(scores):
             low, high = int(scores.min()), int(scores.max())
-            raise PluginFault(self.name, "Score", f"scores {low}..{high} are not in 0..100")
-
-    def _integers(self, scores: Int64Array, n: int) -> Int64Array:
-        if scores.shape != (n,):
-            wrong = f"answered scores of shape {scores.shape} for {n} nodes"
-            raise PluginFault(self.name, "Score", wrong)
-        if n and scores.dtype.kind not in "iu":
-            raise PluginFault(self.name, "Score", f"scores are {scores.dtype}, not integers")
-        return scores
+            wrong = f"scores {low}..{high} are not in 0..100"
+            raise self._instrument.fault(self.name, "Score", wrong)
 
 
 def are_in_range(scores: Int64Array) -> bool:

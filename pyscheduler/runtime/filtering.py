@@ -25,7 +25,6 @@ from pyscheduler.framework.status import Code, Diagnosis, PreFilterResult, Statu
 from pyscheduler.runtime.adapters import Verdict
 from pyscheduler.runtime.budget import Checkpoint
 from pyscheduler.runtime.class_cache import ClassCache, ClassEntry, FilterAnswer
-from pyscheduler.runtime.instrument import PluginFault
 from pyscheduler.runtime.profile import Profile
 
 _IDENTITY = int(Aspect.IDENTITY)
@@ -205,13 +204,11 @@ class Filtering:
                 continue
             elif answer.code is Code.SKIP:
                 skipped.add(name)
-            elif answer.is_rejected:
+            else:
                 rejection = rejection or answer.by(name)
                 if answer.code is Code.UNSCHEDULABLE_AND_UNRESOLVABLE:
                     rejection = answer.by(name)
                     break
-            else:
-                raise PluginFault(name, "PreFilter", answer.message or answer.code.label)
         entry.state.skipped_filters = frozenset(skipped)
         entry.pre_filter_status = rejection
         if narrowed is not None and rejection is None:

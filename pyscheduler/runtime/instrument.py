@@ -2,8 +2,9 @@
 
 `Instrument.hook` wraps a bound hook once, when a profile is made. The wrapper says what is running
 (for the watchdog), times a sample of the calls, and turns whatever is raised into a `PluginFault`
-that names plugin and hook; an answer of a wrong type is the same fault. A hint that raises counts
-as Queue: it costs an attempt, never liveness.
+that names plugin and hook; an answer that nobody can read is the same fault (see ``answers``), and
+so is a call that held the event loop for too long, once it came back. A hint's fault counts as
+Queue: it costs an attempt, never liveness.
 
 Called by: ``runtime.profile``, once per plugin and hook.
 """
@@ -11,8 +12,8 @@ Called by: ``runtime.profile``, once per plugin and hook.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection
-from typing import Any, NoReturn, Protocol, TypeVar
+from collections.abc import Awaitable, Callable, Generator
+from typing import Any, Final, Protocol, TypeVar
 
 import structlog
 
@@ -20,8 +21,10 @@ from pyscheduler.api.core_v1 import Pod
 from pyscheduler.clock import Clock
 from pyscheduler.errors import PySchedulerError
 from pyscheduler.framework.cluster_events import HintFn, PreHintFn, QueueingHint
+from pyscheduler.framework.entities import QueuedEntity
 from pyscheduler.framework.status import Code, Status
-from pyscheduler.telemetry.current_work import CurrentWork
+from pyscheduler.runtime.answers import Answers, OddAnswer, check_keys
+from pyscheduler.telemetry.current_work import HELD_TOO_LONG_S, CurrentWork
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -30,9 +33,8 @@ _log = structlog.get_logger(__name__)
 #: Share of cycles whose hooks are timed. Source: kube-scheduler 1.37, pluginMetricsSamplePercent.
 _SAMPLE_ONE_IN = 10
 
-#: What a hook may raise at its own cost. A plain call cannot be cancelled: when CancelledError
-#: comes out of it, the plugin looked into something that was.
-_FAULTS = (Exception, asyncio.CancelledError)
+#: Hooks whose answer stands however long they held the loop: what they did cannot be undone.
+_IRREVOCABLE: Final = frozenset({"Bind", "PostBind", "Unreserve"})
 
 
 class PluginFault(PySchedulerError):  # noqa: N818  # a fault is what it is
@@ -41,7 +43,8 @@ class PluginFault(PySchedulerError):  # noqa: N818  # a fault is what it is
     def __init__(self, plugin: str, hook: str, cause: BaseException | str) -> None:
         self.plugin = plugin
         self.hook = hook
-        text = cause if isinstance(cause, str) else f"{type(cause).__name__}: {cause}"
+        says_it_all = isinstance(cause, (str, OddAnswer))
+        text = str(cause) if says_it_all else f"{type(cause).__name__}: {cause}"
         super().__init__(f"plugin {plugin} failed in {hook}: {text}")
 
     def status(self) -> Status:
@@ -56,7 +59,7 @@ class HookObserver(Protocol):
         """One timed call of a hook."""
 
     def plugin_fault(self, plugin: str, hook: str) -> None:
-        """A hook raised, or answered what it may not."""
+        """A hook raised, answered what it may not, or held the event loop for too long."""
 
 
 class Instrument:
@@ -81,61 +84,64 @@ class Instrument:
         """No hook is running any more."""
         self.work.clear()
 
-    def hook(self, plugin: str, point: str, function: F, *, answers: tuple[type, ...] = ()) -> F:
+    def hook(self, plugin: str, point: str, function: F, *, answers: Answers | None = None) -> F:
         """``function`` with its faults named; use for sync hooks.
 
         Args:
             plugin: its name.
             point: the hook, as metrics and messages name it.
             function: the bound hook.
-            answers: types that it may answer; any other is a fault. Empty: not looked at.
+            answers: what it may answer; any other is a fault. None: not looked at.
         """
-        work, clock = self.work, self._clock
+        work, monotonic = self.work, self._clock.monotonic
+        may_be_none = answers is None or answers.may_be_none
 
         def call(*args: Any) -> Any:
+            outer = work.plugin, work.hook
             work.plugin, work.hook = plugin, point
-            start = clock.monotonic() if self._timed else 0.0
+            start = monotonic()
             try:
                 answer = function(*args)
-                if answers and not isinstance(answer, answers):
-                    _refuse(answer, answers)
-            except PluginFault:
+                if answers is not None and not (answer is None and may_be_none):
+                    answers.check(answer, args)
+            except (PluginFault, KeyboardInterrupt):
                 raise
-            except _FAULTS as error:
-                self._count_fault(plugin, point)
-                _log.exception("plugin raised", plugin=plugin, hook=point, pod=work.pod)
-                raise PluginFault(plugin, point, error) from error
-            else:
-                return answer
+            # Whatever it is, SystemExit of a library included. A plain call cannot be cancelled:
+            # when CancelledError comes out of it, the plugin looked into something that was.
+            except BaseException as error:
+                raise self.fault(plugin, point, error, pod=_key_of(args)) from error
             finally:
-                work.plugin = work.hook = ""
-                if start and self._observer is not None:
-                    self._observer.plugin_executed(plugin, point, clock.monotonic() - start)
+                work.plugin, work.hook = outer
+                if self._timed and self._observer is not None:
+                    self._observer.plugin_executed(plugin, point, monotonic() - start)
+            held_s = monotonic() - start
+            if held_s > HELD_TOO_LONG_S:
+                self._held(plugin, point, held_s, pod=_key_of(args))
+            return answer
 
         return call  # type: ignore[return-value]  # same call shape
 
     def async_hook(
-        self, plugin: str, point: str, function: F, *, answers: tuple[type, ...] = ()
+        self, plugin: str, point: str, function: F, *, answers: Answers | None = None
     ) -> F:
-        """The same for hooks that are awaited; others run meanwhile, so nothing is 'current'."""
+        """The same for hooks that are awaited; others run meanwhile."""
 
         async def call(*args: Any) -> Any:
+            pod = _key_of(args)
+            steps = _Steps(function, args, self, plugin=plugin, hook=point, pod=pod)
             try:
-                answer = await function(*args)
-                if answers and not isinstance(answer, answers):
-                    _refuse(answer, answers)
-            except PluginFault:
+                answer = await steps
+                if answers is not None:
+                    answers.check(answer, args)
+            except (PluginFault, KeyboardInterrupt, GeneratorExit):
                 raise
-            except _FAULTS as error:
+            except BaseException as error:
                 if isinstance(error, asyncio.CancelledError) and is_being_cancelled():
                     raise
-                self._count_fault(plugin, point)
-                # the API refusing a write is no bug of the plugin: its text says it all
-                if not isinstance(error, PySchedulerError):
-                    _log.exception("plugin raised", plugin=plugin, hook=point)
-                raise PluginFault(plugin, point, error) from error
-            else:
-                return answer
+                raise self.fault(plugin, point, error, pod=pod) from error
+            if steps.longest_s > HELD_TOO_LONG_S:
+                self._held(plugin, point, steps.longest_s, pod=pod)
+            return answer
 
         return call  # type: ignore[return-value]  # same call shape
 
@@ -144,12 +150,18 @@ class Instrument:
         if function is None:
             return None
 
+        def checked(pod: Pod, old: object, new: object) -> QueueingHint:
+            answer = function(pod, old, new)
+            if not isinstance(answer, QueueingHint):
+                raise OddAnswer(f"answered {answer!r} instead of a QueueingHint")
+            return answer
+
+        hook = self.hook(plugin, "QueueingHint", checked)
+
         def call(pod: Pod, old: object, new: object) -> QueueingHint:
             try:
-                return function(pod, old, new)
-            except _FAULTS:  # foreign code; a fault costs an attempt, never liveness
-                self._count_fault(plugin, "QueueingHint")
-                _log.exception("queueing hint raised", plugin=plugin, pod=pod.key)
+                return hook(pod, old, new)
+            except PluginFault:  # told where it was raised
                 return QueueingHint.QUEUE
 
         return call
@@ -159,22 +171,110 @@ class Instrument:
         if function is None:
             return None
 
-        def call(old: object, new: object) -> Collection[str] | None:
+        def checked(old: object, new: object) -> frozenset[str] | None:
+            return check_keys(function(old, new))
+
+        hook = self.hook(plugin, "PreQueueingHint", checked)
+
+        def call(old: object, new: object) -> frozenset[str] | None:
             try:
-                keys = function(old, new)
-                if isinstance(keys, str):
-                    raise TypeError(f"answered the text {keys!r} instead of a collection of keys")
-            except Exception:  # noqa: BLE001  # foreign code; a fault costs time, never liveness
-                self._count_fault(plugin, "PreQueueingHint")
-                _log.exception("pre-queueing hint raised", plugin=plugin)
+                return hook(old, new)
+            except PluginFault:  # told where it was raised
                 return None
-            return keys
 
         return call
 
-    def _count_fault(self, plugin: str, point: str) -> None:
+    def fault(
+        self, plugin: str, hook: str, cause: BaseException | str, *, pod: str = ""
+    ) -> PluginFault:
+        """Counts a fault, tells of it and gives what is to be raised."""
         if self._observer is not None:
-            self._observer.plugin_fault(plugin, point)
+            self._observer.plugin_fault(plugin, hook)
+        pod = pod or self.work.pod
+        fault = PluginFault(plugin, hook, cause)
+        if isinstance(cause, (str, OddAnswer)):
+            _log.error("plugin failed", plugin=plugin, hook=hook, pod=pod, reason=str(cause))
+        # the API refusing a write is no bug of the plugin: its text says it all
+        elif not isinstance(cause, PySchedulerError):
+            _log.error("plugin raised", plugin=plugin, hook=hook, pod=pod, exc_info=cause)
+        return fault
+
+    def refuse_long_loop(self, plugin: str, hook: str, *, since: float, pod: Pod) -> None:
+        """For hooks that are called once per node: all the calls together are one hold.
+
+        Raises:
+            PluginFault: they have held the loop for too long by now.
+        """
+        held_s = self._clock.monotonic() - since
+        if held_s > HELD_TOO_LONG_S:
+            self._held(plugin, hook, held_s, pod=pod.key)
+
+    def monotonic(self) -> float:
+        """The clock that holds are measured by, in seconds."""
+        return self._clock.monotonic()
+
+    def _held(self, plugin: str, hook: str, held_s: float, *, pod: str) -> None:
+        cause = f"held the event loop for {held_s:.1f} s, at most {HELD_TOO_LONG_S:g} s are allowed"
+        fault = self.fault(plugin, hook, cause, pod=pod)
+        if hook not in _IRREVOCABLE:
+            raise fault
+
+
+class _Steps:
+    """Awaits a hook step by step: from one await to the next it is what holds the loop."""
+
+    __slots__ = ("_args", "_function", "_hook", "_instrument", "_plugin", "_pod", "longest_s")
+
+    def __init__(
+        self,
+        function: Callable[..., Awaitable[Any]],
+        args: tuple[Any, ...],
+        instrument: Instrument,
+        *,
+        plugin: str,
+        hook: str,
+        pod: str,
+    ) -> None:
+        self._function = function
+        self._args = args
+        self._instrument = instrument
+        self._plugin = plugin
+        self._hook = hook
+        self._pod = pod
+        #: seconds that the longest step took
+        self.longest_s = 0.0
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        work, monotonic = self._instrument.work, self._instrument.monotonic
+        steps: Generator[Any, None, Any] | None = None
+        raised: BaseException | None = None
+        while True:
+            outer = work.plugin, work.hook, work.pod
+            work.plugin, work.hook, work.pod = self._plugin, self._hook, self._pod
+            start = monotonic()
+            try:
+                if steps is None:
+                    steps = self._begin()
+                awaited = next(steps) if raised is None else steps.throw(raised)
+            except StopIteration as end:
+                return end.value
+            finally:
+                self.longest_s = max(self.longest_s, monotonic() - start)
+                work.plugin, work.hook, work.pod = outer
+            raised = None
+            try:
+                yield awaited
+            except GeneratorExit:
+                steps.close()
+                raise
+            except BaseException as error:  # noqa: BLE001  # handed on
+                raised = error
+
+    def _begin(self) -> Generator[Any, None, Any]:
+        answer = self._function(*self._args)
+        if not hasattr(answer, "__await__"):
+            raise OddAnswer(f"is no async def: answered {type(answer).__name__} at once")
+        return answer.__await__()
 
 
 def is_being_cancelled() -> bool:
@@ -183,6 +283,11 @@ def is_being_cancelled() -> bool:
     return task is not None and task.cancelling() > 0
 
 
-def _refuse(answer: object, answers: tuple[type, ...]) -> NoReturn:
-    wanted = " or ".join("None" if kind is type(None) else kind.__name__ for kind in answers)
-    raise TypeError(f"answered {type(answer).__name__} instead of {wanted}")
+def _key_of(args: tuple[Any, ...]) -> str:
+    """The pod that a hook was called for, by what it was called with."""
+    for arg in args:
+        if isinstance(arg, Pod):
+            return arg.key
+        if isinstance(arg, QueuedEntity):
+            return arg.pod.key
+    return ""

@@ -18,9 +18,6 @@ from pyscheduler.framework.status import Code
 from pyscheduler.runtime.instrument import PluginFault
 from pyscheduler.runtime.profile import Profile
 
-#: a result and a status
-_ANSWER_LENGTH = 2
-
 
 @dataclass(frozen=True, slots=True)
 class PostFilterOutcome:
@@ -30,6 +27,8 @@ class PostFilterOutcome:
     message: str = ""
     #: the node nominated; "" voids an earlier nomination, None leaves it as it is
     nomination: str | None = None
+    #: a plugin broke down: no event tells when it may do better, so the pod is tried again soon
+    is_fault: bool = False
 
 
 async def run_post_filters(
@@ -38,15 +37,11 @@ async def run_post_filters(
     """Asks the profile's PostFilter plugins; a fault ends the search and nominates nothing."""
     nomination: str | None = None
     reasons: list[str] = []
-    for name, post_filter in profile.post_filters:
+    for _, post_filter in profile.post_filters:
         try:
-            answer = await post_filter(state, pod, statuses)
+            result, status = await post_filter(state, pod, statuses)
         except PluginFault as fault:
-            return PostFilterOutcome(str(fault))
-        if len(answer) != _ANSWER_LENGTH:
-            wrong = f"answered {len(answer)} values instead of a result and a status"
-            return PostFilterOutcome(str(PluginFault(name, "PostFilter", wrong)))
-        result, status = answer
+            return PostFilterOutcome(str(fault), is_fault=True)
         named = None if result is None else result.nominated_node_name
         if status is None or status.is_success:
             return PostFilterOutcome("" if status is None else status.message, named)

@@ -16,10 +16,9 @@ from itertools import groupby
 
 from pyscheduler.api.core_v1 import Pod
 from pyscheduler.framework.cycle_state import CycleState
-from pyscheduler.framework.status import Code, PreBindPreFlightResult, Status
+from pyscheduler.framework.status import PreBindPreFlightResult, Status
 from pyscheduler.runtime.instrument import PluginFault
 from pyscheduler.runtime.profile import PreBindHook, Profile
-from pyscheduler.runtime.reserving import rejection_or_fault
 
 #: plugins that run concurrently
 Step = tuple[PreBindHook, ...]
@@ -41,11 +40,6 @@ def run_pre_flights(
             working.append((hook, answer.allow_parallel))
         elif answer is None or answer.is_success:
             working.append((hook, False))
-        elif answer.code is not Code.SKIP:
-            cause = f"status {answer.code.label} is not for PreBindPreFlight"
-            if answer.code is Code.ERROR and answer.message:
-                cause = answer.message
-            return PluginFault(hook.name, "PreBindPreFlight", cause).status()
     return _steps(working)
 
 
@@ -98,4 +92,4 @@ async def _pre_bind(
         return fault.status()
     if status is None or status.is_success:
         return None
-    return rejection_or_fault(hook.name, "PreBind", status)
+    return status.by(hook.name)

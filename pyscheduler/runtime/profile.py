@@ -44,6 +44,7 @@ from pyscheduler.framework.status import (
     Status,
 )
 from pyscheduler.queueing.hints import HintRegistration
+from pyscheduler.runtime import answers
 from pyscheduler.runtime.adapters import FilterHook, ScoreHook
 from pyscheduler.runtime.class_cache import Signature
 from pyscheduler.runtime.instrument import Instrument, PluginFault
@@ -65,10 +66,6 @@ PreFlightFn = Callable[[CycleState, Pod, str], PreBindPreFlightResult | Status |
 
 #: Points whose rejections are remembered with the plugin's name.
 _REJECTING_POINTS = ("preEnqueue", "preFilter", "filter", "reserve", "permit", "preBind")
-
-# What hooks may answer.
-_STATUS = (Status, type(None))
-_TUPLE = (tuple,)
 
 
 class ProfileError(PluginFault):
@@ -100,16 +97,19 @@ class Profile:
         self._instrument = instrument
         self._points = points
         self.pre_enqueue = [
-            (name, instrument.hook(name, "PreEnqueue", plugin.pre_enqueue, answers=_STATUS))
+            (
+                name,
+                instrument.hook(
+                    name, "PreEnqueue", plugin.pre_enqueue, answers=answers.PRE_ENQUEUE
+                ),
+            )
             for name, plugin in self._at("preEnqueue", PreEnqueuePlugin)
         ]
         self.sort_key = self._sort_key()
         self.pre_filters: list[tuple[str, PreFilterFn]] = [
             (
                 name,
-                instrument.hook(
-                    name, "PreFilter", plugin.pre_filter, answers=(PreFilterResult, *_STATUS)
-                ),
+                instrument.hook(name, "PreFilter", plugin.pre_filter, answers=answers.PRE_FILTER),
             )
             for name, plugin in self._at("preFilter", PreFilterPlugin)
         ]
@@ -120,11 +120,16 @@ class Profile:
             for name, plugin in self._at("filter", FilterPlugin)
         ]
         self.post_filters: list[tuple[str, PostFilterFn]] = [
-            (name, instrument.async_hook(name, "PostFilter", plugin.post_filter, answers=_TUPLE))
+            (
+                name,
+                instrument.async_hook(
+                    name, "PostFilter", plugin.post_filter, answers=answers.POST_FILTER
+                ),
+            )
             for name, plugin in self._at("postFilter", PostFilterPlugin)
         ]
         self.pre_scores: list[tuple[str, PreScoreFn]] = [
-            (name, instrument.hook(name, "PreScore", plugin.pre_score, answers=_STATUS))
+            (name, instrument.hook(name, "PreScore", plugin.pre_score, answers=answers.PRE_SCORE))
             for name, plugin in self._at("preScore", PreScorePlugin)
         ]
         weights = dict(points.get("score", ()))
@@ -134,7 +139,7 @@ class Profile:
         ]
         reserves = self._at("reserve", ReservePlugin)
         self.reserves: list[tuple[str, NodeFn]] = [
-            (name, instrument.hook(name, "Reserve", plugin.reserve, answers=_STATUS))
+            (name, instrument.hook(name, "Reserve", plugin.reserve, answers=answers.RESERVE))
             for name, plugin in reserves
         ]
         self.unreserves = [
@@ -142,7 +147,7 @@ class Profile:
             for name, plugin in reversed(reserves)
         ]
         self.permits: list[tuple[str, PermitFn]] = [
-            (name, instrument.hook(name, "Permit", plugin.permit, answers=_TUPLE))
+            (name, instrument.hook(name, "Permit", plugin.permit, answers=answers.PERMIT))
             for name, plugin in self._at("permit", PermitPlugin)
         ]
         self.pre_binds: list[PreBindHook] = [
@@ -152,14 +157,14 @@ class Profile:
                     name,
                     "PreBindPreFlight",
                     plugin.pre_bind_pre_flight,
-                    answers=(PreBindPreFlightResult, *_STATUS),
+                    answers=answers.PRE_FLIGHT,
                 ),
-                instrument.async_hook(name, "PreBind", plugin.pre_bind, answers=_STATUS),
+                instrument.async_hook(name, "PreBind", plugin.pre_bind, answers=answers.PRE_BIND),
             )
             for name, plugin in self._at("preBind", PreBindPlugin)
         ]
         self.binds: list[tuple[str, AsyncNodeFn]] = [
-            (name, instrument.async_hook(name, "Bind", plugin.bind, answers=_STATUS))
+            (name, instrument.async_hook(name, "Bind", plugin.bind, answers=answers.BIND))
             for name, plugin in self._at("bind", BindPlugin)
         ]
         if not self.binds:
@@ -185,7 +190,7 @@ class Profile:
         self._preparing = {name for name, _ in (*self.pre_filters, *self.pre_scores)}
         self._keeps_answers = self._preparing <= self.cacheable.keys()
         self._signs = [
-            (name, instrument.hook(name, "Sign", plugin.sign_pod, answers=(*_TUPLE, type(None))))
+            (name, instrument.hook(name, "Sign", plugin.sign_pod, answers=answers.SIGN))
             for name, plugin in self._judges.items()
             if name in self.cacheable and isinstance(plugin, SignPlugin)
         ]
@@ -232,7 +237,7 @@ class Profile:
             guilty = next(
                 name for (name, _), p in zip(self._signs, parts, strict=True) if not _is_hashable(p)
             )
-            raise PluginFault(guilty, "Sign", error) from error
+            raise self._instrument.fault(guilty, "Sign", error, pod=pod.key) from error
 
     def is_cacheable(self, plugin: str) -> bool:
         """True when the plugin's answers may be kept."""
@@ -306,8 +311,8 @@ class Profile:
         hook = self._instrument.hook
         return {
             name: (
-                hook(name, "AddPod", plugin.add_pod, answers=_STATUS),
-                hook(name, "RemovePod", plugin.remove_pod, answers=_STATUS),
+                hook(name, "AddPod", plugin.add_pod, answers=answers.ADD_POD),
+                hook(name, "RemovePod", plugin.remove_pod, answers=answers.REMOVE_POD),
             )
             for name, plugin in self._at("preFilter", PreFilterPlugin)
             if has_form(plugin, PreFilterPlugin, "add_pod")
@@ -322,7 +327,10 @@ class Profile:
                 self.scheduler_name, "queueSort", f"needs exactly one plugin, has {names}"
             )
         name, plugin = found[0]
-        hook: SortKeyFn = self._instrument.hook(name, "QueueSort", plugin.sort_key, answers=_TUPLE)
+        may_answer = answers.Answers("QueueSort", tuple, look=answers.SortKeys().look)
+        hook: SortKeyFn = self._instrument.hook(
+            name, "QueueSort", plugin.sort_key, answers=may_answer
+        )
 
         def sort_key(entity: QueuedEntity) -> tuple[Any, ...]:
             # who cannot be compared with the others goes behind them, first come first served

@@ -5,8 +5,6 @@ Called by: ``cycle.binding``.
 
 from __future__ import annotations
 
-from numbers import Real
-
 from pyscheduler.api.core_v1 import Pod
 from pyscheduler.framework.cycle_state import CycleState
 from pyscheduler.framework.status import Code, Status
@@ -22,7 +20,7 @@ def run_reserve(profile: Profile, state: CycleState, pod: Pod, node_name: str) -
         except PluginFault as fault:
             return fault.status()
         if status is not None and not status.is_success:
-            return rejection_or_fault(name, "Reserve", status)
+            return status.by(name)
     return None
 
 
@@ -33,14 +31,14 @@ def run_permit(
     timeouts_s: dict[str, float] = {}
     for name, hook in profile.permits:
         try:
-            status, timeout_s = _permit_answer(name, hook(state, pod, node_name))
+            status, timeout_s = hook(state, pod, node_name)
         except PluginFault as fault:
             return fault.status()
         if status is None or status.is_success:
             continue
         if status.code is not Code.WAIT:
-            return rejection_or_fault(name, "Permit", status)
-        timeouts_s[name] = timeout_s
+            return status.by(name)
+        timeouts_s[name] = float(timeout_s)
     return timeouts_s
 
 
@@ -51,30 +49,3 @@ def run_unreserve(profile: Profile, state: CycleState, pod: Pod, node_name: str)
             hook(state, pod, node_name)
         except PluginFault:
             continue  # logged where it was raised; the others must still undo theirs
-
-
-def rejection_or_fault(plugin: str, hook: str, status: Status) -> Status:
-    """What a status that is no success comes to: a rejection as it is, anything else an error."""
-    if status.is_rejected:
-        return status.by(plugin)
-    cause = status.message or f"status {status.code.label} is not for {hook}"
-    return PluginFault(plugin, hook, cause).status()
-
-
-def _permit_answer(plugin: str, answer: tuple[object, ...]) -> tuple[Status | None, float]:
-    """The answer, if it is a status and a number.
-
-    Raises:
-        PluginFault: it is something else.
-    """
-    if len(answer) != 2:  # a status and a time limit
-        wrong = f"answered {len(answer)} values instead of a status and seconds"
-        raise PluginFault(plugin, "Permit", wrong)
-    status, timeout_s = answer
-    if not (status is None or isinstance(status, Status)):
-        raise PluginFault(plugin, "Permit", f"answered {status!r} instead of a status or None")
-    if status is None or status.code is not Code.WAIT:
-        return status, 0.0
-    if not isinstance(timeout_s, Real) or timeout_s != timeout_s:
-        raise PluginFault(plugin, "Permit", f"lets the pod wait for {timeout_s!r}, not for seconds")
-    return status, float(timeout_s)

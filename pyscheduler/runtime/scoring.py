@@ -15,11 +15,10 @@ from pyscheduler.api.core_v1 import Pod
 from pyscheduler.cache.snapshot import Snapshot
 from pyscheduler.framework.nodes import NodeTable
 from pyscheduler.framework.scores import MAX_NODE_SCORE, MIN_NODE_SCORE
-from pyscheduler.framework.status import Code, Int64Array
+from pyscheduler.framework.status import Int64Array
 from pyscheduler.runtime.adapters import ScoreHook, are_in_range
 from pyscheduler.runtime.budget import Checkpoint
 from pyscheduler.runtime.class_cache import ClassEntry, ScoreAnswer
-from pyscheduler.runtime.instrument import PluginFault
 from pyscheduler.runtime.profile import Profile
 
 #: Up to so many rows are summed one by one; about where numpy begins to pay.
@@ -79,8 +78,6 @@ class Scoring:
             status = pre_score(entry.state, pod, feasible)
             if status is None or status.is_success:
                 continue
-            if status.code is not Code.SKIP:
-                raise PluginFault(name, "PreScore", status.message or status.code.label)
             skipped.add(name)
             entry.scores.pop(name, None)
         entry.skip_scores = frozenset(skipped)

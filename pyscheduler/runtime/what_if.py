@@ -26,7 +26,6 @@ from pyscheduler.framework.status import Code, ReasonTable, Status
 from pyscheduler.queueing.nominator import Nominator
 from pyscheduler.runtime.adapters import FilterHook
 from pyscheduler.runtime.budget import Checkpoint
-from pyscheduler.runtime.instrument import PluginFault
 from pyscheduler.runtime.profile import Profile
 
 
@@ -181,8 +180,6 @@ class RowsWhatIf:
         for name, (add, remove) in self._following.items():
             status = (add if added else remove)(state, self._pod, pod, node)
             if status is not None and not status.is_success:
-                if not status.is_rejected:
-                    raise PluginFault(name, "AddPod" if added else "RemovePod", status.message)
                 return status.by(name)
         return None
 

@@ -7,6 +7,13 @@ plugin beside the pod of the call before, which is good enough for a log line.
 
 from __future__ import annotations
 
+from typing import Final
+
+#: For so many seconds one call may hold the scheduling loop. A guess: the longest honest hooks are
+#: a thousand times quicker, and binds, timers and watches are late by as much. From then on the
+#: watchdog says what holds it, and a hook that comes back later than that has failed.
+HELD_TOO_LONG_S: Final = 1.0
+
 
 class CurrentWork:
     """The call in progress on the scheduling loop."""

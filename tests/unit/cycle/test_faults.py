@@ -99,8 +99,7 @@ class Cancelled(fwk.PreFilterPlugin, fwk.Plugin[fwk.NoArgs]):
     [
         pytest.param(
             NoVerdict,
-            "plugin NoVerdict failed in Filter:"
-            " TypeError: answered NoneType instead of NodeVerdict",
+            "plugin NoVerdict failed in Filter: answered NoneType instead of NodeVerdict",
             id="no verdict",
         ),
         pytest.param(
@@ -117,7 +116,7 @@ class Cancelled(fwk.PreFilterPlugin, fwk.Plugin[fwk.NoArgs]):
         pytest.param(
             Text,
             "plugin Text failed in PreFilter:"
-            " TypeError: answered str instead of PreFilterResult or Status or None",
+            " answered str instead of PreFilterResult or Status or None",
             id="text for a status",
         ),
         pytest.param(
@@ -127,7 +126,7 @@ class Cancelled(fwk.PreFilterPlugin, fwk.Plugin[fwk.NoArgs]):
         ),
         pytest.param(
             BarePermit,
-            "plugin BarePermit failed in Permit: TypeError: answered NoneType instead of tuple",
+            "plugin BarePermit failed in Permit: answered NoneType instead of tuple",
             id="permit without a time",
         ),
         pytest.param(
@@ -142,7 +141,7 @@ class Cancelled(fwk.PreFilterPlugin, fwk.Plugin[fwk.NoArgs]):
         ),
         pytest.param(
             TextBind,
-            "plugin TextBind failed in PreBind: TypeError: answered str instead of Status or None",
+            "plugin TextBind failed in PreBind: answered str instead of Status or None",
             id="text from pre_bind",
         ),
     ],

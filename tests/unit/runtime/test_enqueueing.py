@@ -84,4 +84,4 @@ def test_who_rejects_nobody_hears_of_nothing(plugin: str) -> None:
 def test_pre_hints_come_along() -> None:
     (late,) = (known for known in PROFILE.hint_registrations() if known.plugin == "Late")
     assert late.pre_hint is not None
-    assert late.pre_hint(None, None) == ["ns/a"]
+    assert late.pre_hint(None, None) == {"ns/a"}
