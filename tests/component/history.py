@@ -512,13 +512,12 @@ _ANSWERS: tuple[Callable[[Request], Response], ...] = (
     refusal(500, "InternalError", "etcdserver: leader changed"),
     refusal(503, "ServiceUnavailable", "apiserver is shutting down"),
 )
+_CONFLICT = refusal(409, "Conflict", "Operation cannot be fulfilled: the object has been modified")
 #: What is answered to these besides.
 _ANSWERS_TO: Mapping[Callable[[Request], bool], tuple[Callable[[Request], Response], ...]] = {
     is_pod_read: (*_ANSWERS, refusal(410, "Expired", "too old resource version")),
-    is_binding: (
-        *_ANSWERS,
-        refusal(409, "Conflict", "Operation cannot be fulfilled: the object has been modified"),
-    ),
+    is_binding: (*_ANSWERS, _CONFLICT),
+    _is_deletion: (*_ANSWERS, _CONFLICT),
 }
 
 _NODE_CHANGES: tuple[JsonObject, ...] = (
