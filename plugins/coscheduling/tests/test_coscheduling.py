@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
 import pydantic
 import pytest
@@ -28,6 +29,7 @@ from pyscheduler.testing import (
 )
 
 STATE = fwk.CycleState()
+NOWHERE = fwk.NodeStatuses.alike(fake_handle().snapshot.nodes, fwk.unschedulable("full"))
 
 
 def _group(name: str, min_member: int, *, created: str = "2026-01-01T00:00:00Z") -> PodGroup:
@@ -47,12 +49,26 @@ class Rig:
         self.informers = FakeInformers()
         self.activator = FakeActivator()
         self.clock = FakeClock()
-        self.plugin = Coscheduling(
-            CoschedulingArgs(),
-            fake_handle(informers=self.informers, activator=self.activator, clock=self.clock),
-        )
+        handle = fake_handle(informers=self.informers, activator=self.activator, clock=self.clock)
+        self.waiting_pods: Any = handle.waiting_pods
+        self.plugin = Coscheduling(CoschedulingArgs(), handle)
         for group in groups:
             self.informers.of(POD_GROUPS).put(group)
+
+    def wait_at_permit(self, *pods: Pod) -> list[fwk.WaitingPod]:
+        """These find a place and wait there for the others."""
+        for pod in pods:
+            self.plugin.reserve(STATE, pod, "n")
+            status, seconds = self.plugin.permit(STATE, pod, "n")
+            assert status is not None
+            assert status.code is fwk.Code.WAIT
+            self.waiting_pods.add(pod, "n", timeouts_s={self.plugin.name: seconds})
+        return list(self.waiting_pods)
+
+    async def ends(self, waits: list[fwk.WaitingPod]) -> list[fwk.Status | None]:
+        """What each wait came to."""
+        async with asyncio.timeout(1.0):
+            return [await self.waiting_pods.wait(wait.pod.uid) for wait in waits]
 
     def see(self, *pods: Pod) -> None:
         for pod in pods:
@@ -125,9 +141,8 @@ async def test_a_member_that_fits_nowhere_says_what_the_group_needed() -> None:
     one, two = _member("one"), _member("two")
     rig.see(one, two)
     rig.plugin.reserve(STATE, one, "n")
-    statuses = fwk.NodeStatuses.alike(fake_handle().snapshot.nodes, fwk.unschedulable("full"))
 
-    answer = await rig.plugin.post_filter(STATE, two, statuses)
+    answer = await rig.plugin.post_filter(STATE, two, NOWHERE)
 
     assert answer == (
         None,
@@ -140,11 +155,10 @@ async def test_a_group_that_was_turned_down_is_held_back_then_tried_by_one_pod()
     one, two = _member("one"), _member("two")
     rig.see(one, two)
     nodes = fake_handle().snapshot.nodes
-    statuses = fwk.NodeStatuses.alike(nodes, fwk.unschedulable("full"))
     retries = asyncio.ensure_future(rig.plugin.retry_denied())
 
     for seconds in (1, 2, 4):
-        await rig.plugin.post_filter(STATE, two, statuses)
+        await rig.plugin.post_filter(STATE, two, NOWHERE)
         assert rig.gate(one) == "PodGroup default/gang was turned down a moment ago"
         assert rig.plugin.pre_filter(STATE, two, nodes) is not None, "it was in the queue already"
         await _pass(rig.clock, seconds - 0.6)
@@ -162,6 +176,107 @@ async def _pass(clock: FakeClock, seconds: float) -> None:
         clock.advance(0.1)
         for _ in range(3):
             await asyncio.sleep(0)
+
+
+async def test_a_member_that_cannot_be_tried_does_not_keep_its_group_from_being_tried() -> None:
+    rig = Rig(_group("gang", 2))
+    gated, one, two = _member("gated"), _member("one"), _member("two")
+    rig.see(gated, one, two)
+    retries = asyncio.ensure_future(rig.plugin.retry_denied())
+    await rig.plugin.post_filter(STATE, two, NOWHERE)
+
+    await _pass(rig.clock, 3.0)  # none of them came to PreFilter
+    assert rig.activator.activated[:3] == [gated, one, two]
+
+    assert rig.plugin.pre_filter(STATE, two, fake_handle().snapshot.nodes) is None
+    rig.activator.activated.clear()
+    await _pass(rig.clock, 3.0)
+    assert rig.activator.activated == [], "it has been tried: what comes of it decides"
+    retries.cancel()
+
+
+async def test_a_group_that_is_turned_down_for_days_is_tried_every_ten_seconds() -> None:
+    rig = Rig(_group("gang", 2))
+    one, two = _member("one"), _member("two")
+    rig.see(one, two)
+
+    for _ in range(2000):
+        await rig.plugin.post_filter(STATE, two, NOWHERE)
+        rig.clock.advance(10.0)
+        assert rig.gate(one) == ""
+
+
+def test_a_member_that_is_gone_is_no_member_when_its_place_is_given_back() -> None:
+    rig = Rig(_group("gang", 2))
+    one, two = _member("one"), _member("two")
+    rig.see(one, two)
+    rig.plugin.reserve(STATE, one, "n")
+    rig.informers.of("pods.v1").remove("default/one")
+
+    rig.plugin.unreserve(STATE, one, "n")
+
+    assert rig.gate(two) == "waiting for 2 pods of PodGroup default/gang, 1 exist"
+    rig.informers.of("pods.v1").remove("default/two")
+    assert len(rig.plugin.gangs) == 0
+
+
+async def test_a_member_deleted_during_its_attempt_is_no_member() -> None:
+    rig = Rig(_group("gang", 2))
+    one = _member("one")
+    rig.see(one)
+    rig.informers.of("pods.v1").remove("default/one")
+
+    await rig.plugin.post_filter(STATE, one, NOWHERE)
+
+    assert len(rig.plugin.gangs) == 0
+
+
+def test_a_member_bound_although_its_bind_failed_keeps_its_place() -> None:
+    rig = Rig(_group("gang", 2))
+    one, two = _member("one"), _member("two")
+    rig.see(one, two)
+    rig.plugin.reserve(STATE, one, "n")
+    rig.see(_member("one", node="n"))
+
+    rig.plugin.unreserve(STATE, one, "n")
+    rig.plugin.reserve(STATE, two, "n")
+
+    assert rig.plugin.permit(STATE, two, "n") == (None, 0)
+
+
+async def test_nobody_is_bound_once_the_group_is_deleted() -> None:
+    rig = Rig(_group("gang", 2))
+    one, two = _member("one"), _member("two")
+    rig.see(one, two)
+    rig.plugin.reserve(STATE, one, "n")
+    rig.informers.of(POD_GROUPS).remove("default/gang")
+
+    missing = fwk.unresolvable("waiting for PodGroup default/gang to be created")
+    assert rig.plugin.pre_filter(STATE, two, fake_handle().snapshot.nodes) == missing
+    assert rig.plugin.permit(STATE, one, "n") == (missing, 0)
+
+
+async def test_a_group_that_comes_to_need_fewer_goes_on_with_those_that_wait() -> None:
+    rig = Rig(_group("gang", 3))
+    members = [_member(name) for name in ("one", "two", "three")]
+    rig.see(*members)
+    waiting = rig.wait_at_permit(*members[:2])
+
+    rig.informers.of(POD_GROUPS).put(_group("gang", 2))
+
+    assert await rig.ends(waiting) == [None, None]
+
+
+async def test_a_group_that_is_deleted_gives_its_places_back_at_once() -> None:
+    rig = Rig(_group("gang", 3))
+    members = [_member(name) for name in ("one", "two", "three")]
+    rig.see(*members)
+    waiting = rig.wait_at_permit(*members[:2])
+
+    rig.informers.of(POD_GROUPS).remove("default/gang")
+
+    deleted = fwk.unschedulable("PodGroup default/gang was deleted").by("Coscheduling")
+    assert await rig.ends(waiting) == [deleted, deleted]
 
 
 def test_members_of_one_group_stand_together_by_its_age() -> None:

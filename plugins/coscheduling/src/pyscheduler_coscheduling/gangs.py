@@ -10,10 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from pyscheduler.api.core_v1 import Pod
-from pyscheduler_coscheduling.pod_groups import group_key
+from pyscheduler_coscheduling.pod_groups import PodGroup, group_key
 
-#: Seconds that a group is held back at most, the scheduler's own podMaxBackoffSeconds by default.
-_MAX_BACKOFF_S = 10.0
+#: Seconds that a group is held back at first and at most, the scheduler's own
+#: podInitialBackoffSeconds and podMaxBackoffSeconds by default.
+_FIRST_BACKOFF_S, _MAX_BACKOFF_S = 1.0, 10.0
 
 
 @dataclass(slots=True)
@@ -24,21 +25,43 @@ class Gang:
     members: dict[str, Pod] = field(default_factory=dict)
     #: uids of members with a place: bound, being bound, or waiting at Permit
     placed: set[str] = field(default_factory=set)
-    #: how often in a row the group was turned down
-    denials: int = 0
-    #: seconds on the clock until which its pods are held back; 0 = not turned down
+    #: for how many seconds the group was held back last; 0 = never, or it was complete since
+    backoff_s: float = 0.0
+    #: seconds on the clock until which its pods are held back; 0 = one was tried since, or never
     denied_until: float = 0.0
+    #: how many members were asked to be tried since
+    _asked: int = 0
 
     def deny(self, now: float) -> None:
         """The group was turned down: its pods are held back for 1, 2, 4 ... 10 s."""
         if self.denied_until > now:
             return  # by another of its pods, a moment ago
-        self.denied_until = now + min(2.0**self.denials, _MAX_BACKOFF_S)
-        self.denials += 1
+        self.backoff_s = min(max(2 * self.backoff_s, _FIRST_BACKOFF_S), _MAX_BACKOFF_S)
+        self.denied_until = now + self.backoff_s
+        self._asked = 0
+
+    def tried(self) -> None:
+        """One of its pods has its attempt."""
+        self.denied_until = 0.0
 
     def complete(self) -> None:
+        """Enough have a place: the next time that it is turned down is the first again."""
+        self.backoff_s = self.denied_until = 0.0
+
+    def next_to_try(self) -> list[Pod]:
+        """One member, and another at each call: the one before may be held back by somebody else.
+
+        None once all were asked: whoever holds them back will let them go.
+        """
+        waiting = self.unplaced()[self._asked : self._asked + 1]
+        self._asked += 1
+        if not waiting:
+            self.denied_until = 0.0
+        return waiting
+
+    def is_complete(self, group: PodGroup) -> bool:
         """Enough have a place."""
-        self.denials, self.denied_until = 0, 0.0
+        return len(self.placed) >= group.spec.min_member
 
     def unplaced(self) -> list[Pod]:
         """Members that still need a place."""
@@ -62,10 +85,17 @@ class Gangs:
         self.of(pod).placed.add(pod.uid)
 
     def displace(self, pod: Pod) -> None:
-        """``pod`` has none any more; harmless if it had none."""
+        """``pod`` has none any more, unless it is bound after all; harmless if it had none."""
         gang = self._gangs.get(group_key(pod))
-        if gang is not None:
+        if gang is None:
+            return
+        member = gang.members.get(pod.uid)
+        if member is None or not member.node_name:
             gang.placed.discard(pod.uid)
+
+    def named(self, key: str) -> Gang | None:
+        """The gang of that group; None while it has no members."""
+        return self._gangs.get(key)
 
     def denied(self) -> list[Gang]:
         """The gangs that were turned down and have not been tried again."""

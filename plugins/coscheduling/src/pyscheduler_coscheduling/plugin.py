@@ -2,7 +2,7 @@
 
     PreEnqueue   members are held back until as many exist as the group needs
     QueueSort    members of one group stand together, so that two groups do not take turns
-    PreFilter    a member of a group that was just turned down is not tried
+    PreFilter    a member of a group that was just turned down, or deleted, is not tried
     PostFilter   a member fits nowhere: those that wait for it give their places back
     Reserve      counts the member as placed
     Permit       enough are placed: all go on; else this one waits for the others
@@ -11,7 +11,9 @@
 No deadlock: whoever holds a place waits for members that are being tried right now. When one of
 them fits nowhere, or time is up, all of the group's waiting places are given back at once, and
 another group may have them. No livelock either: a group that was turned down is held back for 1 to
-10 seconds, then one of its pods is tried; if that finds a place the others follow.
+10 seconds, then one of its pods is tried; if that finds a place the others follow. A change of the
+group itself is decided upon at once: one that needs fewer goes on with those that wait, one that is
+deleted gives its places back.
 """
 
 from __future__ import annotations
@@ -56,10 +58,12 @@ class Coscheduling(
 
     def __init__(self, args: CoschedulingArgs, handle: fwk.Handle) -> None:
         super().__init__(args, handle)
-        self._groups = handle.listers.of(POD_GROUPS, PodGroup)
+        groups: fwk.Informer[PodGroup] = handle.informers.of(POD_GROUPS, PodGroup)
+        self._groups = groups.lister
         #: who belongs together, and who has a place
         self.gangs = Gangs()
         handle.informers.of("pods.v1", Pod).add_handler(self.gangs)
+        groups.add_handler(_GroupChanges(self))
         self._some_denied = asyncio.Event()
         handle.tasks.start(self.retry_denied, name=f"{self.name} retries")
 
@@ -79,7 +83,7 @@ class Coscheduling(
         gang = self.gangs.of(pod)
         group = self._groups.get(key)
         if group is None:
-            return fwk.unresolvable(f"waiting for PodGroup {key} to be created")
+            return _not_there(key)
         needed = group.spec.min_member
         if len(gang.members) < needed:
             return fwk.unresolvable(
@@ -92,20 +96,25 @@ class Coscheduling(
     ) -> fwk.Status | None:
         """Turned down while its group is held back; it was in the queue when that happened."""
         key = group_key(pod)
-        return self._denial(key, self.gangs.of(pod)) if key else None
+        if not key:
+            return None
+        if self._groups.get(key) is None:
+            return _not_there(key)
+        gang = self.gangs.of(pod)
+        denial = self._denial(key, gang)
+        if denial is None:
+            gang.tried()
+        return denial
 
     async def post_filter(
         self, state: fwk.CycleState, pod: Pod, statuses: fwk.NodeStatuses
     ) -> tuple[fwk.PostFilterResult | None, fwk.Status | None]:
         """The group's waiting members give their places back, unless enough have theirs."""
         key = group_key(pod)
-        if not key:
+        gang, group = self.gangs.named(key), self._groups.get(key)
+        if gang is None or group is None or gang.is_complete(group):
             return None, fwk.unschedulable()
-        gang = self.gangs.of(pod)
-        needed = self._needed(key)
-        if len(gang.placed) >= needed:
-            return None, fwk.unschedulable()
-        placed = len(gang.placed)
+        placed, needed = len(gang.placed), group.spec.min_member
         self._deny(gang, f"pod {pod.key} of the same PodGroup fits nowhere")
         return None, fwk.unschedulable(
             f"PodGroup {key} needs {needed} places at once, found {placed}"
@@ -119,11 +128,9 @@ class Coscheduling(
     def unreserve(self, state: fwk.CycleState, pod: Pod, node_name: str) -> None:
         """The member has no place any more; without it those that wait for it have no use."""
         key = group_key(pod)
-        if not key:
-            return
-        gang = self.gangs.of(pod)
         self.gangs.displace(pod)
-        if len(gang.placed) < self._needed(key):
+        gang, group = self.gangs.named(key), self._groups.get(key)
+        if gang is not None and group is not None and not gang.is_complete(group):
             self._deny(gang, f"pod {pod.key} of the same PodGroup lost its place")
 
     def permit(
@@ -133,17 +140,17 @@ class Coscheduling(
         key = group_key(pod)
         if not key:
             return None, 0
+        group = self._groups.get(key)
+        if group is None:
+            return _not_there(key), 0
         gang = self.gangs.of(pod)
-        needed = self._needed(key)
-        if len(gang.placed) >= needed:
-            gang.complete()
-            for uid in list(gang.placed):
-                waiting = self.handle.waiting_pods.get(uid)
-                if waiting is not None:
-                    waiting.allow(self.name)
+        if gang.is_complete(group):
+            self._let_go(gang)
             return None, 0
         self.handle.activator.activate(gang.unplaced())
-        return fwk.wait(f"waiting for {needed} pods of PodGroup {key}"), self._patience_s(key)
+        own = group.spec.schedule_timeout_seconds
+        patience_s = self.args.permit_waiting_time_seconds if own is None else own
+        return fwk.wait(f"waiting for {group.spec.min_member} pods of PodGroup {key}"), patience_s
 
     def events_to_register(self) -> Sequence[fwk.ClusterEventWithHint]:
         """What lets members in, and what makes room for a group that was turned down."""
@@ -173,14 +180,17 @@ class Coscheduling(
         was_there = isinstance(old, Pod) and group_key(old) == group_key(pod)
         return fwk.QueueingHint.QUEUE if joins and not was_there else fwk.QueueingHint.SKIP
 
-    def _needed(self, key: str) -> int:
-        group = self._groups.get(key)
-        return 1 if group is None else group.spec.min_member
+    def group_changed(self, group: PodGroup) -> None:
+        """Those that wait go on if the group needs no more than these now."""
+        gang = self.gangs.named(group.key)
+        if gang is not None and gang.is_complete(group):
+            self._let_go(gang)
 
-    def _patience_s(self, key: str) -> float:
-        group = self._groups.get(key)
-        own = None if group is None else group.spec.schedule_timeout_seconds
-        return float(self.args.permit_waiting_time_seconds if own is None else own)
+    def group_deleted(self, group: PodGroup) -> None:
+        """Nobody knows any more what those that wait are waiting for."""
+        gang = self.gangs.named(group.key)
+        if gang is not None:
+            self._turn_down(gang, f"PodGroup {group.key} was deleted")
 
     async def retry_denied(self) -> None:
         """Tries one pod of each group whose time has come; runs while the scheduler does."""
@@ -194,8 +204,7 @@ class Coscheduling(
             now = clock.monotonic()
             for gang in denied:
                 if gang.denied_until <= now:
-                    gang.denied_until = 0.0
-                    self.handle.activator.activate(gang.unplaced()[:1])
+                    self.handle.activator.activate(gang.next_to_try())
             await clock.sleep(_RETRY_GRAIN_S)
 
     def _denial(self, key: str, gang: Gang) -> fwk.Status | None:
@@ -206,7 +215,39 @@ class Coscheduling(
     def _deny(self, gang: Gang, message: str) -> None:
         gang.deny(self.handle.clock.monotonic())
         self._some_denied.set()
-        for uid in list(gang.placed):
-            waiting = self.handle.waiting_pods.get(uid)
-            if waiting is not None:
-                waiting.reject(self.name, message)
+        self._turn_down(gang, message)
+
+    def _let_go(self, gang: Gang) -> None:
+        gang.complete()
+        for waiting in self._waiting(gang):
+            waiting.allow(self.name)
+
+    def _turn_down(self, gang: Gang, message: str) -> None:
+        for waiting in self._waiting(gang):
+            waiting.reject(self.name, message)
+
+    def _waiting(self, gang: Gang) -> list[fwk.WaitingPod]:
+        found = [self.handle.waiting_pods.get(uid) for uid in gang.placed]
+        return [waiting for waiting in found if waiting is not None]
+
+
+class _GroupChanges:
+    """The handler of the PodGroup watch."""
+
+    def __init__(self, plugin: Coscheduling) -> None:
+        self._plugin = plugin
+
+    def on_add(self, added: PodGroup, initial: bool) -> None:  # the informer's signature
+        """Its members are let in by the queue."""
+
+    def on_update(self, old: PodGroup, new: PodGroup) -> None:
+        """It may need fewer."""
+        self._plugin.group_changed(new)
+
+    def on_delete(self, deleted: PodGroup) -> None:
+        """It is gone."""
+        self._plugin.group_deleted(deleted)
+
+
+def _not_there(key: str) -> fwk.Status:
+    return fwk.unresolvable(f"waiting for PodGroup {key} to be created")
