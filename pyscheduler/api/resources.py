@@ -138,7 +138,8 @@ def is_scheduled_resource(name: str) -> bool:
 @lru_cache(maxsize=_REMEMBERED)
 def _allocatable(allocatable: StringMap) -> Mapping[str, int]:
     found = {k: v for k, v in allocatable.items() if k == PODS or is_scheduled_resource(k)}
-    return _whole(_nanos(found))
+    # shared by all nodes of that size
+    return FrozenMap(_whole(_nanos(found)))
 
 
 @lru_cache(maxsize=_REMEMBERED)

@@ -21,6 +21,7 @@ from pyscheduler.api.images import normalized_image_name
 from pyscheduler.api.resources import CPU, EPHEMERAL_STORAGE, MEMORY, PODS
 from pyscheduler.cache.change_log import ChangeLog
 from pyscheduler.cache.node_state import NodeState
+from pyscheduler.cache.node_view import NodeView
 from pyscheduler.cache.vocabulary import CodedColumn
 from pyscheduler.framework.columns import (
     ALL_ASPECTS,
@@ -61,6 +62,8 @@ class ColumnStore:
         self._capacity = _FIRST_CAPACITY
         #: the node of each row
         self.states: list[NodeState] = []
+        #: what plugins see of it; None until one asked
+        self._views: list[NodeView | None] = []
         self._rows: dict[str, int] = {}
         self._allocatable = {r: self._int64() for r in _COMMON_RESOURCES}
         self._requested = {r: self._int64() for r in _COMMON_RESOURCES}
@@ -128,9 +131,12 @@ class ColumnStore:
         self.register(column)
         return self._unreadable[column.name]
 
-    def node_info(self, row: int) -> NodeState:
+    def node_info(self, row: int) -> NodeView:
         """The node of one row."""
-        return self.states[row]
+        view = self._views[row]
+        if view is None:
+            view = self._views[row] = NodeView(self.states[row])
+        return view
 
     def row_of(self, name: str) -> int | None:
         """The row of a node."""
@@ -145,7 +151,8 @@ class ColumnStore:
         if known is None:
             rows = np.sort(np.fromiter((self._rows[o] for o in owners), dtype=np.intp))
             rows.flags.writeable = False
-            known = ImageState(max(owners.values()), len(owners)), rows
+            # a view, whose flag cannot be switched back
+            known = ImageState(max(owners.values()), len(owners)), rows.view()
             self._known_images[name] = known
         return known
 
@@ -172,7 +179,12 @@ class ColumnStore:
         self._unreadable[column.name].flags.writeable = False
 
     def set_state(self, column: StateColumn, node_name: str, value: Any) -> None:
-        """Remembers a StateColumn's value; written to its row by the next `apply`."""
+        """Remembers a StateColumn's value; written to its row by the next `apply`.
+
+        Raises:
+            ValueError: the column cannot hold that value as it is.
+        """
+        column.check(value)
         self._state_values.setdefault(column.name, {})[node_name] = value
 
     def apply(self, changed: Sequence[NodeState], removed: Sequence[str]) -> None:
@@ -201,9 +213,11 @@ class ColumnStore:
         for values in self._state_values.values():
             values.pop(name, None)
         last = self.states.pop()
+        self._views.pop()
         self.n -= 1
         if last.name != name:
             self.states[row] = last
+            self._views[row] = None
             self._rows[last.name] = row
             last.row = row
             self._write_row(last, _ALL)
@@ -234,9 +248,12 @@ class ColumnStore:
             self.n += 1
             self._rows[state.name] = row
             self.states.append(state)
+            self._views.append(None)
             state.dirty = _ALL
         else:
-            self.states[row] = state
+            if self.states[row] is not state:
+                self.states[row] = state
+                self._views[row] = None
         state.row = row
         self._write_row(state, state.dirty)
         self.change_log.append(row, state.dirty)
@@ -294,9 +311,9 @@ class ColumnStore:
         unreadable[row] = False
         try:
             if isinstance(column, NodeColumn):
-                values[row] = column.extract(state.node)
+                values[row] = column.check(column.extract(state.node))
             elif isinstance(column, PodColumn):
-                values[row] = sum(column.extract(pod) for pod in state.pods.values())
+                values[row] = column.total(state.pods.values())
             else:
                 known = self._state_values.get(column.name, {})
                 values[row] = known.get(state.name, column.default)

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from pyscheduler.api.core_v1 import Pod, Taint
 from pyscheduler.cache.column_store import ColumnStore
 from pyscheduler.cache.node_state import NodeState, PodUsage
+from pyscheduler.cache.node_view import NodeView
 from pyscheduler.framework.columns import Column, PodColumn
 from pyscheduler.framework.nodes import ImageState
 from pyscheduler.framework.status import BoolArray, Int64Array
@@ -43,7 +44,8 @@ class CopiedRows:
     ) -> None:
         self._store = store
         self._rows = np.asarray(rows, dtype=np.intp)
-        self._states = [store.node_info(row).clone() for row in rows]
+        self._states = [store.states[row].clone() for row in rows]
+        self._views = [NodeView(state) for state in self._states]
         self._usage_of = usage_of
         #: gathered columns that depend on pods, by what they were asked as
         self._of_pods: dict[object, tuple[npt.NDArray[Any], Callable[[NodeState], Any]]] = {}
@@ -70,7 +72,9 @@ class CopiedRows:
     def _write(self, row: int) -> None:
         state = self._states[row]
         for column, value_of in self._of_pods.values():
+            column.setflags(write=True)
             column[row] = value_of(state)
+            column.setflags(write=False)
 
     # --- framework.nodes.ColumnSource ---
 
@@ -100,13 +104,12 @@ class CopiedRows:
         """An author's column; a PodColumn follows what is added and removed."""
         if not isinstance(column, PodColumn):
             return self._store.custom(column)[self._rows]
-        extract, default = column.extract, column.default
 
         def total(state: NodeState) -> Any:
             try:
-                return sum(extract(pod) for pod in state.pods.values())
+                return column.total(state.pods.values())
             except Exception:  # noqa: BLE001  # an author's extractor; `unreadable` marks the row
-                return default
+                return column.default
 
         return self._kept(column, total, dtype=column.dtype)
 
@@ -114,9 +117,9 @@ class CopiedRows:
         """(N,) bool: rows whose value could not be extracted before anything was changed."""
         return self._store.unreadable(column)[self._rows]
 
-    def node_info(self, row: int) -> NodeState:
+    def node_info(self, row: int) -> NodeView:
         """One row as an object."""
-        return self._states[row]
+        return self._views[row]
 
     def row_of(self, name: str) -> int | None:
         """The copied row of a node."""
@@ -143,7 +146,6 @@ class CopiedRows:
         known = self._of_pods.get(key)
         if known is None:
             values = np.array([value_of(state) for state in self._states], dtype=dtype)
+            values.setflags(write=False)
             known = self._of_pods[key] = values, value_of
-        shown = known[0].view()
-        shown.flags.writeable = False
-        return shown
+        return known[0].view()  # whose flag cannot be switched back

@@ -12,10 +12,11 @@ plugin that lists it in ``depends_on``. Three kinds:
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from enum import IntFlag
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 from pyscheduler.api.core_v1 import Node, Pod
@@ -68,6 +69,21 @@ class Column:
         #: the value of a row that could not be read, or was never set
         self.default = default
 
+    def check(self, value: Any) -> Any:
+        """``value``, if the column holds it as it is; numpy would cut a fraction off in silence.
+
+        Raises:
+            ValueError: it does not.
+        """
+        held = np.empty((), dtype=self.dtype)
+        try:
+            held[()] = value
+        except (TypeError, ValueError, OverflowError) as error:
+            raise ValueError(f"column {self.name} cannot hold {value!r}: {error}") from error
+        if held.dtype.kind in "iu" and held != value:
+            raise ValueError(f"column {self.name} of {held.dtype} cannot hold {value!r}")
+        return value
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name!r})"
 
@@ -75,8 +91,8 @@ class Column:
 class NodeColumn(Column):
     """A value extracted from the Node object.
 
-    An ``extract`` that raises marks that row as unreadable: plugins that depend on the column
-    reject it, others do not notice.
+    An ``extract`` that raises, or gives what the column cannot hold, marks that row as unreadable:
+    plugins that depend on the column reject it, others do not notice.
     """
 
     aspect = Aspect.OBJECT
@@ -102,9 +118,20 @@ class PodColumn(Column):
         super().__init__(name, dtype, default=0)
         self.extract = extract
 
+    def total(self, pods: Iterable[Pod]) -> Any:
+        """The sum over these pods.
+
+        Raises:
+            ValueError: the column cannot hold it; ``extract`` may raise anything.
+        """
+        return self.check(sum(self.extract(pod) for pod in pods))
+
 
 class StateColumn(Column):
-    """A value that a plugin sets through ``handle.columns.set(column, node_name, value)``."""
+    """A value that a plugin sets through ``handle.columns.set(column, node_name, value)``.
+
+    That raises `ValueError` for a value that the column cannot hold as it is.
+    """
 
     aspect = Aspect.STATE
 

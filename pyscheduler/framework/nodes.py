@@ -230,6 +230,12 @@ class NodeTable:
             full = self._source.resource(*key)
         else:
             full = self._source.custom(key)
-        gathered = full[: self.n] if self._rows is None else full[self._rows]
+        gathered = full[: self.n] if self._rows is None else _read_only(full[self._rows])
         self._cache[key] = gathered
         return gathered
+
+
+def _read_only(gathered: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """The same for several plugins to read: a view, whose flag cannot be switched back."""
+    gathered.setflags(write=False)
+    return gathered.view()

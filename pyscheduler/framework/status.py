@@ -50,6 +50,9 @@ _LABELS = {
     Code.PENDING: "Pending",
 }
 
+#: Reasons in one verdict: a bit each while they are put together.
+_MAX_REASONS = 63
+
 _REJECTIONS = (Code.UNSCHEDULABLE, Code.UNSCHEDULABLE_AND_UNRESOLVABLE, Code.PENDING)
 
 
@@ -131,10 +134,22 @@ class NodeVerdict:
         self._rejections: list[tuple[BoolArray, str, bool]] = []
 
     def reject(self, mask: BoolArray, reason: str, *, unresolvable: bool = False) -> NodeVerdict:
-        """Rejects the nodes under ``mask`` with ``reason`` and returns the verdict itself."""
+        """Rejects the nodes under ``mask`` with ``reason`` and returns the verdict itself.
+
+        Raises:
+            ValueError: the mask is not (N,).
+            TypeError: it is not bool, or the reason is no text.
+        """
+        kind: object = getattr(mask, "dtype", type(mask).__name__)
+        if kind != np.bool_:
+            raise TypeError(f"mask is {kind}, not an array of bool")
         if mask.shape != (self.n,):
             raise ValueError(f"mask has shape {mask.shape}, the table has {self.n} nodes")
+        if not isinstance(reason, str):
+            raise TypeError(f"reason is {reason!r}, not a text")
         if mask.any():
+            if len(self._rejections) == _MAX_REASONS:
+                raise ValueError(f"more than {_MAX_REASONS} reasons in one verdict")
             self._rejections.append((mask, reason, unresolvable))
         return self
 
