@@ -31,6 +31,7 @@ from pyscheduler.telemetry.metrics import SchedulerMetrics
 REPOSITORY = Path(__file__).resolve().parents[2]
 COMPATIBILITY = (REPOSITORY / "docs" / "compatibility.md").read_text()
 OPERATIONS = (REPOSITORY / "docs" / "operations.md").read_text()
+ARCHITECTURE = (REPOSITORY / "docs" / "architecture.md").read_text()
 CONTRIBUTING = (REPOSITORY / "CONTRIBUTING.md").read_text()
 MAKEFILE = (REPOSITORY / "Makefile").read_text()
 
@@ -213,3 +214,24 @@ def test_every_target_of_make_is_known_to_contributors() -> None:
     targets = re.findall(r"^([a-z0-9-]+):.*##", MAKEFILE, re.MULTILINE)
 
     assert [t for t in targets if t != "help" and f"make {t}" not in CONTRIBUTING] == []
+
+
+def test_every_package_has_its_room() -> None:
+    packages = {path.parent.name for path in (REPOSITORY / "pyscheduler").glob("*/__init__.py")}
+
+    assert packages - words(section(ARCHITECTURE, "The rooms")) == set()
+
+
+def test_every_module_that_the_architecture_names_is_there() -> None:
+    """One without a folder is in that of the one named before it."""
+    missing, folder = [], ""
+    for cell in (cell for row in rows(ARCHITECTURE) for cell in row):
+        for named in re.findall(r"`((?:[a-z_]+/)?[a-z_]+\.py|[a-z_]+/[a-z_]+)`", cell):
+            if "/" in named:
+                folder = named.partition("/")[0]
+            path = REPOSITORY / "pyscheduler" / folder / named.rpartition("/")[2]
+            if not path.with_suffix(".py").exists():
+                missing.append(named)
+
+    assert folder
+    assert missing == []
