@@ -76,15 +76,15 @@ async def test_members_that_differ_make_the_group_invalid(provider: Provider) ->
 
         async def invalid() -> Manifest | None:
             group = await provider.api.get(f"{groups}/mixed")
-            for condition in group.get("status", {}).get("conditions", []):
-                if condition["status"] == "False":
-                    return dict(condition)
-            return None
+            conditions = group.get("status", {}).get("conditions", [])
+            return group if any(each["status"] == "False" for each in conditions) else None
 
-        condition = await eventually(invalid, what="the group to be invalid", timeout_s=TIMEOUT_S)
+        group = await eventually(invalid, what="the group to be invalid", timeout_s=TIMEOUT_S)
+        (condition,) = group["status"]["conditions"]
         assert condition["message"] == (
             "members differ in schedulerName: pyscheduler, somebody-else"
         )
+        await _announced(provider, group)
         assert await _bound(provider) == {}, "two of three members are held back"
     finally:
         await provider.api.delete_collection(groups)
@@ -144,3 +144,17 @@ async def _phase(provider: Provider, name: str, phase: str) -> Manifest:
         return dict(status) if status.get("phase") == phase else None
 
     return await eventually(in_phase, what=f"{name} to be {phase}", timeout_s=TIMEOUT_S)
+
+
+async def _announced(provider: Provider, group: Manifest) -> None:
+    """The operator has told of what makes the group invalid by an event."""
+    path = f"/api/v1/namespaces/{provider.test_namespace}/events"
+    selector = f"involvedObject.uid={group['metadata']['uid']}"
+
+    async def told() -> list[Manifest] | None:
+        return await provider.api.list(path, field_selector=selector) or None
+
+    events = await eventually(told, what=f"an event for {group['metadata']['name']}")
+    said = {(event["type"], event["reason"], event["message"]) for event in events}
+    (condition,) = group["status"]["conditions"]
+    assert said == {("Warning", condition["reason"], condition["message"])}
