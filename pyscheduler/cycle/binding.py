@@ -100,15 +100,15 @@ class BindingCycle:
         """
         try:
             failure = self._reserve(assumed)
+            if failure is None:
+                self._activate(assumed)
         except Exception as error:  # noqa: BLE001  # an assumed pod must be given back
             _log.exception("reserving broke down", pod=assumed.entity.pod.key)
             failure = Failure.fault(f"{type(error).__name__}: {error}")
         if failure is not None:
             # nobody was turned away by this assumption: it did not outlive the cycle
             self._undo(assumed, failure, wakes_others=False)
-            return failure
-        self._activate(assumed)
-        return None
+        return failure
 
     async def run(self, assumed: Assumed) -> Failure | None:
         """Binds the pod: None, and `finish` must follow. Or puts it back and says why."""
@@ -152,10 +152,8 @@ class BindingCycle:
         """Undoes everything and tells nobody; nothing if the pod is bound or was put back."""
         if assumed.is_settled:
             return
-        uid = assumed.entity.uid
-        self._waiting_pods.remove(uid)
         self._take_back(assumed)
-        self._queue.done(uid)
+        self._queue.done(assumed.entity.uid)
 
     def give_up_waiting(self) -> None:
         """Cancels the binding cycles that wait at Permit: scheduling ends."""
@@ -251,6 +249,7 @@ class BindingCycle:
         """Unreserves and forgets; False when the pod is known to be bound, or gone."""
         pod = assumed.entity.pod
         assumed.is_settled = True
+        self._waiting_pods.remove(pod.uid)
         run_unreserve(assumed.profile, assumed.state, pod, assumed.node_name)
         return self._cache.forget(pod)
 

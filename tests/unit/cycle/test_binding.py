@@ -11,6 +11,7 @@ import pytest
 from pyscheduler import framework as fwk
 from pyscheduler.api.core_v1 import Pod
 from pyscheduler.framework.cluster_events import NODE_ALLOCATABLE_CHANGED
+from pyscheduler.framework.cycle_state import PODS_TO_ACTIVATE
 from pyscheduler.framework.interface import Plugin
 from pyscheduler.framework.status import PreBindPreFlightResult
 from pyscheduler.testing import make_pod
@@ -622,6 +623,27 @@ async def test_a_cycle_that_fails_activates_nobody(
 
 
 # --- the end
+
+
+class OddSiblings(fwk.PermitPlugin, fwk.Plugin[fwk.NoArgs]):
+    """Lets its pod wait, and asks for what nobody can activate."""
+
+    def permit(self, state: fwk.CycleState, pod: Pod, node_name: str) -> tuple[Answer, float]:
+        state.write(PODS_TO_ACTIVATE, {pod.key: pod})  # type: ignore[arg-type]  # what it gets wrong
+        return WAIT, 60.0
+
+
+async def test_what_nobody_can_activate_costs_its_pod_an_attempt() -> None:
+    rig = Rig(OddSiblings)
+    rig.add_node(node("n"))
+
+    rig.add_pod(pod("a"))
+    await rig.settle()
+
+    assert rig.attempts.results == ["error"]
+    assert rig.queue.counts().backoff == 1
+    assert rig.cache.pod_count == 0
+    assert len(rig.waiting_pods) == 0
 
 
 async def test_drain_gives_up_waiting_pods_and_finishes_the_others(
