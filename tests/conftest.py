@@ -67,7 +67,7 @@ def control_plane_programs(pytestconfig: pytest.Config) -> None:
 def _uses_control_plane(session: pytest.Session) -> bool:
     names = {"control_plane_programs"}
     if session.config.getoption("provider") == "local":
-        names.add("provider")
+        names.add("cluster")
     return any(
         names & set(item.fixturenames)
         for item in session.items
