@@ -109,7 +109,7 @@ class SchedulingAlgorithm:
         nodes = self._snapshot.nodes
         if nodes.n == 0:
             raise NoNodes
-        if entity.signature is None:
+        if entity.signature is None or not self.profile.keeps_answers:
             entity.signature = self.profile.sign(entity.pod)
         try:
             entry, row = await self._search(entity)
@@ -128,6 +128,7 @@ class SchedulingAlgorithm:
         pod = entity.pod
         entry = await self._filtering.evaluate(pod, entity.signature)
         if entry.pods > 1 and not await self._is_right(entry, entity):
+            entity.signature = self.profile.sign(pod)
             entry = await self._filtering.evaluate(pod, entity.signature)
         nominated = self._nominated_row(pod)
         if (

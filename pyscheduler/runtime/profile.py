@@ -188,7 +188,8 @@ class Profile:
         }
         #: plugins whose hooks write the state that later hooks read
         self._preparing = {name for name, _ in (*self.pre_filters, *self.pre_scores)}
-        self._keeps_answers = self._preparing <= self.cacheable.keys()
+        #: False: nothing may be kept of any pod; what was signed before is void
+        self.keeps_answers = self._preparing <= self.cacheable.keys()
         self._signs = [
             (name, instrument.hook(name, "Sign", plugin.sign_pod, answers=answers.SIGN))
             for name, plugin in self._judges.items()
@@ -223,7 +224,7 @@ class Profile:
         (PreFilter, PreScore) without saying what its answers depend on: what it prepared for one
         pod must not be used for another.
         """
-        if not self._keeps_answers:
+        if not self.keeps_answers:
             return None
         parts: list[Any] = []
         for _, sign in self._signs:
@@ -251,7 +252,7 @@ class Profile:
         """Asks ``plugin`` every time from now on: a kept answer of its turned out wrong."""
         self.cacheable.pop(plugin, None)
         if plugin in self._preparing:
-            self._keeps_answers = False
+            self.keeps_answers = False
 
     def run_pre_enqueue(self, pod: Pod, first: str = "") -> Status | None:
         """None when every PreEnqueue lets the pod in, else the first objection.

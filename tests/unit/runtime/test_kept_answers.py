@@ -140,6 +140,48 @@ async def test_a_pod_whose_check_shows_a_wrong_answer_gets_the_right_one(
     assert not rig.profile.is_cacheable("Liar")
 
 
+class Preparer(fwk.PreFilterPlugin, fwk.FilterPlugin, fwk.SignPlugin, fwk.Plugin[fwk.NoArgs]):
+    """Prepares what depends on the pod's name, and says that it does not."""
+
+    depends_on = ()
+    NAME = fwk.StateKey[str]("Preparer.name")
+
+    def pre_filter(
+        self, state: fwk.CycleState, pod: Pod, nodes: fwk.NodeTable
+    ) -> fwk.Status | None:
+        state.write(self.NAME, pod.name)
+        return None
+
+    def filter_nodes(
+        self, state: fwk.CycleState, pod: Pod, nodes: fwk.NodeTable
+    ) -> fwk.NodeVerdict:
+        bad = state.read(self.NAME).startswith("bad")
+        return nodes.verdict().reject(np.full(len(nodes), bad), "bad")
+
+    def sign_pod(self, pod: Pod) -> tuple[Any, ...]:
+        return ()
+
+
+async def test_pods_signed_before_a_plugin_was_distrusted_are_judged_for_themselves(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(scheduling, "_COLD_CHECK_ONE_IN", 3)
+    rig = Rig(Preparer)
+    for i in range(8):
+        rig.add_node(node(f"n{i}"))
+    for name in ("bad-first", "good-but-signed", "bad-last", "found-out"):
+        rig.add_pod(pod(name))
+    await rig.settle()
+    assert not rig.profile.is_cacheable("Preparer")
+    assert sorted(rig.messages) == ["bad-first", "bad-last", "good-but-signed"]
+
+    rig.clock.advance(100.0)
+    rig.queue.activate([pod("bad-first"), pod("good-but-signed")])
+    await rig.settle()
+
+    assert sorted(rig.bound) == ["found-out", "good-but-signed"]
+
+
 class Chatty(fwk.FilterPlugin, fwk.SignPlugin, fwk.Plugin[fwk.NoArgs]):
     """Gives every rejection a text of its own."""
 
