@@ -14,7 +14,7 @@ from __future__ import annotations
 import random
 import uuid
 from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import msgspec
 
@@ -33,7 +33,7 @@ from pyscheduler.sim.api_errors import (
 )
 from pyscheduler.sim.catalogue import Catalogue
 from pyscheduler.sim.deletion import is_released, plan_deletion
-from pyscheduler.sim.exchange import JSON, Fault, Request, Response
+from pyscheduler.sim.exchange import Fault, Request, Response
 from pyscheduler.sim.json_objects import JsonObject, JsonView, timestamp
 from pyscheduler.sim.list_options import read_list_options
 from pyscheduler.sim.listing import list_objects
@@ -42,6 +42,7 @@ from pyscheduler.sim.object_store import Event, ObjectStore, Stored
 from pyscheduler.sim.patching import patch_format
 from pyscheduler.sim.preconditions import check_delete_preconditions, check_preconditions
 from pyscheduler.sim.query_selectors import compile_selectors
+from pyscheduler.sim.request_bodies import check_kind, decode_json, decode_object
 from pyscheduler.sim.served_kinds import (
     CUSTOM_RESOURCE_DEFINITIONS,
     NAMESPACES,
@@ -72,7 +73,6 @@ _PAGE_NOT_FOUND = Response(404, b"404 page not found\n", content_type=_PLAIN_TEX
 _BOUND = b'{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Success","code":201}\n'
 
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder().decode
 _NO_HEADERS: Mapping[str, str] = {}
 
 
@@ -191,7 +191,7 @@ class ApiServer:
     # -- writing
 
     def _post(self, request: Request, target: Target) -> Response:
-        body = _decode_object(request)
+        body = decode_object(request)
         if target.subresource == "binding":
             return self._bind(target, body)
         if target.name or target.subresource:
@@ -209,7 +209,7 @@ class ApiServer:
 
     def _create(self, target: Target, body: JsonObject) -> Stored:
         kind = target.kind
-        _check_kind(kind, body)
+        check_kind(kind, body)
         metadata = body.get("metadata") or {}
         given_namespace = metadata.get("namespace") or target.namespace
         if given_namespace != target.namespace:
@@ -269,8 +269,8 @@ class ApiServer:
     def _put(self, request: Request, target: Target) -> Response:
         self._check_update_path(request, target)
         kind = target.kind
-        body = _decode_object(request)
-        _check_kind(kind, body)
+        body = decode_object(request)
+        check_kind(kind, body)
         metadata = body.get("metadata") or {}
         if metadata.get("name") != target.name:
             raise bad_request(
@@ -296,7 +296,7 @@ class ApiServer:
         has_merge_keys = not isinstance(target.kind, CustomKind)
         apply = patch_format(request.content_type, merge_keys=has_merge_keys)
         present = self._present(target)
-        body = apply(present.data, _decode_json(request))
+        body = apply(present.data, decode_json(request))
         return self._answer(200, target.kind, self._update(target, present, body, patch=True))
 
     def _check_update_path(self, request: Request, target: Target) -> None:
@@ -331,7 +331,7 @@ class ApiServer:
     def _delete(self, request: Request, target: Target) -> Response:
         if target.subresource:
             raise not_served(f"DELETE {request.path}")
-        options = _decode_object(request) if request.body else {}
+        options = decode_object(request) if request.body else {}
         if grace := request.query.get("gracePeriodSeconds"):
             options = {**options, "gracePeriodSeconds": int(grace)}
         if not target.name:
@@ -430,37 +430,6 @@ def error_response(error: ApiError) -> Response:
     if error.details and "retryAfterSeconds" in error.details:
         headers = {"Retry-After": str(error.details["retryAfterSeconds"])}
     return Response(error.code, _encode(error.status), headers=headers)
-
-
-def _decode_json(request: Request) -> Any:
-    try:
-        return _decode(request.body)
-    except msgspec.DecodeError as error:
-        raise bad_request(f"error decoding the body: {error}") from error
-
-
-def _decode_object(request: Request) -> JsonObject:
-    if request.content_type != JSON:
-        raise not_served(f"the content type {request.content_type}")
-    body = _decode_json(request)
-    if not isinstance(body, dict):
-        raise bad_request("the body is not an object")
-    return body
-
-
-def _check_kind(kind: ServedKind, body: JsonView) -> None:
-    """A body that says what it is must be what the path says; a custom object must say it."""
-    if isinstance(kind, CustomKind) and not body.get("kind"):
-        raise bad_request(
-            f"the object provided is unrecognized (must be of type {kind.kind}): Object 'Kind' is"
-            f" missing in '{_encode(body).decode()}'"
-        )
-    given = (body.get("apiVersion") or kind.api_version, body.get("kind") or kind.kind)
-    if given != (kind.api_version, kind.kind):
-        raise bad_request(
-            f"the API version in the data ({given[0]}, Kind={given[1]}) does not match the"
-            f" expected API version ({kind.api_version}, Kind={kind.kind})"
-        )
 
 
 def _deleted_status(target: Target, deleted: Stored) -> JsonObject:

@@ -73,7 +73,7 @@ def prepare_new(
     if kind is CORE_EVENTS:
         body = from_core(body)
     given = body.get("metadata") or {}
-    metadata = {"name": identity.name}
+    metadata: JsonObject = {"name": identity.name}
     if identity.namespace:
         metadata["namespace"] = identity.namespace
     metadata |= {key: value for key, value in given.items() if key not in _SERVER_METADATA}
