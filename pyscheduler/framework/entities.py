@@ -34,6 +34,8 @@ class QueuedEntity:
     pending_plugins: frozenset[str] = frozenset()
     #: PreEnqueue plugin that holds the entity back; empty = not gated
     gating_plugin: str = ""
+    #: PreEnqueue broke down: backing off, to be asked again after that
+    is_at_the_door: bool = False
     #: True when the five-minute flush, not an event, brought it back: a hint is missing
     was_flushed: bool = False
     #: the profile's class key, computed once per pod object; None = not computed or not signable

@@ -3,7 +3,7 @@
 Every entity that waits stands in exactly one tier:
 
 - active: ready, in the order of the QueueSort plugin;
-- backoff: tried before, not to be tried again just yet;
+- backoff: tried before, not to be tried again just yet (or its PreEnqueue broke down);
 - unschedulable: rejected, until an event's hint (or a long timeout) says that it may fit now;
 - gated: held back by a PreEnqueue plugin, before its first attempt or any later one.
 
@@ -37,7 +37,7 @@ from pyscheduler.framework.cluster_events import (
     EventResource,
 )
 from pyscheduler.framework.entities import QueuedEntity
-from pyscheduler.framework.status import Status
+from pyscheduler.framework.status import Code, Status
 from pyscheduler.queueing.active_queue import ActiveQueue
 from pyscheduler.queueing.backoff_queue import BackoffQueue, leaves_at
 from pyscheduler.queueing.hints import (
@@ -339,6 +339,9 @@ class SchedulingQueue:
         """Makes ready whose backoff is over; of a crowd a part, the rest is due at once."""
         now = self._clock.now()
         for entity in self._backoff.pop_expired(now=now, limit=_FLUSHED_AT_ONCE):
+            if entity.is_at_the_door:
+                self._admit(entity, label=_BACKOFF_COMPLETE)
+                continue
             self._active.push(entity, now=now)
             self._tally.incoming(ACTIVE, _BACKOFF_COMPLETE)
             self._ready.set()
@@ -483,10 +486,13 @@ class SchedulingQueue:
         """Puts an entity that is in no tier into the gated, backoff or active one.
 
         Returns:
-            False when it is gated.
+            False when it is gated, or PreEnqueue broke down.
         """
         now = self._clock.now()
         status = self._pre_enqueue(entity.pod, entity.gating_plugin)
+        if status is not None and status.code is Code.ERROR and self._put_off(entity, label=label):
+            return False
+        entity.is_at_the_door = False
         if status is not None and not status.is_success:
             was_gated = entity.is_gated
             self._set_gate(entity, status.plugin or _UNNAMED_GATE)
@@ -507,6 +513,24 @@ class SchedulingQueue:
             self._tally.incoming(ACTIVE, label)
         self._ready.set()
         return True
+
+    def _put_off(self, entity: QueuedEntity, *, label: str) -> bool:
+        """Lets an entity back off whose PreEnqueue broke down: no event tells when to ask again.
+
+        Returns:
+            False when there is no backoff.
+        """
+        self._tally.held(entity, -1)
+        entity.gating_plugin = ""
+        entity.unschedulable_plugins = entity.pending_plugins = frozenset()
+        self._note_failure(entity)
+        entity.is_at_the_door = entity.backoff_expiration > 0
+        if entity.is_at_the_door:
+            entity.sort_key = self._sort_key(entity)
+            self._backoff.push(entity)
+            self._arm(leaves_at(entity))
+            self._tally.incoming(BACKOFF, label)
+        return entity.is_at_the_door
 
     def _update_waiting(self, entity: QueuedEntity, old: Pod, new: Pod) -> None:
         self._hear(entity.uid)  # judged as it was when those events came

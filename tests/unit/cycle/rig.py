@@ -54,6 +54,15 @@ class Attempts:
     def bound(self, entity: QueuedEntity, sli_seconds: float) -> None: ...
 
 
+class Faults(list[tuple[str, str]]):
+    """Plugin and hook of each fault that was counted."""
+
+    def plugin_executed(self, plugin: str, point: str, seconds: float) -> None: ...
+
+    def plugin_fault(self, plugin: str, hook: str) -> None:
+        self.append((plugin, hook))
+
+
 class Rig:
     """One profile with the default plugins but preemption, and ``extra`` ones at their points."""
 
@@ -85,7 +94,8 @@ class Rig:
             waiting_pods=self.waiting_pods,
             pods_in_pre_bind=self.pods_in_pre_bind,
         )
-        instrument = Instrument(CurrentWork(), self.clock)
+        self.faults = Faults()
+        instrument = Instrument(CurrentWork(), self.clock, self.faults)
         # preemption has a stage of its own, and would add its clause to every message here
         self.profile = default_profile(
             handle, *extra, without=("DefaultPreemption",), instrument=instrument
