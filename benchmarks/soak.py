@@ -20,9 +20,7 @@ import os
 import sys
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from fnmatch import fnmatch
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
 from types import TracebackType
@@ -33,8 +31,16 @@ import structlog
 
 from benchmarks.census import census, remembered
 from benchmarks.figures import save
+from benchmarks.soak_outcome import (
+    HOUR_S,
+    NAMESPACES_SHARE,
+    TEMPLATES_AT_ONCE,
+    TICK_S,
+    Outcome,
+    Plan,
+    Reading,
+)
 from pyscheduler.app.assembly import Assembly, assemble, in_tree_registry
-from pyscheduler.cache.change_log import CHANGES_KEPT
 from pyscheduler.config.load import default_config
 from pyscheduler.sim.embedded_cluster import EmbeddedCluster
 from pyscheduler.sim.exchange import Request, Response
@@ -46,18 +52,8 @@ from pyscheduler.sim.workload import make_node, make_pod
 from pyscheduler.telemetry.current_work import CurrentWork
 from pyscheduler.telemetry.metrics import SchedulerMetrics
 
-_TICK_S = 60
-_HOUR_S = 3600
-#: Of the process, after the last hour against after the first sixth of the time.
-_GROWTH_ALLOWED = 1.05
-#: By how much a count may differ between two moments at which as much lives.
-_UNEVEN = 500
 #: Events that a watch of the embedded server can go back; its own memory is not what is measured.
 _WINDOW = 2_000
-#: Templates in use at a time; one leaves for each that comes.
-_TEMPLATES_AT_ONCE = 40
-#: Of the namespaces that come, the share that is there at a time.
-_NAMESPACES_SHARE = 10
 #: kube-apiserver forgets events after an hour, and so does the cluster here.
 _EVENTS_LIVE_S = 3600
 #: Pods that nothing fits are given up after so long.
@@ -70,138 +66,6 @@ _REHEARSED_MINUTES = 30
 _REHEARSED_PODS = 5
 
 _encode = msgspec.json.Encoder().encode
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """How much happens, and in how long."""
-
-    hours: float = 24
-    nodes: int = 2_000
-    #: pods that come (and go) over the whole time
-    pods: int = 50_000
-    replacements_per_node: int = 10
-    templates: int = 5_000
-    namespaces: int = 1_000
-    seed: int = 1
-
-    @classmethod
-    def scaled(cls, *, hours: float, scale: float) -> Self:
-        """The plan of a day, cut to so many hours and that share of everything."""
-        whole = cls()
-        share = scale * hours / whole.hours
-        return cls(
-            hours=hours,
-            nodes=max(round(whole.nodes * scale), 10),
-            pods=max(round(whole.pods * share), 200),
-            replacements_per_node=whole.replacements_per_node,
-            templates=max(round(whole.templates * share), 2 * _TEMPLATES_AT_ONCE),
-            namespaces=max(round(whole.namespaces * share), 2 * _NAMESPACES_SHARE),
-        )
-
-    @property
-    def ticks(self) -> int:
-        """Steps of a minute."""
-        return round(self.hours * _HOUR_S / _TICK_S)
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """What there was at a moment."""
-
-    hour: float
-    rss_bytes: int
-    counts: Counter[str] = field(repr=False)
-    live_pods: int
-    waiting_pods: int
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What a soak came to."""
-
-    plan: Plan
-    pods: int
-    bound: int
-    unschedulable: int
-    preempted: int
-    before: Counter[str]
-    after: Counter[str]
-    readings: tuple[Reading, ...]
-    wall_s: float
-
-    @property
-    def growth(self) -> float:
-        """The process after the last hour, against after the first sixth of the time."""
-        return self.readings[-1].rss_bytes / self._early.rss_bytes
-
-    @property
-    def problems(self) -> list[str]:
-        """What must not be."""
-        found = [
-            f"{name} holds {count} when all is gone, at first {self.before[name]}"
-            for name, count in sorted(self.after.items())
-            if count > self.before[name] + self._may_keep(name)
-        ]
-        early, late = self._early.counts, self.readings[-1].counts
-        found += [
-            f"{name} has grown from {early[name]} to {count} while as much lived"
-            for name, count in sorted(late.items())
-            if count > 2 * early[name] + max(_UNEVEN, _kept(name))
-        ]
-        if self.plan.hours >= 6 and self.growth > _GROWTH_ALLOWED:
-            found.append(f"the process has grown to {self.growth:.3f} of what it was")
-        return found
-
-    @property
-    def _early(self) -> Reading:
-        return next(each for each in self.readings if each.hour >= self.plan.hours / 6)
-
-    def _may_keep(self, name: str) -> int:
-        if any(fnmatch(name, pattern) for pattern in TIDIED_BY_NEWCOMERS):
-            return max(reading.counts[name] for reading in self.readings)
-        return _kept(name)
-
-
-#: What looks for the unused only when something new comes: it may keep what it had.
-TIDIED_BY_NEWCOMERS = (
-    "ClassCache.*",
-    "ClassEntry.*",
-    "CycleState.*",
-    "Generations.*",
-)
-#: What is bounded by itself, and by how much.
-KEPT: Mapping[str, int] = {
-    # The change log.
-    "ChangeLog.*": 2 * CHANGES_KEPT,
-    # Classes that the change log has not left behind yet, with their answers.
-    "ClassCache.*": 1000,
-    "ClassEntry.*": 20_000,
-    "CycleState.*": 20_000,
-    # A vocabulary is rebuilt once 64 of its values are out of use; columns of 256 label keys.
-    "CodedColumn.*": 64 + 256 * 2,
-    "ColumnStore._labels": 256,
-    # Reasons are forgotten with the classes that refer to them.
-    "ReasonTable.*": 10_000,
-    # How many warnings about a pod may still be sent; for two hours after the last one.
-    "EventRecorder._buckets": 4096,
-    # Of nominations written, the last.
-    "StatusWrites._nominated": 10_000,
-    # Functions remember what they made of templates, selectors and quantities.
-    "pyscheduler.*": 2048,
-    "pyscheduler.api.quantity.*": 16_384,
-    # Metrics: series by plugin, event and result, of which there are so many.
-    "Family._children": 200,
-    "Histogram.*": 4000,
-    "*Observer.*": 200,
-    # Which plugins hear of which sort of event.
-    "HintIndex.*": 200,
-    "Audience.*": 2000,
-}
-
-
-def _kept(name: str) -> int:
-    return max((limit for pattern, limit in KEPT.items() if fnmatch(name, pattern)), default=0)
 
 
 class Soak:
@@ -275,15 +139,15 @@ class Soak:
         before = await self._rehearse()
         self._populate(plan.nodes)
         readings = []
-        per_reading = max(min(plan.ticks // 6, _HOUR_S // _TICK_S), 1)
+        per_reading = max(min(plan.ticks // 6, HOUR_S // TICK_S), 1)
         for tick in range(1, plan.ticks + 1):
             self._minute(tick)
-            await self._clock.run_for(_TICK_S)
+            await self._clock.run_for(TICK_S)
             for task in self._tasks:
                 if task.done():
                     task.result()
             if tick % per_reading == 0:
-                readings.append(self._read(tick * _TICK_S / _HOUR_S))
+                readings.append(self._read(tick * TICK_S / HOUR_S))
                 report(readings[-1])
         await self._empty()
         return Outcome(
@@ -308,7 +172,7 @@ class Soak:
             self._replace_node()
             for _ in range(_REHEARSED_PODS):
                 self._pod_comes()
-            await self._clock.run_for(_TICK_S)
+            await self._clock.run_for(TICK_S)
         await self._empty()
         return self._census()
 
@@ -340,14 +204,14 @@ class Soak:
 
     def _template_comes(self) -> None:
         self._templates.append(self._new_template())
-        if len(self._templates) > _TEMPLATES_AT_ONCE:
+        if len(self._templates) > TEMPLATES_AT_ONCE:
             self._templates.popleft()
 
     def _namespace_comes(self) -> None:
         name = self._name("namespace")
         self._cluster.create({"metadata": {"name": name}}, kind=NAMESPACES)
         self._namespaces.append(name)
-        if len(self._namespaces) > self._plan.namespaces // _NAMESPACES_SHARE:
+        if len(self._namespaces) > self._plan.namespaces // NAMESPACES_SHARE:
             gone = self._namespaces.popleft()
             for key in [key for key in self._pods() if key.startswith(f"{gone}/")]:
                 self._delete(key)
@@ -447,12 +311,12 @@ class Soak:
         """Everything goes, and nothing more comes."""
         for key in self._pods():
             self._delete(key)
-        await self._clock.run_for(_TICK_S)
+        await self._clock.run_for(TICK_S)
         for name in self._nodes:
             self._send("DELETE", f"/api/v1/nodes/{name}", {})
         # The last look at the cluster: it is empty.
         self._pod_comes()
-        await self._clock.run_for(_TICK_S)
+        await self._clock.run_for(TICK_S)
         for name in self._namespaces:
             self._send("DELETE", f"/api/v1/namespaces/{name}", {})
         for gone in (self._nodes, self._namespaces, self._templates, self._hopeless):

@@ -8,7 +8,8 @@ from collections.abc import Callable
 import pytest
 
 from benchmarks.census import census
-from benchmarks.soak import Outcome, Plan, Reading, soak
+from benchmarks.soak import soak
+from benchmarks.soak_outcome import Outcome, Plan, Reading
 from pyscheduler.cache.column_store import ColumnStore
 from pyscheduler.queueing.nominator import Nominator
 from pyscheduler.queueing.scheduling_queue import SchedulingQueue
