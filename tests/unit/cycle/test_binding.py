@@ -629,7 +629,7 @@ class OddSiblings(fwk.PermitPlugin, fwk.Plugin[fwk.NoArgs]):
     """Lets its pod wait, and asks for what nobody can activate."""
 
     def permit(self, state: fwk.CycleState, pod: Pod, node_name: str) -> tuple[Answer, float]:
-        state.write(PODS_TO_ACTIVATE, {pod.key: pod})  # type: ignore[arg-type]  # what it gets wrong
+        state.write(PODS_TO_ACTIVATE, {pod.key: pod})  # type: ignore[misc]  # what it gets wrong
         return WAIT, 60.0
 
 
