@@ -15,10 +15,11 @@ import asyncio
 import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from tests.controlplane import load
 from tests.controlplane.api_client import Manifest
-from tests.e2e.providers.base import Provider, eventually
+from tests.e2e.providers.base import SCHEDULER_NAME, Provider, eventually
 
 #: The pod that has to make room for itself.
 PREEMPTOR = "preemptor"
@@ -153,87 +154,92 @@ class Outcome:
     nominations: Mapping[str, str]
 
 
-class Stage:
-    """The scenes on a provider's cluster, for one scheduler."""
+async def create_nodes(provider: Provider, scenes: Sequence[Scene]) -> None:
+    """The nodes of all scenes are ready; they are the same for everyone who plays the scenes."""
+    nodes = [_node(scene, name, host) for scene in scenes for name, host in scene.hosts.items()]
+    await provider.api.create_all("/api/v1/nodes", nodes)
 
-    def __init__(self, provider: Provider, scenes: Sequence[Scene]) -> None:
+    async def ready() -> bool:
+        new = "node.kubernetes.io/not-ready"
+        return not any(
+            taint["key"] == new
+            for node in await provider.api.list("/api/v1/nodes")
+            for taint in node["spec"].get("taints", [])
+        )
+
+    await eventually(ready, what="nodes to be ready", timeout_s=_STATE_TIMEOUT_S)
+
+
+class Play:
+    """The scenes as one scheduler meets them.
+
+    No pod has a name that another play uses: kwok deletes by name, and might be late.
+    """
+
+    def __init__(self, provider: Provider, scenes: Sequence[Scene], *, is_ours: bool) -> None:
         self._provider = provider
         self._scenes = scenes
+        self._is_ours = is_ours
         self._pods = f"/api/v1/namespaces/{provider.test_namespace}/pods"
         self._budgets = f"/apis/policy/v1/namespaces/{provider.test_namespace}/poddisruptionbudgets"
 
-    async def play(self, *, is_ours: bool) -> dict[str, Outcome]:
-        """Returns what one scheduler made of each scene, by name; all of it is gone again."""
+    async def outcomes(self) -> dict[str, Outcome]:
+        """Returns what the scheduler made of each scene, by name; no pod is left."""
         provider = self._provider
         try:
-            await self._build(is_ours=is_ours)
-            if is_ours:
+            await self._build()
+            if self._is_ours:
                 await provider.deploy()
             else:
                 await provider.start_kube_scheduler()
             with contextlib.suppress(TimeoutError):  # the outcomes tell who did not decide
                 await eventually(self._is_decided, what="decisions", timeout_s=_DECISION_TIMEOUT_S)
             await asyncio.sleep(_QUIET_S)
-            return await self._outcomes()
+            return await self._look()
         finally:
+            await provider.undeploy()
+            await provider.delete_workloads()
             await provider.api.delete_collection(self._budgets)
-            await provider.reset()
+
+    def _pod_name(self, scene: Scene, name: str) -> str:
+        return f"{'ours' if self._is_ours else 'theirs'}-{scene.name}-{name}"
 
     # --- the state ---
 
-    async def _build(self, *, is_ours: bool) -> None:
-        provider = self._provider
-        scheduler_name = "pyscheduler" if is_ours else provider.kube_scheduler_name
-        nodes = [
-            _node(scene, name, host) for scene in self._scenes for name, host in scene.hosts.items()
+    async def _build(self) -> None:
+        api = self._provider.api
+        budgets = [
+            _budget(scene, name, kept)
+            for scene in self._scenes
+            for name, kept in scene.budgets.items()
         ]
-        await provider.api.create_all("/api/v1/nodes", nodes)
-        await self._nodes_are_ready(len(nodes))
-        await provider.api.create_all(
-            self._budgets,
-            [
-                _budget(scene, name, kept)
-                for scene in self._scenes
-                for name, kept in scene.budgets.items()
-            ],
-        )
-        await provider.api.create_all(
-            self._pods,
-            [
-                _resident(scene, name, host, resident)
-                for scene in self._scenes
-                for name, host in scene.hosts.items()
-                for resident in host.residents
-            ],
-        )
+        residents = [
+            _resident(scene, resident, self._pod_name(scene, resident.name), host_name, host)
+            for scene in self._scenes
+            for host_name, host in scene.hosts.items()
+            for resident in host.residents
+        ]
+        waiting = [
+            self._waiting(scene, waiting) for scene in self._scenes for waiting in scene.waiting
+        ]
+        await api.create_all(self._budgets, budgets)
+        await api.create_all(self._pods, residents)
         await eventually(self._all_run, what="residents to run", timeout_s=_STATE_TIMEOUT_S)
         for scene in self._scenes:
             for resident in scene.residents:
                 await self._date(scene, resident)
-        await provider.api.create_all(
-            self._pods,
-            [
-                _waiting(scene, waiting, scheduler_name=scheduler_name)
-                for scene in self._scenes
-                for waiting in scene.waiting
-            ],
-        )
+        await api.create_all(self._pods, waiting)
         for scene in self._scenes:
-            for waiting in scene.waiting:
-                if waiting.nominated:
-                    status = {"nominatedNodeName": f"{scene.name}-{waiting.nominated}"}
-                    await self._patch_status(scene, waiting.name, status)
+            for pod in scene.waiting:
+                if pod.nominated:
+                    status = {"nominatedNodeName": f"{scene.name}-{pod.nominated}"}
+                    await self._patch_status(scene, pod.name, status)
         await eventually(self._budgets_settled, what="budgets", timeout_s=_STATE_TIMEOUT_S)
 
-    async def _nodes_are_ready(self, count: int) -> None:
-        async def ready() -> bool:
-            nodes = await self._provider.api.list("/api/v1/nodes")
-            new = "node.kubernetes.io/not-ready"
-            return len(nodes) == count and not any(
-                taint["key"] == new for node in nodes for taint in node["spec"].get("taints", [])
-            )
-
-        await eventually(ready, what="nodes to be ready", timeout_s=_STATE_TIMEOUT_S)
+    def _waiting(self, scene: Scene, waiting: Waiting) -> Manifest:
+        scheduler_name = SCHEDULER_NAME if self._is_ours else self._provider.kube_scheduler_name
+        name = self._pod_name(scene, waiting.name)
+        return _waiting(scene, waiting, name, scheduler_name=scheduler_name)
 
     async def _all_run(self) -> bool:
         bare = {
@@ -256,15 +262,18 @@ class Stage:
             condition = {
                 "type": "DisruptionTarget",
                 "status": "True",
+                # of late, or a controller takes it back: nothing came of it, it would seem
+                "lastTransitionTime": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
                 "reason": "PreemptionByScheduler",
                 "message": "some scheduler: preempting to accommodate a higher priority pod",
             }
             await self._patch_status(scene, resident.name, {"conditions": [condition]})
         if resident.leaving:
-            await self._provider.api.delete(f"{self._pods}/{scene.name}-{resident.name}")
+            name = self._pod_name(scene, resident.name)
+            await self._provider.api.delete(f"{self._pods}/{name}")
 
     async def _patch_status(self, scene: Scene, name: str, status: Manifest) -> None:
-        path = f"{self._pods}/{scene.name}-{name}/status"
+        path = f"{self._pods}/{self._pod_name(scene, name)}/status"
         await self._provider.api.patch(path, {"status": status})
 
     async def _budgets_settled(self) -> bool:
@@ -282,48 +291,51 @@ class Stage:
     # --- what came of it ---
 
     async def _is_decided(self) -> bool:
+        outcomes = await self._look()
         return all(
             outcome.victims == outcome.announced.keys()
             and bool(outcome.bound if scene.is_bound else outcome.message)
-            for scene, outcome in zip(self._scenes, (await self._outcomes()).values(), strict=True)
+            for scene, outcome in ((scene, outcomes[scene.name]) for scene in self._scenes)
         )
 
-    async def _outcomes(self) -> dict[str, Outcome]:
+    async def _look(self) -> dict[str, Outcome]:
         provider = self._provider
         pods = {pod["metadata"]["name"]: pod for pod in await provider.pods()}
         path = f"/apis/events.k8s.io/v1/namespaces/{provider.test_namespace}/events"
-        evictions = [e for e in await provider.api.list(path) if e["reason"] == "Preempted"]
-        return {scene.name: _outcome(scene, pods, evictions) for scene in self._scenes}
+        notes = {
+            event["regarding"]["name"]: str(event["note"])
+            for event in await provider.api.list(path)
+            if event["reason"] == "Preempted"
+        }
+        return {scene.name: self._outcome(scene, pods, notes) for scene in self._scenes}
 
-
-def _outcome(scene: Scene, pods: Mapping[str, Manifest], evictions: Sequence[Manifest]) -> Outcome:
-    def local(name: str) -> str:
-        return name.removeprefix(f"{scene.name}-")
-
-    def pod(name: str) -> Manifest | None:
-        return pods.get(f"{scene.name}-{name}")
-
-    preemptor = pods[f"{scene.name}-{PREEMPTOR}"]
-    told = f"Preempted by pod {preemptor['metadata']['uid']} on node "
-    return Outcome(
-        victims=frozenset(
-            resident.name
-            for resident in scene.residents
-            if not resident.leaving and _is_leaving(pod(resident.name))
-        ),
-        announced={
-            local(event["regarding"]["name"]): local(event["note"].removeprefix(told))
-            for event in evictions
-            if event["note"].startswith(told)
-        },
-        bound=local(preemptor["spec"].get("nodeName", "")),
-        nominated=_nominated(scene, preemptor),
-        message=_message(preemptor),
-        nominations={
-            other.name: _nominated(scene, pods[f"{scene.name}-{other.name}"])
-            for other in scene.others
-        },
-    )
+    def _outcome(
+        self, scene: Scene, pods: Mapping[str, Manifest], notes: Mapping[str, str]
+    ) -> Outcome:
+        preemptor = pods[self._pod_name(scene, PREEMPTOR)]
+        told = f"Preempted by pod {preemptor['metadata']['uid']} on node {scene.name}-"
+        names = {
+            resident.name: self._pod_name(scene, resident.name) for resident in scene.residents
+        }
+        return Outcome(
+            victims=frozenset(
+                resident.name
+                for resident in scene.residents
+                if not resident.leaving and _is_leaving(pods.get(names[resident.name]))
+            ),
+            announced={
+                resident: notes[name].removeprefix(told)
+                for resident, name in names.items()
+                if name in notes
+            },
+            bound=str(preemptor["spec"].get("nodeName", "")).removeprefix(f"{scene.name}-"),
+            nominated=_nominated(scene, preemptor),
+            message=_message(preemptor),
+            nominations={
+                other.name: _nominated(scene, pods[self._pod_name(scene, other.name)])
+                for other in scene.others
+            },
+        )
 
 
 def _nominated(scene: Scene, pod: Manifest) -> str:
@@ -369,7 +381,7 @@ def sandbox_class() -> Manifest:
     }
 
 
-def _class_name(priority: int, *, is_meek: bool) -> str:
+def _class_name(priority: int, *, is_meek: bool = False) -> str:
     return f"scene-{priority}{'-never' if is_meek else ''}".replace("--", "-minus-")
 
 
@@ -393,10 +405,8 @@ def _budget(scene: Scene, name: str, kept: int) -> Manifest:
     }
 
 
-def _resident(scene: Scene, host_name: str, host: Host, resident: Resident) -> Manifest:
-    pod = _pod(
-        scene, resident, scheduler_name="nobody", spec={"nodeName": f"{scene.name}-{host_name}"}
-    )
+def _resident(scene: Scene, resident: Resident, name: str, host_name: str, host: Host) -> Manifest:
+    pod = _pod(resident, name, nodeName=f"{scene.name}-{host_name}")
     if resident.budget:
         pod["metadata"]["labels"][_BUDGET] = f"{scene.name}-{resident.budget}"
     if resident.leaving:
@@ -405,31 +415,23 @@ def _resident(scene: Scene, host_name: str, host: Host, resident: Resident) -> M
     return pod
 
 
-def _waiting(scene: Scene, waiting: Waiting, *, scheduler_name: str) -> Manifest:
+def _waiting(scene: Scene, waiting: Waiting, name: str, *, scheduler_name: str) -> Manifest:
     selector = {_SCENE: scene.name} | ({_HOST: waiting.host} if waiting.host else {})
-    pod = _pod(scene, waiting, scheduler_name=scheduler_name, is_meek=waiting.is_meek)
-    pod["spec"] |= {"nodeSelector": selector, **waiting.spec}
+    pod = _pod(waiting, name, schedulerName=scheduler_name, nodeSelector=selector, **waiting.spec)
+    pod["spec"]["priorityClassName"] = _class_name(waiting.priority, is_meek=waiting.is_meek)
     if waiting.is_gated:
         pod["spec"]["schedulingGates"] = [{"name": "example.com/gate"}]
     return pod
 
 
-def _pod(
-    scene: Scene,
-    pod: Resident | Waiting,
-    *,
-    scheduler_name: str,
-    is_meek: bool = False,
-    spec: Mapping[str, object] | None = None,
-) -> Manifest:
+def _pod(pod: Resident | Waiting, name: str, **spec: object) -> Manifest:
     manifest = load.pod_manifest(
-        f"{scene.name}-{pod.name}",
-        scheduler_name=scheduler_name,
+        name,
         requests={"cpu": str(pod.cpu), "memory": "1Mi"},
         spec={
-            "priorityClassName": _class_name(pod.priority, is_meek=is_meek),
+            "priorityClassName": _class_name(pod.priority),
             "tolerations": _TOLERATIONS,
-            **(spec or {}),
+            **spec,
         },
     )
     if pod.host_port is not None:

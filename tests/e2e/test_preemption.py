@@ -20,7 +20,7 @@ from tests.e2e.claims import LOAD_TIMEOUT_S, assert_bound_once, restarts, schedu
 from tests.e2e.pod_recorder import PodRecord, recording
 from tests.e2e.preemption_scenes import SCENES
 from tests.e2e.providers.base import Provider, eventually
-from tests.e2e.scenes import Outcome, Scene, Stage
+from tests.e2e.scenes import Outcome, Play, Scene
 
 CLASSES = "/apis/scheduling.k8s.io/v1/priorityclasses"
 RUNTIME_CLASSES = "/apis/node.k8s.io/v1/runtimeclasses"
@@ -52,14 +52,17 @@ PROMPTLY_S = 10
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def played(cluster: Provider) -> AsyncIterator[tuple[Mapping[str, Outcome], ...]]:
-    """What kube-scheduler and this scheduler made of every scene."""
+    """What kube-scheduler and this scheduler made of every scene, in that order."""
     classes = scenes.priority_classes(SCENES)
     await cluster.api.create_all(CLASSES, classes)
     await cluster.api.create(RUNTIME_CLASSES, scenes.sandbox_class())
     try:
-        stage = Stage(cluster, SCENES)
-        yield await stage.play(is_ours=False), await stage.play(is_ours=True)
+        await scenes.create_nodes(cluster, SCENES)
+        ours = await Play(cluster, SCENES, is_ours=True).outcomes()
+        theirs = await Play(cluster, SCENES, is_ours=False).outcomes()
+        yield theirs, ours
     finally:
+        await cluster.reset()
         await cluster.api.delete(f"{RUNTIME_CLASSES}/{scenes.SANDBOX}")
         for manifest in classes:
             await cluster.api.delete(f"{CLASSES}/{manifest['metadata']['name']}")
