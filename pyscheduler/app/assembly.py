@@ -40,6 +40,7 @@ from pyscheduler.client.reflector import Reflector
 from pyscheduler.client.transport import Transport
 from pyscheduler.clock import Clock
 from pyscheduler.config.configuration import Configuration, ProfileConfiguration
+from pyscheduler.config.feature_gates import DEFAULT_GATES, FeatureGates
 from pyscheduler.cycle.binding import BindingCycle
 from pyscheduler.cycle.event_handlers import NodeEvents, PodEvents
 from pyscheduler.cycle.extenders import Extender, Extenders
@@ -130,11 +131,18 @@ class Assembly:
     async def drain(self, timeout_s: float) -> bool:
         """Finishes binds in flight and what is left to be written; False when time was short."""
         until = self.clock.monotonic() + timeout_s
+        loop = asyncio.get_running_loop()
+        binds = loop.create_task(self.scheduler.drain())
+        time_is_up = loop.create_task(self.clock.sleep(timeout_s))
         try:
-            async with asyncio.timeout(timeout_s):
-                await self.scheduler.drain()
-        except TimeoutError:
-            return False
+            await asyncio.wait((binds, time_is_up), return_when=asyncio.FIRST_COMPLETED)
+            if not binds.done():
+                return False
+            binds.result()
+        finally:
+            for task in (binds, time_is_up):
+                task.cancel()
+            await asyncio.gather(binds, time_is_up, return_exceptions=True)
         return await self.dispatcher.drain(until - self.clock.monotonic())
 
 
@@ -155,6 +163,7 @@ def assemble(
     work: CurrentWork,
     instance: str,
     extenders: Sequence[Extender] = (),
+    feature_gates: FeatureGates = DEFAULT_GATES,
 ) -> Assembly:
     """Makes the parts and connects them; nothing runs yet.
 
@@ -169,6 +178,7 @@ def assemble(
         work: told what the loop is doing, for the watchdog.
         instance: this process, for events.
         extenders: of the configuration, in its order; closed by whoever made them.
+        feature_gates: what is switched on or off.
 
     Raises:
         PySchedulerError: a plugin cannot be loaded or made.
@@ -257,6 +267,7 @@ def assemble(
         hints=hints,
         initial_backoff_s=configuration.pod_initial_backoff_s,
         max_backoff_s=configuration.pod_max_backoff_s,
+        uses_pre_hints=feature_gates.pre_queueing_hints,
         nominator=nominator,
         metrics=QueueObserver(metrics),
     )

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from pyscheduler.config.feature_gates import DEFAULT_GATES, FeatureGates
+
 #: kube-scheduler's port; ours speaks plain HTTP there.
 DEFAULT_PORT: Final = 10259
 #: Probes and scrapes come from other hosts.
@@ -24,6 +26,8 @@ class RunOptions:
     scheduler_name: str | None = None
     #: Wins over ``leaderElection.leaderElect`` of the configuration.
     leader_elect: bool | None = None
+    #: What is switched on or off.
+    feature_gates: FeatureGates = DEFAULT_GATES
     #: Where health checks and metrics are served.
     bind_address: str = DEFAULT_BIND_ADDRESS
     #: 0 serves nothing.

@@ -155,6 +155,7 @@ class _Process:
                 work=self._work,
                 instance=socket.gethostname(),
                 extenders=extenders,
+                feature_gates=self._options.feature_gates,
             )
             operations.start()
             heartbeat.start(loop)

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from pyscheduler.app.options import DEFAULT_BIND_ADDRESS, DEFAULT_PORT, RunOptions
+from pyscheduler.config.feature_gates import parse_feature_gates
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
@@ -40,6 +41,14 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
     help="Schedule only while holding the Lease, or without one. Overrides the configuration.",
 )
 @click.option(
+    "--feature-gates",
+    "feature_gates",
+    metavar="NAME=BOOL,...",
+    multiple=True,
+    help="Switch features on or off, by kube-scheduler's names: SchedulerPreQueueingHints "
+    "(default: false).",
+)
+@click.option(
     "--bind-address",
     metavar="ADDRESS",
     default=DEFAULT_BIND_ADDRESS,
@@ -70,6 +79,7 @@ def command(
     kubeconfig: Path | None,
     scheduler_name: str | None,
     leader_elect: bool | None,  # click passes options by name
+    feature_gates: tuple[str, ...],
     bind_address: str,
     port: int,
     log_level: str,
@@ -85,6 +95,10 @@ def command(
         )
     if scheduler_name == "":
         raise click.BadParameter("must not be empty", param_hint="--scheduler-name")
+    try:
+        gates = parse_feature_gates(",".join(feature_gates))
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--feature-gates") from error
     # Imported here: the command's help needs none of it.
     from pyscheduler.app.server import run as run_scheduler
     from pyscheduler.clock import SystemClock
@@ -102,6 +116,7 @@ def command(
             kubeconfig=kubeconfig,
             scheduler_name=scheduler_name,
             leader_elect=leader_elect,
+            feature_gates=gates,
             bind_address=bind_address,
             port=port,
         )

@@ -2,17 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
+from pyscheduler.framework.handle import Rng
 from pyscheduler.framework.status import Int64Array
 from pyscheduler.runtime.class_cache import ClassEntry
-
-
-class Rng(Protocol):
-    """What is asked of a random generator; ``random.Random`` has it."""
-
-    def randrange(self, stop: int, /) -> int:
-        """An integer in 0..stop-1."""
 
 
 def select_host(entry: ClassEntry, rng: Rng) -> int:

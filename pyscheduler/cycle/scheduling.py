@@ -14,9 +14,10 @@ import structlog
 from pyscheduler.api.core_v1 import Pod
 from pyscheduler.cache.snapshot import Snapshot
 from pyscheduler.cycle.extenders import Extenders
-from pyscheduler.cycle.host_selection import Rng, best_of, only_host, select_host
+from pyscheduler.cycle.host_selection import best_of, only_host, select_host
 from pyscheduler.framework.cycle_state import CycleState
 from pyscheduler.framework.entities import QueuedEntity
+from pyscheduler.framework.handle import Rng
 from pyscheduler.framework.node_statuses import NodeStatuses
 from pyscheduler.framework.status import Diagnosis, Status
 from pyscheduler.queueing.nominator import Nominator

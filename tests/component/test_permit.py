@@ -167,6 +167,20 @@ async def test_a_scheduler_that_stops_leaves_waiting_pods_to_its_successor(world
     world.assert_sound()
 
 
+async def test_a_scheduler_that_stops_does_not_wait_for_ever(world: World) -> None:
+    world.create(make_node("node-1"), make_pod("prepared", labels={"volume": "x"}))
+    old = await start(world)
+    await world.run_for(10)
+
+    old.tasks.pop().cancel()
+    before_s = world.clock.monotonic()
+    drained = asyncio.create_task(old.assembly.drain(15))
+    await world.until(drained.done)
+
+    assert not drained.result(), "it takes 20 seconds more"
+    assert world.clock.monotonic() - before_s == pytest.approx(15, abs=0.1)
+
+
 async def test_who_lost_the_lease_neither_binds_nor_marks_waiting_pods(world: World) -> None:
     world.create(make_node("node-1"), half("one"), make_pod("prepared", labels={"volume": "x"}))
     old = await start(world)

@@ -15,6 +15,7 @@ from pyscheduler.api.quantity import milli_value, value
 from pyscheduler.app.assembly import Assembly, assemble, in_tree_registry
 from pyscheduler.client.errors import ServerUnreachable
 from pyscheduler.client.transport import Transport
+from pyscheduler.config.feature_gates import DEFAULT_GATES, FeatureGates
 from pyscheduler.config.load import default_config, parse_config
 from pyscheduler.runtime.registry import Registry
 from pyscheduler.sim.api_server import Answer
@@ -123,6 +124,7 @@ class World:
         leads: bool = True,
         registry: Registry | None = None,
         configuration: str | None = None,
+        feature_gates: FeatureGates = DEFAULT_GATES,
     ) -> SchedulerUnderTest:
         """A scheduler follows the cluster, in sync; and schedules if it leads.
 
@@ -141,6 +143,7 @@ class World:
             metrics=metrics,
             work=CurrentWork(),
             instance=f"scheduler-{len(self.schedulers)}",
+            feature_gates=feature_gates,
         )
         scheduler = SchedulerUnderTest(assembly, metrics)
         self.schedulers.append(scheduler)

@@ -10,6 +10,7 @@ import pytest
 from pyscheduler import __version__
 from pyscheduler.app.options import RunOptions
 from pyscheduler.cli.main import run_cli
+from pyscheduler.config.feature_gates import FeatureGates
 from pyscheduler.errors import ConfigError, PySchedulerError
 from pyscheduler.telemetry import logs
 
@@ -71,6 +72,12 @@ def test_run_takes_a_scheduler_name(server: Server) -> None:
     assert server.options == RunOptions(scheduler_name="mine")
 
 
+def test_run_takes_feature_gates(server: Server) -> None:
+    both = ["--feature-gates", "SchedulerQueueingHints=true"]
+    assert run_cli(["run", *both, "--feature-gates", "SchedulerPreQueueingHints=true"]) == 0
+    assert server.options == RunOptions(feature_gates=FeatureGates(pre_queueing_hints=True))
+
+
 def test_status_of_the_server_is_the_status(server: Server) -> None:
     server.status = 3
 
@@ -113,6 +120,7 @@ def test_a_bug_keeps_its_traceback(server: Server) -> None:
         pytest.param("run --scheduler-name=", "must not be empty", id="empty name"),
         pytest.param("run --port 70000", "70000", id="port out of range"),
         pytest.param("run --log-level loud", "loud", id="level"),
+        pytest.param("run --feature-gates No=true", "feature gate: No;", id="unknown gate"),
         pytest.param("run extra", "extra", id="unexpected argument"),
         pytest.param("walk", "walk", id="unknown command"),
     ],
