@@ -354,7 +354,12 @@ class EnqueueExtensions(Role):
     forms: ClassVar[tuple[str, ...]] = ("events_to_register",)
 
     def events_to_register(self) -> Sequence[ClusterEventWithHint]:
-        """The events and their hints; empty: only the five-minute flush wakes the pod."""
+        """The events and their hints; empty: only the five-minute flush wakes the pod.
+
+        A hint is asked about each pod that this plugin rejected. Where that is many, a ``pre_hint``
+        names those that an event may concern, and the hint is asked about these alone; it is used
+        once the feature gate SchedulerPreQueueingHints is on.
+        """
         raise NotImplementedError
 
 

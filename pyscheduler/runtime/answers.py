@@ -8,13 +8,14 @@ Called by: ``instrument``, after each call of a hook; ``adapters``, ``profile`` 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from collections.abc import Set as AbstractSet
 from numbers import Real
 from typing import Any, Final
 
 import numpy as np
 
+from pyscheduler.framework.cluster_events import ClusterEventWithHint
 from pyscheduler.framework.status import (
     Code,
     NodeVerdict,
@@ -156,6 +157,15 @@ def _look_at_post_filter(answer: tuple[object, ...], _args: tuple[Any, ...]) -> 
         _check_status(status, "PostFilter", frozenset(Code))
 
 
+def _look_at_events(answer: Sequence[object], _args: tuple[Any, ...]) -> None:
+    for entry in answer:
+        if not isinstance(entry, ClusterEventWithHint):
+            raise OddAnswer(f"answered {entry!r} instead of a ClusterEventWithHint")
+        for asked in (entry.hint, entry.pre_hint):
+            if not (asked is None or callable(asked)):
+                raise OddAnswer(f"answered the hint {asked!r}, which cannot be called")
+
+
 class SortKeys:
     """Looks whether sort keys can be compared with each other: a heap cannot tell whose they are.
 
@@ -226,6 +236,7 @@ PRE_FLIGHT: Final = Answers(
 PRE_BIND: Final = Answers("PreBind", Status, _NONE, codes=_REJECTING)
 BIND: Final = Answers("Bind", Status, _NONE, codes=_REJECTING | {Code.SKIP})
 SIGN: Final = Answers("Sign", tuple, _NONE)
+EVENTS: Final = Answers("EnqueueExtensions", list, tuple, look=_look_at_events)
 
 
 def check_keys(keys: object) -> frozenset[str] | None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pyscheduler.api.core_v1 import Pod
-from pyscheduler.framework.cluster_events import EVERYTHING
+from pyscheduler.framework.cluster_events import EVERYTHING, ClusterEventWithHint
 from pyscheduler.framework.columns import Aspect, Column, aspects_of
 from pyscheduler.framework.cycle_state import CycleState
 from pyscheduler.framework.entities import QueuedEntity
@@ -277,15 +277,15 @@ class Profile:
         """What the queue must know: which event concerns which plugin's rejections.
 
         A plugin that only ranks or binds rejects nobody, so it hears of nothing unless it asks.
+
+        Raises:
+            PluginFault: a plugin cannot say what it wants to hear of.
         """
         registrations = []
         rejecting = {name for point in _REJECTING_POINTS for name, _ in self._points.get(point, ())}
         for name, plugin in self.plugins.items():
             if name not in rejecting and not isinstance(plugin, EnqueueExtensions):
                 continue
-            registered = (
-                plugin.events_to_register() if isinstance(plugin, EnqueueExtensions) else EVERYTHING
-            )
             registrations += [
                 HintRegistration(
                     name,
@@ -293,9 +293,22 @@ class Profile:
                     self._instrument.hint(name, r.hint),
                     self._instrument.pre_hint(name, r.pre_hint),
                 )
-                for r in registered
+                for r in self._registered(name, plugin)
             ]
         return registrations
+
+    def _registered(self, name: str, plugin: Plugin[Any]) -> Sequence[ClusterEventWithHint]:
+        """What the plugin wants to hear of; everything if it does not say.
+
+        Raises:
+            PluginFault: it raised, or answered something else.
+        """
+        if not isinstance(plugin, EnqueueExtensions):
+            return EVERYTHING
+        ask = self._instrument.hook(
+            name, "EnqueueExtensions", plugin.events_to_register, answers=answers.EVENTS
+        )
+        return ask()
 
     def _at(self, point: str, role: type[Any]) -> list[tuple[str, Any]]:
         found = []

@@ -216,3 +216,77 @@ def test_extended_resources_that_left_leave_no_columns_behind() -> None:
         columns.append(len(snapshot.store._allocatable) + len(snapshot.store._requested))
 
     assert columns == [columns[0]] * 20
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        pytest.param(1.5, id="fraction"),
+        pytest.param(float("nan"), id="NaN"),
+        pytest.param(2**70, id="too large"),
+        pytest.param("12", id="text"),
+        pytest.param(None, id="nothing"),
+        pytest.param([1, 2], id="list"),
+    ],
+)
+def test_a_value_that_a_column_cannot_hold_marks_its_row(value: object) -> None:
+    column = fwk.NodeColumn("example.com/odd", np.int64, extract=lambda _: value, default=-1)
+    nodes = snapshot_of([make_node("a").obj()]).nodes
+
+    assert nodes.unreadable(column).tolist() == [True]
+    assert nodes.column(column).tolist() == [-1]
+
+
+def test_a_value_that_a_state_column_cannot_hold_is_refused_where_it_is_set() -> None:
+    snapshot = snapshot_of([make_node("a").obj()])
+
+    with pytest.raises(ValueError, match=r"column example.com/load cannot hold 'high'"):
+        snapshot.set(LOAD, "a", "high")
+
+
+def test_columns_of_some_rows_and_of_copied_rows_cannot_be_unlocked() -> None:
+    snapshot = snapshot_of([make_node("a").capacity({"cpu": "4"}).obj(), make_node("b").obj()])
+    copied = snapshot.copy_rows([0])
+    arrays = (
+        snapshot.nodes.select(np.array([1, 0])).allocatable("cpu"),
+        copied.resource("requested", "cpu"),
+        copied.custom(REPLICAS),
+    )
+
+    for array in arrays:
+        with pytest.raises(ValueError, match="WRITEABLE"):
+            array.flags.writeable = True
+    copied.add(0, make_pod("p").req({"cpu": "1"}).obj())
+    assert arrays[1].tolist() == [1000], "we still write it"
+
+
+def test_a_node_of_a_snapshot_cannot_be_changed() -> None:
+    snapshot = snapshot_of([make_node("a").capacity({"cpu": "4"}).obj()])
+    info = snapshot.nodes.node(0)
+
+    with pytest.raises(AttributeError, match="node a cannot be changed"):
+        info.requested = {}  # type: ignore[misc]  # what is refused
+    for shared in (info.requested, info.allocatable, info.labels, info.pods, info.host_ports):
+        with pytest.raises(TypeError):
+            shared["x"] = 1  # type: ignore[index]  # what is refused
+
+
+def test_the_view_of_a_row_is_that_of_its_present_node() -> None:
+    cache = SchedulerCache()
+    for name in ("a", "b"):
+        cache.add_node(make_node(name).capacity({"cpu": "4"}).obj())
+    snapshot = Snapshot(cache)
+    snapshot.refresh()
+    assert [snapshot.nodes.node(row).name for row in (0, 1)] == ["a", "b"]
+
+    cache.begin_cycle()
+    cache.assume(make_pod("p").req({"cpu": "1"}).obj(), "b")
+    cache.end_cycle()
+    assert not snapshot.nodes.node(1).requested
+    snapshot.refresh()
+    assert snapshot.nodes.node(1).requested == {"cpu": 1000}
+
+    cache.remove_node("a")
+    snapshot.refresh()
+    assert snapshot.nodes.node(0).name == "b"
+    assert snapshot.nodes.node(0).requested == {"cpu": 1000}
