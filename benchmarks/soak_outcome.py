@@ -137,6 +137,11 @@ KEPT: Mapping[str, int] = {
     "EventRecorder._buckets": 4096,
     # Of nominations written, the last.
     "StatusWrites._nominated": 10_000,
+    # Statuses of rows judged one by one, and what pods that were nominated take; the last of each.
+    "Narrowing._statuses": 10_000,
+    "Status.reasons": 10_000,
+    "SchedulerCache._usages*": 2 * 1024,
+    "PodUsage.requests": 10 * 1024,
     # Functions remember what they made of templates, selectors and quantities.
     "pyscheduler.*": 2048,
     "pyscheduler.api.quantity.*": 16_384,
