@@ -168,6 +168,8 @@ class LeaderElector:
                 if is_first:
                     raise
                 self._report(error)
+            except Conflict:  # another candidate was faster; the next look shows which
+                self._recovered()
             except (ClientError, MalformedObject) as error:
                 self._report(error)
             is_first = False

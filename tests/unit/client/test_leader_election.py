@@ -5,6 +5,7 @@ from random import Random
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from pyscheduler.client.errors import Forbidden, ServerUnreachable
 from pyscheduler.client.leader_election import LeaderElector, LeaseTimes
@@ -226,6 +227,15 @@ async def test_one_of_two_candidates_leads(bench: Bench) -> None:
     await bench.pass_time(10)
 
     assert first.elector.is_leading + second.elector.is_leading == 1
+
+
+async def test_being_slower_than_another_candidate_is_no_trouble(bench: Bench) -> None:
+    with capture_logs() as logged:
+        bench.candidate("first")
+        bench.candidate("second")
+        await bench.pass_time(10)
+
+    assert [line["event"] for line in logged if line["log_level"] == "warning"] == []
 
 
 async def test_standby_takes_over_from_a_leader_that_died(bench: Bench) -> None:
