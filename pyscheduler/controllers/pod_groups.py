@@ -10,7 +10,6 @@ Called by: ``cli.controllers``.
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import socket
 from collections.abc import Callable, Iterable, Mapping
@@ -18,7 +17,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import kopf
+import structlog
 
+from pyscheduler import __version__
 from pyscheduler.api.times import format_seconds
 from pyscheduler.client.credentials import (
     DEFAULT_SERVICE_ACCOUNT_DIR,
@@ -44,7 +45,7 @@ _GATHER_S = 0.2
 #: Seconds until a write that failed is tried again.
 _RETRY_S = 2.0
 
-_log = logging.getLogger(__name__)
+_log = structlog.get_logger(__name__)
 
 #: namespace and name
 Key = tuple[str, str]
@@ -109,7 +110,7 @@ class PodGroupOperator:
                 self._due.pop(key, None)
                 await self._write(key, indices)
             except Exception:  # noqa: BLE001  # whatever it was, the group must not stay behind
-                _log.exception("status of PodGroup %s/%s could not be written", *key)
+                _log.exception("status of a pod group not written", pod_group="/".join(key))
                 if key in self._due:
                     return
                 task = asyncio.current_task()
@@ -128,6 +129,8 @@ class PodGroupOperator:
         if status == group.get("status"):
             return
         await self._writer.write(*key, status)
+        if status["phase"] != group.get("status", {}).get("phase"):
+            _log.info("pod group in another phase", pod_group="/".join(key), phase=status["phase"])
         self._warn(group, status)
 
     def _warn(self, group: Mapping[str, Any], status: Mapping[str, Any]) -> None:
@@ -184,6 +187,7 @@ async def run_operator(
 
     registry = kopf.OperatorRegistry()
     configuration = await load_configuration(kubeconfig)
+    _log.info("starting", version=__version__, server=configuration.host)
     async with aio_client.ApiClient(configuration) as client:
         operator = PodGroupOperator(ApiStatusWriter(aio_client.CustomObjectsApi(client)), clock)
         operator.register(registry)
@@ -198,6 +202,7 @@ async def run_operator(
             liveness_endpoint=liveness,
             stop_flag=stop,
         )
+    _log.info("stopped")
 
 
 def configure(settings: kopf.OperatorSettings, **_: Any) -> None:
