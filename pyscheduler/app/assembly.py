@@ -19,6 +19,7 @@ import structlog
 from pyscheduler.api.codec import NODES, PODS, Interner, decoder
 from pyscheduler.api.core_v1 import Node, Pod
 from pyscheduler.api.quantity import InvalidQuantity
+from pyscheduler.api.resource_types import ResourceType
 from pyscheduler.app.background_tasks import PluginTasks
 from pyscheduler.app.observers import (
     CycleObserver,
@@ -37,6 +38,7 @@ from pyscheduler.client.informer import Informer
 from pyscheduler.client.informers import SharedInformers
 from pyscheduler.client.recorder import EventRecorder
 from pyscheduler.client.reflector import Reflector
+from pyscheduler.client.sink import Sink
 from pyscheduler.client.transport import Transport
 from pyscheduler.clock import Clock
 from pyscheduler.config.configuration import Configuration, ProfileConfiguration
@@ -195,18 +197,7 @@ def assemble(
         rng=rng,
         metrics=WriteObserver(metrics),
     )
-    recorder = ProfileRecorders(
-        {
-            profile.scheduler_name: EventRecorder(
-                dispatcher,
-                reporting_controller=profile.scheduler_name,
-                reporting_instance=instance,
-                clock=clock,
-                on_dropped=lambda reason: metrics.dropped_events.labels(reason).inc(),
-            )
-            for profile in configuration.profiles
-        }
-    )
+    recorder = _recorders(configuration, dispatcher, metrics, instance=instance, clock=clock)
     cache = SchedulerCache(on_malformed=functools.partial(_report_malformed, metrics))
     snapshot = Snapshot(cache)
     budget, nominator = Budget(clock), Nominator()
@@ -298,38 +289,11 @@ def assemble(
     nodes.add_handler(NodeEvents(cache, queue))
     raise_registered_events(profiles, hints, informers=informers, queue=queue)
     dispatcher.look_up_with(pods.get)
-    reflectors = (
-        Reflector(
-            transport,
-            decoder(NODES, interner, keeps_raw=keeps_raw_node(configuration.extenders)),
-            nodes,
-            clock=clock,
-            rng=rng,
-            metrics=ReflectorObserver(metrics, "nodes"),
-        ),
-        Reflector(
-            transport,
-            decoder(PODS, interner, keeps_raw=keeps_raw_pod(configuration.extenders)),
-            pods,
-            params=_LIVE_PODS,
-            clock=clock,
-            rng=rng,
-            metrics=ReflectorObserver(metrics, "pods"),
-        ),
+    reflect = functools.partial(_reflector, transport, interner, metrics, clock=clock, rng=rng)
+    keeps_node, keeps_pod = (
+        keeps(configuration.extenders) for keeps in (keeps_raw_node, keeps_raw_pod)
     )
     refusals = RefusalWatch(functools.partial(_report_refusal, metrics))
-    leader_reflectors = tuple(
-        Reflector(
-            transport,
-            decoder(PODS, interner),
-            refusals,
-            params=failed_pods_of(name),
-            clock=clock,
-            rng=rng,
-            metrics=ReflectorObserver(metrics, "failed pods"),
-        )
-        for name in profiles
-    )
     scheduler = Scheduler(
         cache=cache,
         snapshot=snapshot,
@@ -355,11 +319,65 @@ def assemble(
         pods=pods,
         nodes=nodes,
         informers=informers,
-        reflectors=reflectors,
-        leader_reflectors=leader_reflectors,
+        reflectors=(
+            reflect(NODES, nodes, keeps_raw=keeps_node),
+            reflect(PODS, pods, params=_LIVE_PODS, keeps_raw=keeps_pod),
+        ),
+        leader_reflectors=tuple(
+            reflect(PODS, refusals, params=failed_pods_of(name), name="failed pods")
+            for name in profiles
+        ),
         tasks=tasks,
         dispatcher=dispatcher,
         clock=clock,
+    )
+
+
+def _recorders(
+    configuration: Configuration,
+    dispatcher: Dispatcher,
+    metrics: SchedulerMetrics,
+    *,
+    instance: str,
+    clock: Clock,
+) -> ProfileRecorders:
+    """Events of each profile's pods are reported in the name of its scheduler."""
+    return ProfileRecorders(
+        {
+            profile.scheduler_name: EventRecorder(
+                dispatcher,
+                reporting_controller=profile.scheduler_name,
+                reporting_instance=instance,
+                clock=clock,
+                on_dropped=lambda reason: metrics.dropped_events.labels(reason).inc(),
+            )
+            for profile in configuration.profiles
+        }
+    )
+
+
+def _reflector(
+    transport: Transport,
+    interner: Interner,
+    metrics: SchedulerMetrics,
+    kind: ResourceType[Any],
+    sink: Sink[Any],
+    *,
+    clock: Clock,
+    rng: Random,
+    params: Mapping[str, str] | None = None,
+    keeps_raw: Callable[[Any], bool] | None = None,
+    name: str = "",
+) -> Reflector[Any]:
+    """Follows one kind for ``sink``; metrics know it as ``name``, its plural by default."""
+    return Reflector(
+        transport,
+        decoder(kind, interner, keeps_raw=keeps_raw),
+        sink,
+        params=params,
+        clock=clock,
+        rng=rng,
+        metrics=ReflectorObserver(metrics, name or kind.plural),
     )
 
 
