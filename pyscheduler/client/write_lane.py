@@ -6,7 +6,6 @@ nothing, and a busy one makes no task per write.
 """
 
 import asyncio
-import contextlib
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
@@ -95,9 +94,8 @@ class WriteLane(Generic[K, V]):
         workers = list(self._workers)
         for worker in workers:
             worker.cancel()
-        for worker in workers:
-            with contextlib.suppress(asyncio.CancelledError):
-                await worker
+        # gathered, not awaited one by one: a cancellation of ours must not be taken for theirs
+        await asyncio.gather(*workers, return_exceptions=True)
 
     async def _work(self) -> None:
         try:
