@@ -51,8 +51,8 @@ PROMPTLY_S = 10
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def played(cluster: Provider) -> AsyncIterator[tuple[Mapping[str, Outcome], ...]]:
-    """What kube-scheduler and this scheduler made of every scene, in that order."""
+async def played(cluster: Provider) -> tuple[Mapping[str, Outcome], Mapping[str, Outcome]]:
+    """Returns what kube-scheduler and this scheduler made of every scene, in that order."""
     classes = scenes.priority_classes(SCENES)
     await cluster.api.create_all(CLASSES, classes)
     await cluster.api.create(RUNTIME_CLASSES, scenes.sandbox_class())
@@ -60,18 +60,18 @@ async def played(cluster: Provider) -> AsyncIterator[tuple[Mapping[str, Outcome]
         await scenes.create_nodes(cluster, SCENES)
         ours = await Play(cluster, SCENES, is_ours=True).outcomes()
         theirs = await Play(cluster, SCENES, is_ours=False).outcomes()
-        yield theirs, ours
     finally:
         await cluster.reset()
         await cluster.api.delete(f"{RUNTIME_CLASSES}/{scenes.SANDBOX}")
         for manifest in classes:
             await cluster.api.delete(f"{CLASSES}/{manifest['metadata']['name']}")
+    return theirs, ours
 
 
 @pytest.mark.needs("fake_nodes", "kube_scheduler", "disposable")
 @pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.name)
 def test_victims_node_and_words_are_those_of_kube_scheduler(
-    played: tuple[Mapping[str, Outcome], ...], scene: Scene
+    played: tuple[Mapping[str, Outcome], Mapping[str, Outcome]], scene: Scene
 ) -> None:
     theirs, ours = (outcomes[scene.name] for outcomes in played)
 
