@@ -10,6 +10,8 @@ Every entity that waits stands in exactly one tier:
 `pop` takes one out of the tiers and puts it in flight; `done` or `add_unschedulable` ends that.
 Entities are keyed by pod uid: a pod made again under the same name is another entity.
 
+This is about the moves; where entities stand, and looking in, is ``tiers``.
+
 Plain calls on the loop's thread, nothing blocks; `wait` is the one coroutine.
 
 Called by: ``cycle.loop`` (pop, wait), ``cycle.failure`` and ``cycle.binding`` (how it ended),
@@ -38,7 +40,6 @@ from pyscheduler.framework.cluster_events import (
 )
 from pyscheduler.framework.entities import QueuedEntity
 from pyscheduler.framework.status import Code, Status
-from pyscheduler.queueing.active_queue import ActiveQueue
 from pyscheduler.queueing.backoff_queue import BackoffQueue, leaves_at
 from pyscheduler.queueing.hints import (
     Audience,
@@ -54,12 +55,12 @@ from pyscheduler.queueing.observing import (
     BACKOFF,
     GATED,
     UNSCHEDULABLE,
-    QueueCounts,
     QueueMetrics,
     Tally,
 )
 from pyscheduler.queueing.pod_changes import pod_change_events
-from pyscheduler.queueing.unheard import AT_ONCE, Move, UnheardEvents
+from pyscheduler.queueing.tiers import Tiers
+from pyscheduler.queueing.unheard import AT_ONCE, Move
 from pyscheduler.queueing.unschedulable_pool import UnschedulablePool
 
 # Event labels that are no cluster events, as upstream names them.
@@ -80,7 +81,7 @@ _SETTLED_AT_ONCE = 32
 PreEnqueueFn = Callable[[Pod, str], Status | None]
 
 
-class SchedulingQueue:
+class SchedulingQueue(Tiers):
     """All pods of ours that have no node yet, and those being given one."""
 
     def __init__(
@@ -117,29 +118,25 @@ class SchedulingQueue:
             nominator: who is promised which node; a new one when None.
             metrics: told what happens; None costs nothing.
         """
+        self._hints = HintIndex(hints, clock=clock, metrics=metrics)
+        super().__init__(
+            BackoffQueue(initial_s=initial_backoff_s, max_s=max_backoff_s),
+            UnschedulablePool(timeout_s=max_in_unschedulable_s),
+            InFlight(wildcard=self._hints.audience(WILDCARD), max_events=max_in_flight_events),
+            Nominator() if nominator is None else nominator,
+        )
         self._clock = clock
         self._sort_key = sort_key
         self._pre_enqueue = pre_enqueue
         self._tally = Tally(metrics)
         self._judged_at_once = judged_at_once
         self._uses_pre_hints = uses_pre_hints
-        self._hints = HintIndex(hints, clock=clock, metrics=metrics)
-        self._active = ActiveQueue()
-        self._backoff = BackoffQueue(initial_s=initial_backoff_s, max_s=max_backoff_s)
-        self._pool = UnschedulablePool(timeout_s=max_in_unschedulable_s)
-        self._in_flight = InFlight(
-            wildcard=self._hints.audience(WILDCARD), max_events=max_in_flight_events
-        )
-        self._unheard = UnheardEvents()
-        #: ns/name to uid, of all entities in a tier or in flight: finds who was made again
-        self._uids: dict[str, str] = {}
         #: set when `pop` may give something or `settle` has work; only `wait` clears it
         self._ready = asyncio.Event()
         #: what `next_flush` answered last
         self._armed_at: float | None = None
         #: set when a flush is due sooner than `next_flush` said; cleared by `next_flush`
         self.flush_sooner = asyncio.Event()
-        self.nominator = Nominator() if nominator is None else nominator
 
     # What the watch says
 
@@ -379,52 +376,9 @@ class SchedulingQueue:
         """The kinds whose events any plugin wants to hear of; others need not be reported."""
         return self._hints.resources
 
-    def contains(self, uid: str) -> bool:
-        """True when that entity stands in a tier (in flight does not count)."""
-        return self._get_waiting(uid) is not None
-
-    def in_flight(self, uid: str) -> bool:
-        """True from `pop` until `done` or `add_unschedulable`."""
-        return uid in self._in_flight
-
-    def get(self, uid: str) -> QueuedEntity | None:
-        """Returns that entity, from a tier or in flight; None when it is not here."""
-        flight = self._in_flight.get(uid)
-        return self._get_waiting(uid) if flight is None else flight.entity
-
-    def counts(self) -> QueueCounts:
-        """How many entities are where."""
-        return QueueCounts(
-            active=len(self._active),
-            backoff=len(self._backoff),
-            unschedulable=len(self._pool.rejected),
-            gated=len(self._pool.gated),
-            in_flight=len(self._in_flight),
-            in_flight_events=self._in_flight.event_count,
-            unsettled=len(self._unheard),
-        )
-
-    def pending(self) -> list[tuple[str, QueuedEntity]]:
-        """All entities with their tier, each tier in its order; not those in flight."""
-        return [
-            *((ACTIVE, entity) for entity in self._active.in_order()),
-            *((BACKOFF, entity) for entity in self._backoff.in_order()),
-            *((UNSCHEDULABLE, entity) for entity in self._pool.rejected),
-            *((GATED, entity) for entity in self._pool.gated),
-        ]
-
     def validate(self) -> None:
         """Asserts every invariant of the queue; for tests."""
-        for part in (self._active, self._backoff, self._pool, self._in_flight, self.nominator):
-            part.validate()
-        self._unheard.validate()
-        assert all(uid in self._pool for uid in self._unheard.uids()), "it waits no more"
-        here = [entity for _, entity in self.pending()] + self._in_flight.entities()
-        uids = [entity.uid for entity in here]
-        assert len(uids) == len(set(uids)), "an entity is in two places"
-        assert set(self._uids.values()) <= set(uids), "a key is kept for an entity that left"
-        for _, entity in self.pending():
-            assert self._uids[entity.pod.key] == entity.uid
+        super().validate()
         flush_at = min(
             (t for t in (self._backoff.next_expiry(), self._pool.next_timeout()) if t is not None),
             default=None,
@@ -438,9 +392,6 @@ class SchedulingQueue:
             assert not self._unheard, "nobody would wake the loop"
 
     # Inside
-
-    def _get_waiting(self, uid: str) -> QueuedEntity | None:
-        return self._active.get(uid) or self._backoff.get(uid) or self._pool.get(uid)
 
     def _concerned(self, audience: Audience) -> Collection[str]:
         """Uids of the waiting entities that the audience may let go; of all for a wildcard."""
