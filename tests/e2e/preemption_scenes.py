@@ -352,6 +352,15 @@ _NOMINATIONS = [
         is_bound=False,
     ),
     Scene(
+        # our preemptor is tried once more when its victims have been told
+        "victims-take-their-time",
+        {"a": Host([Resident("slow", 1, is_slow=True)], is_bare=True), "b": _full(7)},
+        victims=frozenset({"slow"}),
+        node="a",
+        is_bound=False,
+        our_last_words="not eligible due to a terminating pod on the nominated node.",
+    ),
+    Scene(
         # who leaves for another reason does not stop anybody, and need not be told
         "deleted-pod-is-a-victim-already",
         {"a": Host([Resident("leaving", 1, leaving="deleted")], is_bare=True), "b": _full(7)},

@@ -53,7 +53,8 @@ class Resident:
     Attributes:
         started: time of a day long past, "09:00"; "" leaves the time at which kwok saw it.
         budget: the name of the scene's disruption budget that guards it.
-        leaving: "" for no, "deleted" by a person, or "preempted" by a scheduler; on bare hosts.
+        is_slow: once deleted it takes its time; on bare hosts.
+        leaving: "" for no, "deleted" by a person, or "preempted" by a scheduler; then it is slow.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Resident:
     budget: str = ""
     host_port: int | None = None
     is_sandboxed: bool = False
+    is_slow: bool = False
     leaving: str = ""
 
 
@@ -112,6 +114,7 @@ class Scene:
         node: the host that the preemptor is to get.
         is_bound: it gets it; else it goes on waiting.
         nominations: of the others that wait, at the end.
+        our_last_words: how our message ends where that is known to differ; "" for not at all.
     """
 
     name: str
@@ -123,6 +126,7 @@ class Scene:
     node: str = ""
     is_bound: bool = True
     nominations: Mapping[str, str] = field(default_factory=dict)
+    our_last_words: str = ""
 
     @property
     def residents(self) -> list[Resident]:
@@ -409,7 +413,7 @@ def _resident(scene: Scene, resident: Resident, name: str, host_name: str, host:
     pod = _pod(resident, name, nodeName=f"{scene.name}-{host_name}")
     if resident.budget:
         pod["metadata"]["labels"][_BUDGET] = f"{scene.name}-{resident.budget}"
-    if resident.leaving:
+    if resident.is_slow or resident.leaving:
         assert host.is_bare, "it would be gone at once"
         pod["spec"]["terminationGracePeriodSeconds"] = _GRACE_S
     return pod
