@@ -1,6 +1,6 @@
 """What Coscheduling decides at each point, and what the scheduler relies on.
 
-Two gangs that compete for a cluster are in the scheduler's own tests, where pods really wait.
+Gangs that compete for a cluster, where pods really wait, are in ``test_gang_lives``.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from pyscheduler.clock import FakeClock
 from pyscheduler.testing import (
     FakeActivator,
     FakeInformers,
+    FakeRng,
     fake_handle,
     make_node,
     make_plugin,
@@ -49,7 +50,10 @@ class Rig:
         self.informers = FakeInformers()
         self.activator = FakeActivator()
         self.clock = FakeClock()
-        handle = fake_handle(informers=self.informers, activator=self.activator, clock=self.clock)
+        self.rng = FakeRng()
+        handle = fake_handle(
+            informers=self.informers, activator=self.activator, clock=self.clock, rng=self.rng
+        )
         self.waiting_pods: Any = handle.waiting_pods
         self.plugin = Coscheduling(CoschedulingArgs(), handle)
         for group in groups:
@@ -193,6 +197,19 @@ async def test_a_member_that_cannot_be_tried_does_not_keep_its_group_from_being_
     await _pass(rig.clock, 3.0)
     assert rig.activator.activated == [], "it has been tried: what comes of it decides"
     retries.cancel()
+
+
+async def test_two_groups_turned_down_together_do_not_meet_again_each_time() -> None:
+    rig = Rig(_group("gang", 2), _group("other", 2))
+    rig.see(_member("one"), _member("two"), _member("far", "other"), _member("off", "other"))
+    for pod, drawn in ((_member("one"), 0), (_member("far", "other"), 500)):
+        rig.rng.drawn = drawn
+        await rig.plugin.post_filter(STATE, pod, NOWHERE)
+
+    rig.clock.advance(1.1)
+
+    assert rig.gate(_member("one")) == ""
+    assert rig.gate(_member("far", "other")) != ""
 
 
 async def test_a_group_that_is_turned_down_for_days_is_tried_every_ten_seconds() -> None:

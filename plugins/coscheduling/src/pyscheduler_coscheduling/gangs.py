@@ -32,12 +32,18 @@ class Gang:
     #: how many members were asked to be tried since
     _asked: int = 0
 
-    def deny(self, now: float) -> None:
-        """The group was turned down: its pods are held back for 1, 2, 4 ... 10 s."""
+    def deny(self, now: float, *, chance: float) -> None:
+        """The group was turned down: its pods are held back for 1, 2, 4 ... 10 s.
+
+        Args:
+            now: seconds on the clock.
+            chance: from 0 to 1; holds it back for up to half as long again. Two groups that were
+                turned down together must not meet again each time.
+        """
         if self.denied_until > now:
             return  # by another of its pods, a moment ago
         self.backoff_s = min(max(2 * self.backoff_s, _FIRST_BACKOFF_S), _MAX_BACKOFF_S)
-        self.denied_until = now + self.backoff_s
+        self.denied_until = now + self.backoff_s * (1.0 + chance / 2)
         self._asked = 0
 
     def tried(self) -> None:

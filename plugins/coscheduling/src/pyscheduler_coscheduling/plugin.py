@@ -11,9 +11,10 @@
 No deadlock: whoever holds a place waits for members that are being tried right now. When one of
 them fits nowhere, or time is up, all of the group's waiting places are given back at once, and
 another group may have them. No livelock either: a group that was turned down is held back for 1 to
-10 seconds, then one of its pods is tried; if that finds a place the others follow. A change of the
-group itself is decided upon at once: one that needs fewer goes on with those that wait, one that is
-deleted gives its places back.
+10 seconds and by chance a little longer, so that a large group that is tried in vain does not take
+the room of a small one every time; then one of its pods is tried, and if that finds a place the
+others follow. A change of the group itself is decided upon at once: one that needs fewer goes on
+with those that wait, one that is deleted gives its places back.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ _PODS_ADDED_OR_RELABELLED = fwk.ClusterEvent(
     fwk.EventResource.POD, fwk.ActionType.ADD | fwk.ActionType.UPDATE_POD_LABEL
 )
 
+#: Fine enough for a share of seconds.
+_CHANCES = 1000
 #: Seconds between two looks at the groups that are held back.
 _RETRY_GRAIN_S = 0.5
 
@@ -213,7 +216,8 @@ class Coscheduling(
         return fwk.unresolvable(f"PodGroup {key} was turned down a moment ago")
 
     def _deny(self, gang: Gang, message: str) -> None:
-        gang.deny(self.handle.clock.monotonic())
+        chance = self.handle.rng.randrange(_CHANCES) / _CHANCES
+        gang.deny(self.handle.clock.monotonic(), chance=chance)
         self._some_denied.set()
         self._turn_down(gang, message)
 
