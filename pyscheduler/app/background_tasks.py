@@ -68,7 +68,8 @@ class PluginTasks:
                 if task.cancelling():
                     raise
                 _log.warning("background task of a plugin was cancelled from within", task=name)
-            except Exception:  # noqa: BLE001  # foreign code; it must not take the others along
+            # foreign code; it must not take the others along, not even by `sys.exit` in a library
+            except (Exception, SystemExit):  # noqa: BLE001
                 _log.exception("background task of a plugin failed, beginning it again", task=name)
             else:
                 # one that came to its end is not kept in mind: what it needed may be freed

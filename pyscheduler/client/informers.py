@@ -74,6 +74,10 @@ class ResourceInformer(Generic[T]):
         self._store.add_handler(_Guarded(self, handler))
 
 
+#: what a handler may raise at its own cost; `sys.exit` in a library is no reason to end
+_FAULTS = (Exception, SystemExit)
+
+
 class _Guarded(Generic[T]):
     """A plugin's handler: what it raises is logged and goes no further."""
 
@@ -84,20 +88,20 @@ class _Guarded(Generic[T]):
     def on_add(self, added: Any, initial: bool) -> None:  # the informer's own signature
         try:
             self._handler.on_add(self._informer.value_of(added), initial)
-        except Exception:  # noqa: BLE001  # foreign code; the others must be told all the same
+        except _FAULTS:  # foreign code; the others must be told all the same
             self._report("on_add")
 
     def on_update(self, old: Any, new: Any) -> None:
         value_of = self._informer.value_of
         try:
             self._handler.on_update(value_of(old), value_of(new))
-        except Exception:  # noqa: BLE001  # as above
+        except _FAULTS:
             self._report("on_update")
 
     def on_delete(self, deleted: Any) -> None:
         try:
             self._handler.on_delete(self._informer.value_of(deleted))
-        except Exception:  # noqa: BLE001  # as above
+        except _FAULTS:
             self._report("on_delete")
 
     def _report(self, method: str) -> None:

@@ -20,7 +20,8 @@ Called by: ``cycle.loop`` (pop, wait), ``cycle.failure`` and ``cycle.binding`` (
 Source: kube-scheduler 1.37, ``backend/queue/scheduling_queue.go``; knowing differences: an attempt
 on a pod that was deleted meanwhile ends without requeue; a flush happens when it is due instead of
 every 1 s and 30 s (see `SchedulingQueue.next_flush`); an event that concerns a crowd is judged in
-parts (see ``unheard``).
+parts (see ``unheard``); an entity whose PreEnqueue broke down backs off and is asked about again,
+instead of being gated until an event.
 """
 
 from __future__ import annotations

@@ -4,7 +4,8 @@ Plugins are asked in order until one makes room (success), says that nothing hel
 or fails; those that only could not help (unschedulable) add their reasons to the pod's condition.
 
 Called by: ``cycle.loop``, after filtering left no node. Source: kube-scheduler 1.37,
-``framework/runtime/framework.go`` RunPostFilterPlugins.
+``framework/runtime/framework.go`` RunPostFilterPlugins; knowing difference: after a fault the pod
+is tried again with error backoff, instead of waiting for an event.
 """
 
 from __future__ import annotations

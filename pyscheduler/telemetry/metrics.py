@@ -132,7 +132,7 @@ class SchedulerMetrics:
         )
         self.plugin_faults: Family[Counter] = r.counter(
             "pyscheduler_plugin_faults_total",
-            "Exceptions raised by hooks of a plugin.",
+            "Faults of plugins: exceptions, odd answers, calls that held the event loop too long.",
             ("plugin", "hook"),
         )
         self.pod_classes: Family[Gauge] = r.gauge(

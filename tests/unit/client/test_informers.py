@@ -214,7 +214,7 @@ class Broken:
         raise RuntimeError("update")
 
     def on_delete(self, deleted: Any) -> None:
-        raise RuntimeError("delete")
+        raise SystemExit("delete")
 
 
 async def test_handler_that_raises_is_logged_and_the_others_are_told(bench: Bench) -> None:
