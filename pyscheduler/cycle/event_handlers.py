@@ -89,7 +89,7 @@ class PodEvents:
             self._assigned(new)
             promised = old.status.nominated_node_name
             if promised and promised != new.node_name and self._is_ours(new):
-                self._promise_ended(old)
+                promise_ended(self._queue, old, promised)
             return
         self._cache.update_pod(new)
         for event in pod_change_events(old, new, resource=EventResource.ASSIGNED_POD):
@@ -107,7 +107,7 @@ class PodEvents:
             self._queue.move(ASSIGNED_POD_DELETED, pod, None)
         elif self._is_ours(pod):
             if promised:
-                self._promise_ended(_nominated(pod, promised))
+                promise_ended(self._queue, pod, promised)
             if self._tells_of_pending:
                 self._queue.move(_PENDING_POD_DELETED, pod, None)
 
@@ -120,7 +120,7 @@ class PodEvents:
         self._queue.update(old, new)
         promised = old.status.nominated_node_name
         if promised and promised != new.status.nominated_node_name:
-            self._promise_ended(old)
+            promise_ended(self._queue, old, promised)
         if self._tells_of_pending:
             for event in pod_change_events(old, new, resource=EventResource.UNSCHEDULED_POD):
                 self._queue.move(event, old, new)
@@ -131,15 +131,6 @@ class PodEvents:
             return
         self._cache.forget(pod)
         self._queue.move(ASSIGNED_POD_DELETED, pod, None)
-
-    def _promise_ended(self, pod: Pod) -> None:
-        """Wakes whom the nomination kept out: those that had to respect it."""
-        self._queue.move(
-            ASSIGNED_POD_DELETED,
-            pod,
-            None,
-            pre_check=lambda other: other.priority <= pod.priority,
-        )
 
     def _assigned(self, pod: Pod) -> None:
         self._cache.add_pod(pod)
@@ -173,6 +164,16 @@ class NodeEvents:
         """A node left."""
         self._queue.move(NODE_DELETED, node, None)
         self._cache.remove_node(node.name)
+
+
+def promise_ended(queue: SchedulingQueue, pod: Pod, node_name: str) -> None:
+    """Wakes whom the nomination of ``pod`` kept out of that node: those that had to respect it."""
+    queue.move(
+        ASSIGNED_POD_DELETED,
+        _nominated(pod, node_name),
+        None,
+        pre_check=lambda other: other.priority <= pod.priority,
+    )
 
 
 def _is_same_version(old: Pod, new: Pod) -> bool:

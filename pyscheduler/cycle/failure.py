@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from pyscheduler.api.core_v1 import Pod
+from pyscheduler.cycle.event_handlers import promise_ended
 from pyscheduler.framework.entities import QueuedEntity
 from pyscheduler.framework.handle import EventRecorder, Writes
 from pyscheduler.queueing.scheduling_queue import SchedulingQueue
@@ -80,8 +81,12 @@ class FailureHandler:
             is_error=failure.is_error,
         )
         nominator = self._queue.nominator
-        node = nominator.node_of(pod.uid) if failure.nomination is None else failure.nomination
+        promised = nominator.node_of(pod.uid)
+        node = promised if failure.nomination is None else failure.nomination
         nominator.add(pod, node_name=node)
+        if promised not in ("", node, pod.status.nominated_node_name):
+            # the watch has not told of that promise, and perhaps never will
+            promise_ended(self._queue, pod, promised)
         self._recorder.event(pod, "Warning", "FailedScheduling", "Scheduling", failure.message)
         self._writes.patch_pod_status(
             pod,

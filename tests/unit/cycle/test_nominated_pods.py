@@ -189,6 +189,25 @@ async def test_a_nomination_that_stays_is_the_one_in_memory(in_memory: str, writ
     assert rig.writes.nominations == []
 
 
+async def test_a_promise_that_ends_before_the_watch_told_of_it_wakes_whom_it_kept_out() -> None:
+    rig = Rig(Ask)
+    rig.add_node(node("n", cpu="1"))
+    promised = of_priority("promised", 10, cpu="2")
+    rig.add_pod(promised)
+    Ask.answer = PostFilterResult("n"), None
+    await rig.settle()
+    Ask.answer = PostFilterResult(""), fwk.unschedulable("nothing helps")
+    low = of_priority("low", 9)
+    rig.add_pod(low)
+    await rig.settle()
+    assert rig.bound == {}
+
+    rig.queue.activate([promised])
+    await rig.settle()
+
+    assert rig.bound == {"low": "n"}
+
+
 async def test_post_filters_are_asked_until_one_makes_room() -> None:
     rig = Rig(AskFirst, Ask)
     rig.add_node(node("n", cpu="500m"))
