@@ -21,7 +21,8 @@ from tests.e2e.claims import LOAD_TIMEOUT_S, assert_bound_once, restarts, schedu
 from tests.e2e.pod_recorder import PodRecord, recording
 from tests.e2e.preemption_scenes import SCENES
 from tests.e2e.providers.base import Provider, eventually
-from tests.e2e.scenes import Outcome, Play, Scene
+from tests.e2e.scene_play import Outcome, Play, create_nodes
+from tests.e2e.scenes import Scene
 
 CLASSES = "/apis/scheduling.k8s.io/v1/priorityclasses"
 RUNTIME_CLASSES = "/apis/node.k8s.io/v1/runtimeclasses"
@@ -58,7 +59,7 @@ async def played(cluster: Provider) -> tuple[Mapping[str, Outcome], Mapping[str,
     await cluster.api.create_all(CLASSES, classes)
     await cluster.api.create(RUNTIME_CLASSES, scenes.sandbox_class())
     try:
-        await scenes.create_nodes(cluster, SCENES)
+        await create_nodes(cluster, SCENES)
         ours = await Play(cluster, SCENES, is_ours=True).outcomes()
         theirs = await Play(cluster, SCENES, is_ours=False).outcomes()
     finally:
