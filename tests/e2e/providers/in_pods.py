@@ -70,20 +70,27 @@ class InPodsProvider(Provider):
             if manifest["kind"] == "Deployment":  # with some overlays there is an operator, too
                 await self.rollout_done(manifest["metadata"]["name"])
 
+        async def settled() -> bool:
+            pods = await self._pods(OUR_PODS)
+            return all("deletionTimestamp" not in pod["metadata"] for pod in pods)
+
+        # no part of a rollout, but until its kubelet tells it to end, an older leader goes on
+        await eventually(settled, what="the pods of older revisions to end", timeout_s=90)
+
     async def undeploy(self) -> None:
         await self.api.delete_collection(f"/apis/apps/v1/namespaces/{self.namespace}/deployments")
 
         async def no_pods() -> bool:
-            return not await self._scheduler_pods()
+            return not await self._pods(OUR_PODS)
 
-        await eventually(no_pods, what="the scheduler's pods to end", timeout_s=90)
+        await eventually(no_pods, what="the pods of what was deployed to end", timeout_s=90)
         leases = f"/apis/coordination.k8s.io/v1/namespaces/{self.namespace}/leases"
         await self.api.delete(f"{leases}/{LEASE}")
 
     async def replicas(self) -> Sequence[Replica]:
         return [
             self.replica(pod)
-            for pod in await self._scheduler_pods()
+            for pod in await self._pods(SCHEDULER_PODS)
             if pod["status"].get("phase") == "Running"
             and "deletionTimestamp" not in pod["metadata"]
         ]
@@ -112,6 +119,6 @@ class InPodsProvider(Provider):
         ]
         return "\n".join(answers)
 
-    async def _scheduler_pods(self) -> list[Manifest]:
+    async def _pods(self, label_selector: str) -> list[Manifest]:
         path = f"/api/v1/namespaces/{self.namespace}/pods"
-        return await self.api.list(path, label_selector=SCHEDULER_PODS)
+        return await self.api.list(path, label_selector=label_selector)
