@@ -78,7 +78,7 @@ class Narrowing:
         """The entry without the rows that nominated pods of equal or higher priority need.
 
         Rows that are not feasible anyway are looked at only if none is left: then the reason of
-        each counts.
+        each counts. PreFilter's leaving a row out stays the reason whoever is nominated there.
         """
         if not len(self._nominator) or entry.pre_filter_status is not None:
             return entry
@@ -86,7 +86,10 @@ class Narrowing:
         feasible = {row: pods for row, pods in nominated.items() if entry.feasible[row]}
         lost = self._lost_rows(entry, pod, feasible)
         if len(lost) == entry.feasible_count:
-            lost |= self._lost_rows(entry, pod, nominated)
+            candidates = {
+                row: pods for row, pods in nominated.items() if not _is_left_out(entry, row)
+            }
+            lost |= self._lost_rows(entry, pod, candidates)
         return entry.overridden(lost) if lost else entry
 
     def fits(self, entry: ClassEntry, pod: Pod, row: int) -> bool:
@@ -244,6 +247,14 @@ class Narrowing:
         if len(self._statuses) > _MAX_STATUSES:
             self._statuses.clear()
         return self._statuses.setdefault((status.code, status.reasons, status.plugin), status)
+
+
+def _is_left_out(entry: ClassEntry, row: int) -> bool:
+    """True for a row that a PreFilterResult does not name."""
+    return any(
+        answer.plugin == NARROWED and answer.codes is not None and bool(answer.codes[row])
+        for answer in entry.filters
+    )
 
 
 def _is_known(known: tuple[tuple[Pod, ...], Status | None] | None, pods: tuple[Pod, ...]) -> bool:

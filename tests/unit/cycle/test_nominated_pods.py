@@ -8,7 +8,7 @@ from pyscheduler import framework as fwk
 from pyscheduler.api.core_v1 import Pod
 from pyscheduler.framework.cycle_state import CycleState
 from pyscheduler.framework.node_statuses import NodeStatuses
-from pyscheduler.framework.status import Code, PostFilterResult, Status
+from pyscheduler.framework.status import Code, PostFilterResult, PreFilterResult, Status
 from pyscheduler.testing import make_node, make_pod
 from tests.unit.cycle.rig import Rig, node, pod
 
@@ -229,3 +229,26 @@ async def test_a_post_filter_that_raises_costs_its_pod_nothing_but_the_help() ->
     await rig.settle()
 
     assert "plugin Ask failed in PostFilter" in rig.messages["p"]
+
+
+class OnlyA(fwk.PreFilterPlugin, fwk.Plugin[fwk.NoArgs]):
+    """Leaves all nodes out but one."""
+
+    def pre_filter(self, state: CycleState, pod: Pod, nodes: fwk.NodeTable) -> PreFilterResult:
+        return PreFilterResult(frozenset({"a"}))
+
+
+async def test_a_node_that_pre_filter_left_out_is_beyond_help_whoever_is_nominated_there() -> None:
+    rig = Rig(OnlyA, Ask)
+    rig.add_node(node("a", cpu="500m"))
+    rig.add_node(node("b", cpu="1"))
+    Ask.answer = None, fwk.unschedulable("no")
+    rig.queue.nominator.add(of_priority("other", 10), node_name="b")
+
+    rig.add_pod(of_priority("p", 1))
+    await rig.settle()
+
+    assert Ask.seen["b"].code is Code.UNSCHEDULABLE_AND_UNRESOLVABLE
+    assert rig.messages["p"].startswith(
+        "0/2 nodes are available: 1 Insufficient cpu, 1 node(s) didn't satisfy plugin(s) [OnlyA]."
+    )

@@ -89,5 +89,5 @@ def test_a_known_kind_may_be_spelled_out() -> None:
 
 @pytest.mark.parametrize("resource", ["Foo", "foos.example", ""])
 def test_a_resource_that_can_be_none_is_refused(resource: str) -> None:
-    with pytest.raises(ValueError, match="neither a known kind nor plural.version.group"):
+    with pytest.raises(ValueError, match="neither a known kind nor plural\\.version\\.group"):
         ClusterEvent(resource, ActionType.ADD)
