@@ -19,7 +19,7 @@ PODS = 100
 @pytest.mark.needs("fake_nodes", "kube_scheduler", "audit_log", "restart_apiserver")
 async def test_witness_and_audit_agree_with_kube_scheduler(provider: Provider) -> None:
     scheduler_name = provider.kube_scheduler_name
-    await provider.create_nodes(10)
+    nodes = await provider.create_nodes(10)
     await provider.start_kube_scheduler()
     await load.create_pods(
         provider.api,
@@ -46,7 +46,7 @@ async def test_witness_and_audit_agree_with_kube_scheduler(provider: Provider) -
     bindings = audit.bindings_by_pod()
     assert len(bindings) == PODS
     assert all(len(of_pod) == 1 for of_pod in bindings.values())
-    assert {entry.target_node for entry in audit.bindings()} <= {f"node-{i}" for i in range(10)}
+    assert {entry.target_node for entry in audit.bindings()} <= set(nodes)
     assert audit.of_user("system:kube-scheduler").forbidden() == []
     assert _watches_that_ended(audit)
 
@@ -57,9 +57,9 @@ def _watches_that_ended(audit: AuditLog) -> list[float]:
 
 @pytest.mark.needs("fake_nodes", "disposable")
 async def test_witness_sees_what_is_wrong(provider: Provider) -> None:
-    await provider.create_nodes(1, allocatable={"cpu": "1"})
+    (node,) = await provider.create_nodes(1, allocatable={"cpu": "1"})
     too_much = {"cpu": "600m"}
-    placed = {"nodeName": "node-0"}
+    placed = {"nodeName": node}
     await load.create_pods(
         provider.api,
         2,
@@ -71,7 +71,7 @@ async def test_witness_sees_what_is_wrong(provider: Provider) -> None:
     verdict = await examine(provider.kubeconfig, scheduler_name="pyscheduler")
 
     problems = "; ".join(verdict.problems)
-    assert "nodes hold more than they can: node-0 (1.2 cpu of 1)" in problems
+    assert f"nodes hold more than they can: {node} (1.2 cpu of 1)" in problems
     assert "1 pods without a node: default/waiting-0" in problems
     assert "2 bound pods without event Scheduled" in problems
 

@@ -76,6 +76,8 @@ class LocalProvider(Provider):
         self._resources = contextlib.AsyncExitStack()
         self._guests: list[Process] = []
         self._audit_offset = 0
+        #: how often the cluster was emptied; part of the names of its nodes
+        self._resets = 0
         self._kubectl_path = Path("kubectl")
 
     # -- life -----------------------------------------------------------------------------------
@@ -101,6 +103,7 @@ class LocalProvider(Provider):
         self._guests.clear()
         await super().reset()
         await self.api.delete_collection("/api/v1/nodes")
+        self._resets += 1
         self._audit_offset = self.plane.audit_path.stat().st_size
 
     def diagnostics(self) -> str:
@@ -172,7 +175,9 @@ class LocalProvider(Provider):
         labels: Mapping[str, str] | None = None,
     ) -> list[str]:
         template = functools.partial(load.node_manifest, allocatable=allocatable, labels=labels)
-        return await self.plane.create_nodes(count, prefix=prefix, template=template)
+        # kwok may lose sight of a node that was gone a moment ago and of the pods on it
+        named = f"{prefix}-{self._resets}"
+        return await self.plane.create_nodes(count, prefix=named, template=template)
 
     async def start_hollow_nodes(
         self,
