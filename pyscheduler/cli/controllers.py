@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import sys
 from pathlib import Path
 
 import click
+
+from pyscheduler.cli.logging_options import LogFormat, configure_logs, log_options
 
 
 @click.command("controllers", short_help="Keep the status of PodGroups.")
@@ -23,20 +24,9 @@ import click
     metavar="URL",
     help="Where to serve the liveness probe, for example http://0.0.0.0:8080/healthz.",
 )
-@click.option(
-    "--log-level",
-    type=click.Choice(["debug", "info", "warning", "error"]),
-    default="info",
-    show_default=True,
-    help="Least important lines to log.",
-)
-@click.option(
-    "--log-format",
-    type=click.Choice(["json", "console"]),
-    help="How to log.  [default: console on a terminal, json otherwise]",
-)
+@log_options
 def command(
-    kubeconfig: Path | None, liveness: str | None, log_level: str, log_format: str | None
+    kubeconfig: Path | None, liveness: str | None, log_level: str, log_format: LogFormat | None
 ) -> int:
     """Keep the status of PodGroups in step with their pods until SIGTERM or SIGINT.
 
@@ -46,14 +36,8 @@ def command(
     # Imported here: the command's help needs none of it.
     from pyscheduler.clock import SystemClock
     from pyscheduler.controllers.pod_groups import run_operator
-    from pyscheduler.telemetry import logs
 
-    logs.configure(
-        log_level,
-        format=None if log_format is None else ("json" if log_format == "json" else "console"),
-        stream=sys.stderr,
-        now=SystemClock.now,
-    )
+    configure_logs(log_level, log_format)
 
     async def run() -> None:
         stop = asyncio.Event()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import click
 
 from pyscheduler.app.options import DEFAULT_BIND_ADDRESS, DEFAULT_PORT, RunOptions
+from pyscheduler.cli.logging_options import LogFormat, configure_logs, log_options
 from pyscheduler.config.feature_gates import parse_feature_gates
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
@@ -62,18 +62,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
     show_default=True,
     help="Port for /livez, /readyz and /metrics, in plain HTTP; 0 serves nothing.",
 )
-@click.option(
-    "--log-level",
-    type=click.Choice(["debug", "info", "warning", "error"]),
-    default="info",
-    show_default=True,
-    help="Least important lines to log.",
-)
-@click.option(
-    "--log-format",
-    type=click.Choice(["json", "console"]),
-    help="How to log.  [default: console on a terminal, json otherwise]",
-)
+@log_options
 def command(
     config_file: Path | None,
     kubeconfig: Path | None,
@@ -83,7 +72,7 @@ def command(
     bind_address: str,
     port: int,
     log_level: str,
-    log_format: str | None,
+    log_format: LogFormat | None,
 ) -> int:
     """Schedule the pods of a cluster until SIGTERM or SIGINT.
 
@@ -101,15 +90,8 @@ def command(
         raise click.BadParameter(str(error), param_hint="--feature-gates") from error
     # Imported here: the command's help needs none of it.
     from pyscheduler.app.server import run as run_scheduler
-    from pyscheduler.clock import SystemClock
-    from pyscheduler.telemetry import logs
 
-    logs.configure(
-        log_level,
-        format=None if log_format is None else ("json" if log_format == "json" else "console"),
-        stream=sys.stderr,
-        now=SystemClock.now,
-    )
+    configure_logs(log_level, log_format)
     return run_scheduler(
         RunOptions(
             config_file=config_file,

@@ -98,6 +98,14 @@ class Nominator:
         """The pods promised that node."""
         return tuple(self._by_node.get(node_name, {}).values())
 
+    def respected_by(self, pod: Pod, node_name: str) -> tuple[Pod, ...]:
+        """The pods promised that node that `pod` must leave room for: no lower in priority."""
+        return tuple(
+            other
+            for other in self.nominated_on(node_name)
+            if other.priority >= pod.priority and other.uid != pod.uid
+        )
+
     def nodes(self) -> tuple[str, ...]:
         """The nodes promised to anybody."""
         return tuple(self._by_node)

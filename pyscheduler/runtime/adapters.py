@@ -14,7 +14,7 @@ from pyscheduler.framework.cycle_state import CycleState
 from pyscheduler.framework.interface import FilterPlugin, ScorePlugin, has_form
 from pyscheduler.framework.nodes import NodeTable
 from pyscheduler.framework.scores import MAX_NODE_SCORE
-from pyscheduler.framework.status import Int64Array, ReasonTable
+from pyscheduler.framework.status import Code, Int64Array, ReasonTable, Status
 from pyscheduler.runtime import answers
 from pyscheduler.runtime.instrument import Instrument
 
@@ -58,6 +58,23 @@ class FilterHook:
             verdict = self._whole(state, pod, nodes)
             return None if verdict.all_pass else verdict.resolve(reasons)
         return self._loop(state, pod, nodes, reasons)
+
+    def rejections(
+        self, state: CycleState, pod: Pod, nodes: NodeTable, reasons: ReasonTable
+    ) -> dict[int, Status]:
+        """Row of ``nodes`` -> status, for the rows that do not pass.
+
+        Raises:
+            PluginFault: the plugin raised, or answered an error for a node.
+        """
+        verdict = self.judge(state, pod, nodes, reasons)
+        if verdict is None:
+            return {}
+        codes, indexes = verdict
+        return {
+            row: Status(Code(int(codes[row])), reasons[int(indexes[row])], self.name)
+            for row in np.flatnonzero(codes).tolist()
+        }
 
     def _loop(
         self, state: CycleState, pod: Pod, nodes: NodeTable, reasons: ReasonTable

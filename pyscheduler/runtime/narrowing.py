@@ -97,15 +97,11 @@ class Narrowing:
         if not entry.feasible[row]:
             return False
         name = self._snapshot.nodes.node(row).name
-        others = tuple(
-            other
-            for other in self._nominator.nominated_on(name)
-            if other.priority >= pod.priority and other.uid != pod.uid
-        )
+        others = self._nominator.respected_by(pod, name)
         if others and self._lost_rows(entry, pod, {row: others}):
             return False
-        own = entry.overridden({})
-        return bool(self._ask_per_node(own, pod, self._asked_per_node(entry), [row]))
+        hooks = self._asked_per_node(entry)
+        return not hooks or bool(self._ask_per_node(entry.overridden({}), pod, hooks, [row]))
 
     async def find_enough(self, entry: ClassEntry, pod: Pod) -> ClassEntry:
         """The entry with so many of the feasible rows as are enough to choose from.
@@ -169,14 +165,8 @@ class Narrowing:
             if not rows:
                 break
             table = self._snapshot.nodes.select(np.array(rows, dtype=np.intp))
-            verdict = hook.judge(own.state, pod, table, self._classes.reasons)
-            if verdict is None:
-                continue
-            codes, reasons = verdict
-            for index in np.flatnonzero(codes).tolist():
-                own.overrides[rows[index]] = Status(
-                    Code(int(codes[index])), self._classes.reasons[int(reasons[index])], hook.name
-                )
+            rejected = hook.rejections(own.state, pod, table, self._classes.reasons)
+            own.overrides.update((rows[index], status) for index, status in rejected.items())
             rows = [row for row in rows if row not in own.overrides]
         return rows
 

@@ -22,7 +22,7 @@ from pyscheduler.api.core_v1 import Pod
 from pyscheduler.cache.snapshot import Snapshot
 from pyscheduler.framework.cycle_state import CycleState
 from pyscheduler.framework.nodes import NodeTable
-from pyscheduler.framework.status import Code, ReasonTable, Status
+from pyscheduler.framework.status import ReasonTable, Status
 from pyscheduler.queueing.nominator import Nominator
 from pyscheduler.runtime.adapters import FilterHook
 from pyscheduler.runtime.budget import Checkpoint
@@ -90,35 +90,24 @@ class RowsWhatIf:
         Args:
             nominated: by row.
         """
-        objections = self._crowd(dict(enumerate(nominated)))
-        rows = [row for row in range(len(nominated)) if row not in objections]
-        answers = dict(zip(rows, self._judge_once(rows), strict=True))
-        return [objections.get(row) or answers[row] for row in range(len(nominated))]
+        answers = self._judge_crowded(dict(enumerate(nominated)))
+        return [answers[row] for row in range(len(nominated))]
 
     # --- inside ---
 
-    def _nominated(self, rows: Sequence[int]) -> dict[int, list[Pod]]:
+    def _nominated(self, rows: Sequence[int]) -> dict[int, tuple[Pod, ...]]:
         if not len(self._nominator):
             return {}
-        found: dict[int, list[Pod]] = {}
-        for row in rows:
-            pods = [
-                other
-                for other in self._nominator.nominated_on(self._nodes.node(row).name)
-                if other.priority >= self._pod.priority and other.uid != self._pod.uid
-            ]
-            if pods:
-                found[row] = pods
-        return found
+        named = ((row, self._nodes.node(row).name) for row in rows)
+        found = ((row, self._nominator.respected_by(self._pod, name)) for row, name in named)
+        return {row: pods for row, pods in found if pods}
 
     def _judge_with(self, nominated: Mapping[int, Sequence[Pod]]) -> dict[int, Status | None]:
         before = {row: self._row_states.get(row) for row in nominated}
         for row, state in before.items():
             if state is not None:
                 self._row_states[row] = state.clone()
-        objections = self._crowd(nominated)
-        rows = [row for row in nominated if row not in objections]
-        answers = dict(zip(rows, self._judge_once(rows), strict=True)) | objections
+        answers = self._judge_crowded(nominated)
         for row, pods in nominated.items():
             for pod in pods:
                 self._copies.remove(row, pod)
@@ -128,6 +117,11 @@ class RowsWhatIf:
             else:
                 self._row_states[row] = kept
         return answers
+
+    def _judge_crowded(self, nominated: Mapping[int, Sequence[Pod]]) -> dict[int, Status | None]:
+        objections = self._crowd(nominated)
+        rows = [row for row in nominated if row not in objections]
+        return dict(zip(rows, self._judge_once(rows), strict=True)) | objections
 
     def _crowd(self, nominated: Mapping[int, Sequence[Pod]]) -> dict[int, Status]:
         """Adds the pods nominated to each row; returns the objections of plugins that follow."""
@@ -149,14 +143,8 @@ class RowsWhatIf:
                 answers.update((row, status) for row in left if (status := self._ask(hook, row)))
             else:
                 table = self._nodes.select(np.array(left, dtype=np.intp))
-                verdict = hook.judge(self._state, self._pod, table, self._reasons)
-                if verdict is None:
-                    continue
-                codes, reasons = verdict
-                for index in np.flatnonzero(codes).tolist():
-                    answers[left[index]] = Status(
-                        Code(int(codes[index])), self._reasons[int(reasons[index])], hook.name
-                    )
+                rejected = hook.rejections(self._state, self._pod, table, self._reasons)
+                answers.update((left[index], status) for index, status in rejected.items())
             left = [row for row in left if row not in answers]
         return [answers.get(row) for row in rows]
 
@@ -164,11 +152,7 @@ class RowsWhatIf:
         """One plugin with a state per row, about one row."""
         table = self._nodes.select(np.array([row], dtype=np.intp))
         state = self._row_states.get(row, self._state)
-        verdict = hook.judge(state, self._pod, table, self._reasons)
-        if verdict is None or not verdict[0][0]:
-            return None
-        codes, reasons = verdict
-        return Status(Code(int(codes[0])), self._reasons[int(reasons[0])], hook.name)
+        return hook.rejections(state, self._pod, table, self._reasons).get(0)
 
     def _follow(self, row: int, pod: Pod, *, added: bool) -> Status | None:
         if not self._following:

@@ -12,7 +12,7 @@ from tests.controlplane.api_client import Manifest
 from tests.controlplane.audit import AuditLog
 from tests.controlplane.waiting import eventually
 from tests.controlplane.witness import examine
-from tests.e2e.providers.base import SCHEDULER_NAME, Provider
+from tests.e2e.providers.base import SCHEDULER_NAME, Provider, Replica
 
 #: Seconds for thousands of pods on a machine that has other things to do.
 LOAD_TIMEOUT_S = 180
@@ -112,4 +112,30 @@ def metric(text: str, name: str, **labels: str) -> float:
         for family in text_string_to_metric_families(text)
         for sample in family.samples
         if sample.name == name and labels.items() <= sample.labels.items()
+    )
+
+
+async def is_asleep(replica: Replica) -> None:
+    """The one pod that waits does so for an event, not for the end of its back-off."""
+
+    async def asleep() -> bool:
+        return metric(await replica.metrics(), "scheduler_pending_pods", queue="unschedulable") == 1
+
+    await eventually(asleep, what="the pod to be in the unschedulable pool")
+
+
+async def hinted(replica: Replica, plugin: str, answer: str) -> None:
+    """A hint of the plugin has given that answer."""
+
+    async def asked() -> bool:
+        name = "scheduler_queueing_hint_execution_duration_seconds_count"
+        return metric(await replica.metrics(), name, plugin=plugin, hint=answer) >= 1
+
+    await eventually(asked, what=f"{plugin}'s hint to answer {answer}")
+
+
+async def failed_attempts(replica: Replica) -> float:
+    """Returns the attempts that ended without a node."""
+    return metric(
+        await replica.metrics(), "scheduler_schedule_attempts_total", result="unschedulable"
     )

@@ -12,8 +12,16 @@ import pytest
 from tests.controlplane import load
 from tests.controlplane.api_client import Manifest
 from tests.controlplane.waiting import eventually
-from tests.e2e.claims import all_bound, assert_bound_once, metric, scheduler_audit
-from tests.e2e.providers.base import MANIFESTS, Provider, Release, Replica
+from tests.e2e.claims import (
+    all_bound,
+    assert_bound_once,
+    failed_attempts,
+    hinted,
+    is_asleep,
+    metric,
+    scheduler_audit,
+)
+from tests.e2e.providers.base import MANIFESTS, Provider, Release
 
 ANNOTATION = "example.com/celsius"
 
@@ -49,13 +57,13 @@ async def test_nodeheat_filters_and_scores_and_wakes_a_pod_when_a_node_cools(
     await _heat(provider, {warm: 80, cool: 95})
     await load.create_pods(provider.api, 1, namespace=provider.test_namespace, prefix="late")
     assert (await _refusal(provider))["message"].startswith(TOO_HOT)
-    await _is_asleep(replica)
-    assert await _attempts(replica) == 1
+    await is_asleep(replica)
+    assert await failed_attempts(replica) == 1
 
     # Hint: less hot is not cool enough, and costs the pod no attempt.
     await _heat(provider, {hot: 75})
-    await _hinted(replica, "QueueSkip")
-    assert await _attempts(replica) == 1
+    await hinted(replica, "NodeHeat", "QueueSkip")
+    assert await failed_attempts(replica) == 1
     await _heat(provider, {warm: 70})
     await all_bound(provider)
 
@@ -90,27 +98,3 @@ async def _refusal(provider: Provider) -> Manifest:
         return None
 
     return await eventually(condition, what="a condition of the pod")
-
-
-async def _is_asleep(replica: Replica) -> None:
-    """The pod waits for an event, not for the end of its back-off."""
-
-    async def asleep() -> bool:
-        return metric(await replica.metrics(), "scheduler_pending_pods", queue="unschedulable") == 1
-
-    await eventually(asleep, what="the pod to be in the unschedulable pool")
-
-
-async def _hinted(replica: Replica, answer: str) -> None:
-    async def asked() -> bool:
-        name = "scheduler_queueing_hint_execution_duration_seconds_count"
-        return metric(await replica.metrics(), name, plugin="NodeHeat", hint=answer) >= 1
-
-    await eventually(asked, what=f"NodeHeat's hint to answer {answer}")
-
-
-async def _attempts(replica: Replica) -> float:
-    """Returns the attempts that ended without a node."""
-    return metric(
-        await replica.metrics(), "scheduler_schedule_attempts_total", result="unschedulable"
-    )

@@ -10,8 +10,13 @@ import pytest
 
 from tests.controlplane.api_client import Manifest
 from tests.e2e import sleepers
-from tests.e2e.claims import metric
-from tests.e2e.providers.base import MANIFESTS, Capability, Provider, Release, Replica, eventually
+from tests.e2e.claims import (
+    failed_attempts,
+    hinted,
+    is_asleep,
+    metric,
+)
+from tests.e2e.providers.base import MANIFESTS, Capability, Provider, Release, eventually
 
 RELEASE = Release(overlay=MANIFESTS / "overlays" / "plugin-file")
 ZONE = "topology.kubernetes.io/zone"
@@ -32,14 +37,14 @@ async def test_pod_is_retried_when_a_running_pod_is_relabelled_and_not_before(
     await sleepers.create(provider, pod_a)
     message = await sleepers.waits_saying(provider, "pod-a")
     assert f"{len(zones)} node(s) had no web pod in their zone" in message
-    await _is_asleep(replica)
-    assert await _attempts(replica) == 1
+    await is_asleep(replica)
+    assert await failed_attempts(replica) == 1
 
     # a pod with other labels arrives and runs: the hint is asked, and says no
     await sleepers.create(provider, _labelled(sleepers.pod(provider, "pod-b"), app="db"))
     node = await sleepers.running_on(provider, "pod-b")
-    await _hinted(replica, "QueueSkip")
-    assert await _attempts(replica) == 1
+    await hinted(replica, "NearWeb", "QueueSkip")
+    assert await failed_attempts(replica) == 1
 
     # relabelled, it is what pod-a waits for
     path = f"/api/v1/namespaces/{provider.test_namespace}/pods/pod-b"
@@ -47,7 +52,7 @@ async def test_pod_is_retried_when_a_running_pod_is_relabelled_and_not_before(
     bound = await _bound(provider, "pod-a")
 
     assert zones[bound] == zones[node]
-    assert await _attempts(replica) == 1, "the second attempt was the last"
+    assert await failed_attempts(replica) == 1, "the second attempt was the last"
     assert metric(await replica.metrics(), "scheduler_pod_scheduled_after_flush_total") == 0
 
 
@@ -67,28 +72,6 @@ async def _zones(provider: Provider) -> dict[str, str]:
 def _labelled(pod: Manifest, **labels: str) -> Manifest:
     pod["metadata"]["labels"] = labels
     return pod
-
-
-async def _is_asleep(replica: Replica) -> None:
-    async def asleep() -> bool:
-        return metric(await replica.metrics(), "scheduler_pending_pods", queue="unschedulable") == 1
-
-    await eventually(asleep, what="the pod to be in the unschedulable pool")
-
-
-async def _hinted(replica: Replica, answer: str) -> None:
-    async def asked() -> bool:
-        name = "scheduler_queueing_hint_execution_duration_seconds_count"
-        return metric(await replica.metrics(), name, plugin="NearWeb", hint=answer) >= 1
-
-    await eventually(asked, what=f"NearWeb's hint to answer {answer}")
-
-
-async def _attempts(replica: Replica) -> float:
-    """Returns the attempts that ended without a node."""
-    return metric(
-        await replica.metrics(), "scheduler_schedule_attempts_total", result="unschedulable"
-    )
 
 
 async def _bound(provider: Provider, name: str) -> str:

@@ -14,8 +14,15 @@ import yaml
 from tests.controlplane import load
 from tests.controlplane.api_client import Manifest
 from tests.e2e import sleepers
-from tests.e2e.claims import assert_nothing_forbidden, metric, scheduler_audit
-from tests.e2e.providers.base import REPOSITORY, Provider, Release, Replica, eventually
+from tests.e2e.claims import (
+    assert_nothing_forbidden,
+    failed_attempts,
+    hinted,
+    is_asleep,
+    metric,
+    scheduler_audit,
+)
+from tests.e2e.providers.base import REPOSITORY, Provider, Release, eventually
 
 FOLDER = REPOSITORY / "plugins/maintenance"
 WINDOWS = "/apis/example.com/v1alpha1/maintenancewindows"
@@ -58,13 +65,13 @@ async def test_a_window_keeps_pods_away_and_its_end_wakes_them(provider: Provide
         await load.create_pods(provider.api, 1, namespace=provider.test_namespace, prefix="late")
         message = await sleepers.waits_saying(provider, "late-0")
         assert message.startswith("0/2 nodes are available: 2 node(s) were under maintenance.")
-        await _is_asleep(replica)
+        await is_asleep(replica)
 
         # what lets go of no node wakes nobody
         await provider.api.create(WINDOWS, _window("rack-8", "8"))
         await _change(provider, {"metadata": {"labels": {"a": "b"}}})
-        await _hinted(replica)
-        assert await _attempts(replica) == 1
+        await hinted(replica, "Maintenance", "QueueSkip")
+        assert await failed_attempts(replica) == 1
 
         await _change(provider, {"spec": {"open": False}})
 
@@ -92,26 +99,3 @@ async def _change(provider: Provider, change: Manifest) -> None:
     """The window of rack 7 is changed; custom resources know no strategic merge patch."""
     arguments = ("patch", "maintenancewindow", "rack-7", "--type=merge")
     await provider.kubectl(*arguments, "-p", json.dumps(change))
-
-
-async def _is_asleep(replica: Replica) -> None:
-    async def asleep() -> bool:
-        return metric(await replica.metrics(), "scheduler_pending_pods", queue="unschedulable") == 1
-
-    await eventually(asleep, what="the pod to be in the unschedulable pool")
-
-
-async def _hinted(replica: Replica) -> None:
-    async def asked() -> bool:
-        name = "scheduler_queueing_hint_execution_duration_seconds_count"
-        text = await replica.metrics()
-        return metric(text, name, plugin="Maintenance", hint="QueueSkip") >= 1
-
-    await eventually(asked, what="Maintenance's hint to answer QueueSkip")
-
-
-async def _attempts(replica: Replica) -> float:
-    """Returns the attempts that ended without a node."""
-    return metric(
-        await replica.metrics(), "scheduler_schedule_attempts_total", result="unschedulable"
-    )
