@@ -59,7 +59,7 @@ $(VENV)/.demo: pyproject.toml | $(VENV)/bin/python
 
 $(VENV)/.dev: $(PROJECTS) | $(VENV)/bin/python
 	@echo "installing pyscheduler and the development tools into $(VENV)"
-	@$(PY) -m pip install --quiet --disable-pip-version-check -e '.[demo,fast,dev]' \
+	@$(PY) -m pip install --quiet --disable-pip-version-check -e '.[demo,fast,dra,dev]' \
 	  $(patsubst %/pyproject.toml,-e ./%,$(wildcard plugins/*/pyproject.toml))
 	@touch $@ $(VENV)/.demo
 

@@ -34,7 +34,6 @@ from pyscheduler.errors import PySchedulerError
 from pyscheduler.framework.columns import NODE_ASPECTS, Aspect
 
 _NODE = int(NODE_ASPECTS)
-_PODS = int(Aspect.PODS)
 #: Pods whose usage is remembered although they are on no node. A guess: nominations are fewer.
 _REMEMBERED_USAGES = 1024
 _NO_USAGE = PodUsage({}, non_zero_cpu=0, non_zero_memory=0, ports=())
@@ -312,9 +311,8 @@ class SchedulerCache:
         if known.node_name == pod.spec.node_name and usage.same_as(known.usage):
             known.pod = pod
             state = self._for_change(self._nodes[known.node_name])
-            state.pods[pod.uid] = pod
+            state.replace(pod)
             if state.exists:
-                state.dirty |= _PODS
                 self._changed[known.node_name] = state
             return
         self._take_away(pod.uid)

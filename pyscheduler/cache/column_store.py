@@ -22,6 +22,7 @@ from pyscheduler.api.resources import CPU, EPHEMERAL_STORAGE, MEMORY, PODS
 from pyscheduler.cache.change_log import ChangeLog
 from pyscheduler.cache.node_state import NodeState
 from pyscheduler.cache.node_view import NodeView
+from pyscheduler.cache.pod_counts import PodCounts
 from pyscheduler.cache.vocabulary import CodedColumn
 from pyscheduler.framework.columns import (
     ALL_ASPECTS,
@@ -32,6 +33,7 @@ from pyscheduler.framework.columns import (
     StateColumn,
 )
 from pyscheduler.framework.nodes import ImageState
+from pyscheduler.framework.pod_matching import PodMatcher, PodTally, TallyCounts
 from pyscheduler.framework.status import BoolArray, Int64Array
 
 # Plain ints, because operations of an IntFlag are slow (see ``node_state``).
@@ -43,6 +45,7 @@ _UNSCHEDULABLE = int(Aspect.UNSCHEDULABLE)
 _ALLOCATABLE = int(Aspect.ALLOCATABLE)
 _IMAGES = int(Aspect.IMAGES)
 _REQUESTED = int(Aspect.REQUESTED)
+_PODS = int(Aspect.PODS)
 
 _FIRST_CAPACITY = 64
 #: Label keys with a column at a time: the keys that selectors of waiting pods name.
@@ -87,6 +90,7 @@ class ColumnStore:
         self._images_of: dict[str, tuple[str, ...]] = {}
         #: answers of `image` since images or rows changed last
         self._known_images: dict[str, tuple[ImageState, npt.NDArray[np.intp]]] = {}
+        self._pod_counts = PodCounts(self.states, self._capacity)
         self._freeze()
 
     @property
@@ -156,6 +160,14 @@ class ColumnStore:
             self._known_images[name] = known
         return known
 
+    def pod_counts(self, matcher: PodMatcher) -> Int64Array:
+        """Matching pods per row, counted on first use and kept up to date from then on."""
+        return self._pod_counts.matched(matcher)
+
+    def tally(self, tally: PodTally) -> TallyCounts:
+        """What the pods have by key, likewise."""
+        return self._pod_counts.tally(tally)
+
     # --- what the snapshot and plugins' state write ---
 
     @property
@@ -221,6 +233,7 @@ class ColumnStore:
             self._rows[last.name] = row
             last.row = row
             self._write_row(last, _ALL)
+        self._pod_counts.clear(self.n)
         self.change_log.append(row, _ALL)
 
     def _forget_old_values(self) -> None:
@@ -261,6 +274,10 @@ class ColumnStore:
 
     def _write_row(self, state: NodeState, aspects: int) -> None:
         row = state.row
+        if aspects & _IDENTITY:
+            self._pod_counts.recount(state)
+        elif aspects & _PODS:
+            self._pod_counts.write(state)
         if aspects & _REQUESTED:
             self._write_resources(self._requested, row, state.requested)
             builtin = self._builtin
@@ -376,3 +393,4 @@ class ColumnStore:
         self._taints.resize(self._capacity)
         for column in self._labels.values():
             column.resize(self._capacity)
+        self._pod_counts.resize(self._capacity)

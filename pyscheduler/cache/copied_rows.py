@@ -20,8 +20,10 @@ from pyscheduler.api.core_v1 import Pod, Taint
 from pyscheduler.cache.column_store import ColumnStore
 from pyscheduler.cache.node_state import NodeState, PodUsage
 from pyscheduler.cache.node_view import NodeView
+from pyscheduler.cache.pod_counts import PodCounts
 from pyscheduler.framework.columns import Column, PodColumn
 from pyscheduler.framework.nodes import ImageState
+from pyscheduler.framework.pod_matching import PodMatcher, PodTally, TallyCounts
 from pyscheduler.framework.status import BoolArray, Int64Array
 
 #: the columns every store has that depend on the pods, each with its value in a node's state
@@ -135,6 +137,15 @@ class CopiedRows:
             return None
         state, rows = found
         return state, np.flatnonzero(np.isin(self._rows, rows))
+
+    def pod_counts(self, matcher: PodMatcher) -> Int64Array:
+        """Matching pods per copied row."""
+        return self._kept(matcher, lambda state: sum(map(matcher.matches, state.pods.values())))
+
+    def tally(self, tally: PodTally) -> TallyCounts:
+        """What the pods on the copied rows have by key, as it is now."""
+        counts = PodCounts(self._states, len(self._states))
+        return counts.tally(tally)
 
     def _kept(
         self,

@@ -60,6 +60,7 @@ class NodeState:
         "node",
         "non_zero_cpu",
         "non_zero_memory",
+        "pod_changes",
         "pods",
         "requested",
         "row",
@@ -77,6 +78,8 @@ class NodeState:
         self.non_zero_memory = 0
         #: by uid
         self.pods: dict[str, Pod] = {}
+        #: who came (+1) and who left (-1) since the store last wrote the row
+        self.pod_changes: list[tuple[Pod, int]] = []
         #: taken host ports and by how many pods
         self.host_ports: dict[HostPort, int] = {}
         #: row in the column store; -1 while in none. The store alone changes it.
@@ -104,6 +107,7 @@ class NodeState:
         copy.non_zero_cpu = self.non_zero_cpu
         copy.non_zero_memory = self.non_zero_memory
         copy.pods = dict(self.pods)
+        copy.pod_changes = list(self.pod_changes)
         copy.host_ports = dict(self.host_ports)
         copy.row = self.row
         copy.dirty = self.dirty
@@ -112,12 +116,24 @@ class NodeState:
     def add(self, pod: Pod, usage: PodUsage) -> None:
         """Counts ``pod`` in."""
         self.pods[pod.metadata.uid] = pod
+        self.pod_changes.append((pod, 1))
         self._count(usage, 1)
 
     def remove(self, uid: str, usage: PodUsage) -> None:
         """Counts the pod out again."""
-        del self.pods[uid]
+        self.pod_changes.append((self.pods.pop(uid), -1))
         self._count(usage, -1)
+
+    def replace(self, pod: Pod) -> None:
+        """Puts a newer version of a counted pod in its place; its usage is equal."""
+        old, self.pods[pod.metadata.uid] = self.pods[pod.metadata.uid], pod
+        if (
+            old.metadata.labels != pod.metadata.labels
+            or old.is_terminating != pod.is_terminating
+            or old.spec != pod.spec
+        ):
+            self.pod_changes += ((old, -1), (pod, 1))
+        self.dirty |= _PODS
 
     def _count(self, usage: PodUsage, sign: int) -> None:
         requested = self.requested

@@ -110,8 +110,8 @@ class SchedulingAlgorithm:
         nodes = self._snapshot.nodes
         if nodes.n == 0:
             raise NoNodes
-        if entity.signature is None or not self.profile.keeps_answers:
-            entity.signature = self.profile.sign(entity.pod)
+        # anew for each attempt: what is signed may depend on objects besides the pod
+        entity.signature = self.profile.sign(entity.pod)
         try:
             entry, row = await self._search(entity)
         except BaseException:

@@ -59,6 +59,7 @@ from pyscheduler.framework.interface import (
 )
 from pyscheduler.framework.node_statuses import NodeStatuses
 from pyscheduler.framework.nodes import NodeInfo, NodeTable
+from pyscheduler.framework.pod_matching import PodMatcher, PodTally, PodTerm, TallyCounts
 from pyscheduler.framework.scores import MAX_NODE_SCORE, MIN_NODE_SCORE, default_normalize
 from pyscheduler.framework.status import (
     SKIP,
@@ -124,6 +125,9 @@ __all__ = [
     "Plugin",
     "PluginDefinitionError",
     "PodColumn",
+    "PodMatcher",
+    "PodTally",
+    "PodTerm",
     "PodsToActivate",
     "PostBindPlugin",
     "PostFilterPlugin",
@@ -144,6 +148,7 @@ __all__ = [
     "StateColumn",
     "StateKey",
     "Status",
+    "TallyCounts",
     "WaitingPod",
     "WaitingPods",
     "WhatIf",

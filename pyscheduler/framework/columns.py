@@ -7,6 +7,8 @@ plugin that lists it in ``depends_on``. Three kinds:
 - `PodColumn`: a value extracted from each pod on the node, summed;
 - `StateColumn`: a value that a plugin sets itself, for example from a poller.
 
+What pods have by key instead of as a sum is a ``pod_matching.PodTally``.
+
 `Aspect` names the columns that every store has. Both say what a cached answer depends on.
 """
 
@@ -14,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from enum import IntFlag
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -136,7 +138,15 @@ class StateColumn(Column):
     aspect = Aspect.STATE
 
 
-def aspects_of(depends_on: tuple[Column | Aspect, ...]) -> Aspect:
+class HasAspect(Protocol):
+    """Anything that changes with parts of a node's row: a column, a tally."""
+
+    @property
+    def aspect(self) -> Aspect:
+        """What must change before it can."""
+
+
+def aspects_of(depends_on: tuple[HasAspect | Aspect, ...]) -> Aspect:
     """The union of what ``depends_on`` names; IDENTITY always belongs to it."""
     mask = Aspect.IDENTITY
     for dependency in depends_on:

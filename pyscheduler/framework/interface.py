@@ -33,6 +33,7 @@ from pyscheduler.framework.entities import QueuedEntity
 from pyscheduler.framework.handle import Handle
 from pyscheduler.framework.node_statuses import NodeStatuses
 from pyscheduler.framework.nodes import NodeInfo, NodeTable
+from pyscheduler.framework.pod_matching import PodTally
 from pyscheduler.framework.status import (
     Int64Array,
     NodeVerdict,
@@ -66,10 +67,14 @@ class Plugin(Generic[ArgsT]):
     #: model of the arguments; from the generic parameter unless set
     args_model: ClassVar[type[Args]] = NoArgs
     #: what cached answers depend on; with `SignPlugin` it makes the plugin's answers cacheable
-    depends_on: ClassVar[tuple[Column | Aspect, ...] | None] = None
+    depends_on: ClassVar[tuple[Column | PodTally | Aspect, ...] | None] = None
     #: aspects of *other* nodes that an answer for one node depends on, for example how many nodes
-    #: have an image; a change in any row then judges all rows again
+    #: have an image; a change in any row then prepares (PreFilter, PreScore) and judges all rows
+    #: of this plugin again, the others keep theirs
     cross_node: ClassVar[Aspect] = Aspect(0)
+    #: True: raw scores depend on which nodes are feasible, for example on the domains among them;
+    #: PreScore and Score are asked again about all rows when that changes
+    scores_feasible_set: ClassVar[bool] = False
 
     def __init__(self, args: ArgsT, handle: Handle) -> None:
         self.args = args

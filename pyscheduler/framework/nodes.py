@@ -9,7 +9,7 @@ Axes: N node rows in this table.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -19,6 +19,7 @@ import numpy.typing as npt
 from pyscheduler.api.core_v1 import Node, Pod, Taint
 from pyscheduler.api.host_ports import HostPort
 from pyscheduler.framework.columns import Column
+from pyscheduler.framework.pod_matching import PodMatcher, PodTally, TallyCounts
 from pyscheduler.framework.status import BoolArray, Int64Array, NodeVerdict
 
 Int32Array = npt.NDArray[np.int32]
@@ -107,6 +108,12 @@ class ColumnSource(Protocol):
     def image(self, name: str) -> tuple[ImageState, npt.NDArray[np.intp]] | None:
         """An image's state and the sorted rows that have it."""
 
+    def pod_counts(self, matcher: PodMatcher) -> Int64Array:
+        """Pods per row that ``matcher`` matches."""
+
+    def tally(self, tally: PodTally) -> TallyCounts:
+        """What the pods have, by key."""
+
 
 class NodeTable:
     """N nodes of the snapshot in columns; N is ``len(table)``.
@@ -194,6 +201,18 @@ class NodeTable:
             return state, rows
         return state, np.flatnonzero(np.isin(self._rows, rows))
 
+    def pod_counts(self, matcher: PodMatcher) -> Int64Array:
+        """(N,) int64: how many pods on each node ``matcher`` matches; kept, not recounted."""
+        if self._rows is None:
+            # not remembered: the source may give the array up between cycles
+            return self._source.pod_counts(matcher)[: self.n]
+        return self._gather(matcher)
+
+    def tally(self, tally: PodTally) -> TallyCounts:
+        """What the pods have, by key, over the rows of this table."""
+        counts = self._source.tally(tally)
+        return counts if self._rows is None else _SomeRows(counts, self._rows)
+
     @property
     def names(self) -> Sequence[str]:
         """Node names by row."""
@@ -220,7 +239,7 @@ class NodeTable:
         base = rows if self._rows is None else self._rows[rows]
         return NodeTable(self._source, len(base), base)
 
-    def _gather(self, key: str | tuple[str, str] | Column) -> npt.NDArray[Any]:
+    def _gather(self, key: str | tuple[str, str] | Column | PodMatcher) -> npt.NDArray[Any]:
         cached = self._cache.get(key)
         if cached is not None:
             return cached
@@ -228,11 +247,41 @@ class NodeTable:
             full = self._source.builtin(key)
         elif isinstance(key, tuple):
             full = self._source.resource(*key)
+        elif isinstance(key, PodMatcher):
+            full = self._source.pod_counts(key)
         else:
             full = self._source.custom(key)
         gathered = full[: self.n] if self._rows is None else _read_only(full[self._rows])
         self._cache[key] = gathered
         return gathered
+
+
+class _SomeRows:
+    """A tally over some rows of its source."""
+
+    __slots__ = ("_all", "_rows")
+
+    def __init__(self, of_all: TallyCounts, rows: npt.NDArray[np.intp]) -> None:
+        self._all = of_all
+        self._rows = rows
+
+    def __iter__(self) -> Iterator[Hashable]:
+        return iter(self._all)
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._all
+
+    def total(self, key: Hashable) -> int:
+        return self._all.total(key)
+
+    def rows(self, key: Hashable) -> npt.NDArray[np.intp]:
+        return np.flatnonzero(np.isin(self._rows, self._all.rows(key)))
+
+    def counts(self, key: Hashable) -> Int64Array:
+        return _read_only(self._all.counts(key)[self._rows])
 
 
 def _read_only(gathered: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -255,7 +255,8 @@ class Filtering:
         aspects = 0
         for mask in changed.values():
             aspects |= mask
-        if aspects & self._profile.filters_cross_node:
+        stale = self._profile.filters_looking_across(aspects)
+        if stale and not self._prepare_again(entry, pod, nodes, stale):
             return False
         entry.position = store.change_log.position
         shrunk, entry.n = nodes.n < entry.n, nodes.n
@@ -264,7 +265,7 @@ class Filtering:
         for answer in entry.filters:
             cacheable = self._profile.cacheable.get(answer.plugin)
             hook = self._hooks[answer.plugin]
-            if cacheable is None:
+            if cacheable is None or answer.plugin in stale:
                 _store(answer, entry.capacity, slice(0, nodes.n), None)
                 verdict = hook.judge(entry.state, pod, nodes, self.classes.reasons)
                 _store(answer, entry.capacity, slice(0, nodes.n), verdict)
@@ -278,6 +279,37 @@ class Filtering:
         for row, mask in changed.items():
             entry.changed_rows[row] = entry.changed_rows.get(row, 0) | mask
             entry.nominated.pop(row, None)
+        return True
+
+    def _prepare_again(
+        self, entry: ClassEntry, pod: Pod, nodes: NodeTable, stale: Collection[str]
+    ) -> bool:
+        """Runs PreFilter of plugins that look across nodes; False: start afresh."""
+        skipped = set(entry.state.skipped_filters)
+        for name, pre_filter in self._profile.pre_filters:
+            if name not in stale:
+                continue
+            answer = pre_filter(entry.state, pod, nodes)
+            if isinstance(answer, PreFilterResult):
+                if answer.node_names is not None:
+                    return False
+                skipped.discard(name)
+            elif answer is None or answer.is_success:
+                skipped.discard(name)
+            elif answer.code is Code.SKIP:
+                skipped.add(name)
+            else:
+                return False
+        entry.nominated.clear()
+        if skipped != entry.state.skipped_filters:
+            entry.state.skipped_filters = frozenset(skipped)
+            known = {answer.plugin: answer for answer in entry.filters}
+            entry.filters = [
+                known.get(hook.name) or FilterAnswer(hook.name)
+                for hook in self._profile.filters
+                if hook.name in known or hook.name in stale
+                if hook.name not in skipped and not self._profile.asks_per_node(hook)
+            ]
         return True
 
     def _recount(self, entry: ClassEntry, rows: npt.NDArray[np.intp], *, all_rows: bool) -> None:

@@ -195,14 +195,15 @@ class Profile:
             for name, plugin in self._judges.items()
             if name in self.cacheable and isinstance(plugin, SignPlugin)
         ]
-        #: aspects after whose change, in any row, PreFilter and Filter start afresh
-        self.filters_cross_node = 0
-        for name in {name for name, _ in self.pre_filters} | {hook.name for hook in self.filters}:
-            self.filters_cross_node |= self.cross_node.get(name, 0)
-        #: the same for PreScore
-        self.pre_scores_cross_node = 0
-        for name, _ in self.pre_scores:
-            self.pre_scores_cross_node |= self.cross_node.get(name, 0)
+        #: plugins of PreFilter and Filter that look across nodes, with the aspects
+        filtering = {name for name, _ in self.pre_filters} | {hook.name for hook in self.filters}
+        self._filters_cross_node = [
+            (name, mask) for name, mask in self.cross_node.items() if name in filtering
+        ]
+        #: scorers whose raw scores depend on which nodes are feasible
+        self.scores_feasible_set = frozenset(
+            hook.name for hook in self.scores if plugins[hook.name].scores_feasible_set
+        )
         #: what must change in a row before any kept answer is judged again
         self.judged_aspects = int(Aspect.IDENTITY)
         for mask in (*self.cacheable.values(), *self.cross_node.values()):
@@ -243,6 +244,10 @@ class Profile:
     def is_cacheable(self, plugin: str) -> bool:
         """True when the plugin's answers may be kept."""
         return plugin in self.cacheable
+
+    def filters_looking_across(self, aspects: int) -> frozenset[str]:
+        """The PreFilter and Filter plugins that depend on ``aspects`` of other nodes."""
+        return frozenset(name for name, mask in self._filters_cross_node if aspects & mask)
 
     def asks_per_node(self, hook: FilterHook) -> bool:
         """True for a Filter that costs a call per node and pod: no column form, nothing kept."""

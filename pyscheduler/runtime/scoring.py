@@ -46,16 +46,19 @@ class Scoring:
         aspects = 0
         for mask in changed.values():
             aspects |= mask
-        if entry.skip_scores is None or aspects & self._profile.pre_scores_cross_node:
-            self._run_pre_scores(entry, pod, nodes)
         same_feasible = entry.scored_version == entry.feasible_version
-        renormalised = False
+        stale = self._stale(aspects, same_feasible=same_feasible)
+        skipped = entry.skip_scores
+        self._run_pre_scores(entry, pod, nodes, stale)
+        renormalised = entry.skip_scores != skipped
         for hook in self._profile.scores:
             if hook.name in (entry.skip_scores or ()):
                 continue
             answer = entry.scores.get(hook.name)
             if answer is None:
                 answer = entry.scores[hook.name] = ScoreAnswer(entry.capacity)
+            if hook.name in stale:
+                answer.fresh = False
             self._refresh_raw(hook, answer, entry, pod, some=some, rows=rows, aspects=aspects)
             if hook.normalizes and (answer.stale or not same_feasible):
                 self._normalize(hook, answer, entry, pod)
@@ -71,12 +74,26 @@ class Scoring:
             self._sum_rows(entry, rows)
         entry.scored_version = entry.feasible_version
 
-    def _run_pre_scores(self, entry: ClassEntry, pod: Pod, nodes: NodeTable) -> None:
-        skipped = set()
-        feasible = nodes.select(np.flatnonzero(entry.feasible[: nodes.n]))
+    def _stale(self, aspects: int, *, same_feasible: bool) -> frozenset[str]:
+        """The plugins that are to prepare and judge all rows again."""
+        profile = self._profile
+        across = frozenset(name for name, mask in profile.cross_node.items() if aspects & mask)
+        return across if same_feasible else across | profile.scores_feasible_set
+
+    def _run_pre_scores(
+        self, entry: ClassEntry, pod: Pod, nodes: NodeTable, stale: frozenset[str]
+    ) -> None:
+        """Runs PreScore of all plugins the first time, of the ``stale`` ones later."""
+        skipped = set() if entry.skip_scores is None else set(entry.skip_scores)
+        feasible = None
         for name, pre_score in self._profile.pre_scores:
+            if entry.skip_scores is not None and name not in stale:
+                continue
+            if feasible is None:
+                feasible = nodes.select(np.flatnonzero(entry.feasible[: nodes.n]))
             status = pre_score(entry.state, pod, feasible)
             if status is None or status.is_success:
+                skipped.discard(name)
                 continue
             skipped.add(name)
             entry.scores.pop(name, None)
@@ -95,8 +112,7 @@ class Scoring:
     ) -> None:
         nodes = self._snapshot.nodes
         cacheable = self._profile.cacheable.get(hook.name)
-        others = self._profile.cross_node.get(hook.name, 0)
-        if answer.fresh and cacheable is not None and not aspects & others:
+        if answer.fresh and cacheable is not None:
             if rows.size and aspects & cacheable:
                 scores = hook.raw(entry.state, pod, some)
                 if hook.normalizes and (answer.raw[rows] != scores).any():

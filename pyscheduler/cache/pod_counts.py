@@ -1,0 +1,241 @@
+"""Matching pods per node, and what pods have by key: kept as pods come and go, never recounted.
+
+Each node's state notes the pods that came and went since the store last wrote its row
+(`NodeState.pod_changes`). `write` applies them to the counts in use:
+
+- per `PodMatcher` that somebody asked about: one array of matching pods per row;
+- per `PodTally`: its keys with the rows that have them, and an array for the keys asked about.
+
+Both are made on first use from the pods themselves, and given up least recently used first:
+selectors come and go with the workloads (``matchLabelKeys`` makes one per ReplicaSet).
+
+Axes: arrays are (capacity,) int64 by row of the store.
+
+Called by: ``column_store``, for ``framework.nodes.NodeTable``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+from cachetools import LRUCache
+
+from pyscheduler.api.core_v1 import Pod
+from pyscheduler.cache.node_state import NodeState
+from pyscheduler.framework.pod_matching import PodMatcher, PodTally
+from pyscheduler.framework.status import Int64Array
+
+#: Arrays kept for matchers, and for keys of each tally. A guess: two selectors per workload.
+_KEPT = 512
+
+
+class _Bounded(LRUCache[PodMatcher, Int64Array]):
+    """Arrays by matcher; notes when the set of matchers changed."""
+
+    has_changed = False
+
+    def popitem(self) -> tuple[PodMatcher, Int64Array]:
+        self.has_changed = True
+        return super().popitem()
+
+
+class PodCounts:
+    """The counts of all rows of one store."""
+
+    def __init__(self, states: Sequence[NodeState], capacity: int) -> None:
+        #: the store's own list: the node of each row
+        self._states = states
+        self._capacity = capacity
+        self._matched = _Bounded(_KEPT)
+        #: namespace -> what may match pods there; under None, what may match pods anywhere
+        self._by_namespace: dict[str | None, list[tuple[PodMatcher, Int64Array]]] = {}
+        self._tallies: dict[PodTally, _KeptTally] = {}
+
+    def matched(self, matcher: PodMatcher) -> Int64Array:
+        """(capacity,) int64: pods that ``matcher`` matches; read-only."""
+        counts = self._matched.get(matcher)
+        if counts is None:
+            counts = np.zeros(self._capacity, dtype=np.int64)
+            for row, state in enumerate(self._states):
+                counts[row] = sum(map(matcher.matches, _written(state)))
+            counts.setflags(write=False)
+            self._matched[matcher] = counts
+            self._matched.has_changed = True
+        return counts
+
+    def tally(self, tally: PodTally) -> _KeptTally:
+        """What the pods have by key."""
+        kept = self._tallies.get(tally)
+        if kept is None:
+            kept = self._tallies[tally] = _KeptTally(tally, self._capacity)
+            for row, state in enumerate(self._states):
+                kept.recount(row, _written(state))
+        return kept
+
+    # --- what the store tells ---
+
+    def write(self, state: NodeState) -> None:
+        """Applies what changed on one node since its row was last written."""
+        changes, state.pod_changes = state.pod_changes, []
+        if not changes:
+            return
+        row = state.row
+        for pod, difference in changes:
+            for matcher, counts in self._concerned(pod.metadata.namespace):
+                if matcher.matches(pod):
+                    _add(counts, row, difference)
+            for kept in self._tallies.values():
+                kept.change(row, pod, difference)
+
+    def recount(self, state: NodeState) -> None:
+        """Counts one row anew: another node has it now."""
+        state.pod_changes = []
+        pods = state.pods.values()
+        for matcher, counts in self._matched.items():
+            _set(counts, state.row, sum(map(matcher.matches, pods)))
+        for kept in self._tallies.values():
+            kept.recount(state.row, pods)
+
+    def clear(self, row: int) -> None:
+        """The row is nobody's any more."""
+        for counts in self._matched.values():
+            _set(counts, row, 0)
+        for kept in self._tallies.values():
+            kept.recount(row, ())
+
+    def resize(self, capacity: int) -> None:
+        """Makes room for more rows."""
+        self._capacity = capacity
+        for matcher, counts in list(self._matched.items()):
+            self._matched[matcher] = _grown(counts, capacity)
+        self._matched.has_changed = True
+        for kept in self._tallies.values():
+            kept.resize(capacity)
+
+    def _concerned(self, namespace: str) -> Iterator[tuple[PodMatcher, Int64Array]]:
+        if self._matched.has_changed:
+            self._matched.has_changed = False
+            self._by_namespace = {}
+            for pair in self._matched.items():
+                namespaces = pair[0].namespaces
+                for name in (None,) if namespaces is None else namespaces:
+                    self._by_namespace.setdefault(name, []).append(pair)
+        yield from self._by_namespace.get(namespace, ())
+        yield from self._by_namespace.get(None, ())
+
+
+class _KeptTally:
+    """One tally: a `framework.pod_matching.TallyCounts` of all rows."""
+
+    def __init__(self, tally: PodTally, capacity: int) -> None:
+        self._keys_of = tally.keys
+        self._capacity = capacity
+        #: key -> row -> how often; the sparse form, always complete
+        self._rows: dict[Hashable, dict[int, int]] = {}
+        #: row -> its keys, for when the row gets another node
+        self._keys: dict[int, set[Hashable]] = {}
+        #: arrays of the keys that were asked about
+        self._arrays: LRUCache[Hashable, Int64Array] = LRUCache(_KEPT)
+
+    def __iter__(self) -> Iterator[Hashable]:
+        return iter(self._rows)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._rows
+
+    def total(self, key: Hashable) -> int:
+        """How often pods of the whole cluster have ``key``."""
+        return sum(self._rows.get(key, {}).values())
+
+    def rows(self, key: Hashable) -> npt.NDArray[np.intp]:
+        """The rows with pods that have ``key``, sorted."""
+        return np.array(sorted(self._rows.get(key, ())), dtype=np.intp)
+
+    def counts(self, key: Hashable) -> Int64Array:
+        """(capacity,) int64: how often pods on each row have ``key``; read-only."""
+        counts = self._arrays.get(key)
+        if counts is None:
+            counts = np.zeros(self._capacity, dtype=np.int64)
+            for row, count in self._rows.get(key, {}).items():
+                counts[row] = count
+            counts.setflags(write=False)
+            self._arrays[key] = counts
+        return counts
+
+    def change(self, row: int, pod: Pod, difference: int) -> None:
+        """A pod came to ``row`` (+1) or left it (-1)."""
+        for key in self._of(pod):
+            self._add(row, key, difference)
+
+    def recount(self, row: int, pods: Iterable[Pod]) -> None:
+        """These are the pods of ``row`` now."""
+        for key in list(self._keys.get(row, ())):
+            self._add(row, key, -self._rows[key][row])
+        for pod in pods:
+            self.change(row, pod, 1)
+
+    def resize(self, capacity: int) -> None:
+        """Makes room for more rows."""
+        self._capacity = capacity
+        for key, counts in list(self._arrays.items()):
+            self._arrays[key] = _grown(counts, capacity)
+
+    def _of(self, pod: Pod) -> Iterable[Hashable]:
+        try:
+            return tuple(self._keys_of(pod))
+        except Exception:  # noqa: BLE001  # an author's function; that pod has no keys
+            return ()
+
+    def _add(self, row: int, key: Hashable, difference: int) -> None:
+        rows = self._rows.setdefault(key, {})
+        left = rows.get(row, 0) + difference
+        if left:
+            rows[row] = left
+            self._keys.setdefault(row, set()).add(key)
+        else:
+            rows.pop(row, None)
+            if not rows:
+                del self._rows[key]
+            keys = self._keys.get(row)
+            if keys is not None:
+                keys.discard(key)
+                if not keys:
+                    del self._keys[row]
+        counts = self._arrays.get(key)
+        if counts is not None:
+            _set(counts, row, left)
+
+
+def _written(state: NodeState) -> Iterable[Pod]:
+    """The pods that the row counts; those that came or left since will be told by `write`."""
+    if not state.pod_changes:
+        return state.pods.values()
+    pods = dict(state.pods)
+    for pod, difference in reversed(state.pod_changes):
+        if difference > 0:
+            pods.pop(pod.metadata.uid, None)
+        else:
+            pods[pod.metadata.uid] = pod
+    return pods.values()
+
+
+def _add(counts: Int64Array, row: int, difference: int) -> None:
+    _set(counts, row, counts.item(row) + difference)
+
+
+def _set(counts: Int64Array, row: int, count: int) -> None:
+    counts.setflags(write=True)
+    counts[row] = count
+    counts.setflags(write=False)
+
+
+def _grown(counts: Int64Array, capacity: int) -> Int64Array:
+    larger = np.zeros(capacity, dtype=np.int64)
+    larger[: len(counts)] = counts
+    larger.setflags(write=False)
+    return larger
