@@ -210,8 +210,7 @@ class NodeTable:
 
     def tally(self, tally: PodTally) -> TallyCounts:
         """What the pods have, by key, over the rows of this table."""
-        counts = self._source.tally(tally)
-        return counts if self._rows is None else _SomeRows(counts, self._rows)
+        return _TableTally(self._source.tally(tally), self.n, self._rows)
 
     @property
     def names(self) -> Sequence[str]:
@@ -256,13 +255,14 @@ class NodeTable:
         return gathered
 
 
-class _SomeRows:
-    """A tally over some rows of its source."""
+class _TableTally:
+    """A tally over the rows of one table."""
 
-    __slots__ = ("_all", "_rows")
+    __slots__ = ("_all", "_n", "_rows")
 
-    def __init__(self, of_all: TallyCounts, rows: npt.NDArray[np.intp]) -> None:
+    def __init__(self, of_all: TallyCounts, n: int, rows: npt.NDArray[np.intp] | None) -> None:
         self._all = of_all
+        self._n = n
         self._rows = rows
 
     def __iter__(self) -> Iterator[Hashable]:
@@ -278,10 +278,12 @@ class _SomeRows:
         return self._all.total(key)
 
     def rows(self, key: Hashable) -> npt.NDArray[np.intp]:
-        return np.flatnonzero(np.isin(self._rows, self._all.rows(key)))
+        rows = self._all.rows(key)
+        return rows if self._rows is None else np.flatnonzero(np.isin(self._rows, rows))
 
     def counts(self, key: Hashable) -> Int64Array:
-        return _read_only(self._all.counts(key)[self._rows])
+        counts = self._all.counts(key)
+        return counts[: self._n] if self._rows is None else _read_only(counts[self._rows])
 
 
 def _read_only(gathered: npt.NDArray[Any]) -> npt.NDArray[Any]:

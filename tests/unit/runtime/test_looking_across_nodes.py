@@ -1,0 +1,154 @@
+"""Plugins whose answer for one node depends on others: asked again by themselves, and rightly."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pyscheduler import framework as fwk
+from pyscheduler.api.core_v1 import Pod
+from pyscheduler.api.selectors import EVERYTHING
+from pyscheduler.testing import make_pod
+from tests.unit.cycle.rig import Rig, node, pod
+
+ANY_POD = fwk.PodMatcher([fwk.PodTerm(None, EVERYTHING)])
+
+
+class Quota(fwk.PreFilterPlugin, fwk.FilterPlugin, fwk.SignPlugin, fwk.Plugin[fwk.NoArgs]):
+    """At most two pods in the whole cluster, none of its business while there is none."""
+
+    depends_on = (fwk.Aspect.PODS,)
+    cross_node = fwk.Aspect.PODS
+    USED = fwk.StateKey[int]("Quota.used")
+
+    def pre_filter(
+        self, state: fwk.CycleState, pod: Pod, nodes: fwk.NodeTable
+    ) -> fwk.Status | None:
+        used = int(nodes.pod_counts(ANY_POD).sum())
+        if used == 0:
+            return fwk.SKIP
+        if used == 3:
+            return fwk.unschedulable("over the quota")
+        state.write(self.USED, used)
+        return None
+
+    def filter_nodes(
+        self, state: fwk.CycleState, pod: Pod, nodes: fwk.NodeTable
+    ) -> fwk.NodeVerdict:
+        is_full = state.read(self.USED) >= 2
+        return nodes.verdict().reject(np.full(len(nodes), is_full), "quota is used up")
+
+    def sign_pod(self, pod: Pod) -> tuple[Any, ...]:
+        return ()
+
+
+class Bystander(fwk.PreFilterPlugin, fwk.FilterPlugin, fwk.SignPlugin, fwk.Plugin[fwk.NoArgs]):
+    """Depends on nothing that changes; remembers how often it was asked, and about how many."""
+
+    depends_on = ()
+
+    def __init__(self, args: fwk.NoArgs, handle: fwk.Handle) -> None:
+        super().__init__(args, handle)
+        self.prepared = 0
+        self.judged = 0
+
+    def pre_filter(
+        self, state: fwk.CycleState, pod: Pod, nodes: fwk.NodeTable
+    ) -> fwk.Status | None:
+        self.prepared += 1
+        return None
+
+    def filter_nodes(
+        self, state: fwk.CycleState, pod: Pod, nodes: fwk.NodeTable
+    ) -> fwk.NodeVerdict:
+        self.judged += len(nodes)
+        return nodes.verdict()
+
+    def sign_pod(self, pod: Pod) -> tuple[Any, ...]:
+        return ()
+
+
+async def _bind(rig: Rig, *names: str) -> None:
+    for name in names:
+        rig.add_pod(pod(name))
+        await rig.settle()
+
+
+async def test_a_plugin_that_looks_across_nodes_takes_part_as_soon_as_it_is_concerned() -> None:
+    rig = Rig(Quota)
+    for i in range(12):
+        rig.add_node(node(f"n{i}"))
+
+    await _bind(rig, "first", "second", "third")
+
+    assert sorted(rig.bound) == ["first", "second"]
+    assert rig.messages == {"third": "0/12 nodes are available: 12 quota is used up."}
+
+
+async def test_the_others_keep_their_answers_then() -> None:
+    rig = Rig(Quota, Bystander)
+    for i in range(12):
+        rig.add_node(node(f"n{i}"))
+
+    await _bind(rig, "first", "second", "third")
+
+    bystander: Any = rig.profile.plugins["Bystander"]
+    assert (bystander.prepared, bystander.judged) == (1, 12)
+
+
+async def test_a_rejection_by_what_was_prepared_again_turns_the_pod_away() -> None:
+    rig = Rig(Quota)
+    for i in range(12):
+        rig.add_node(node(f"n{i}"))
+    await _bind(rig, "first")
+    for name in ("other", "another"):
+        rig.add_pod(make_pod(name).node("n1").obj())
+
+    await _bind(rig, "second")
+
+    assert rig.messages == {"second": "0/12 nodes are available: over the quota."}
+
+
+class RanksAmongFeasible(
+    fwk.PreScorePlugin, fwk.ScorePlugin, fwk.SignPlugin, fwk.Plugin[fwk.NoArgs]
+):
+    """Prefers the last of the feasible nodes by name."""
+
+    depends_on = ()
+    scores_feasible_set = True
+    LAST = fwk.StateKey[str]("RanksAmongFeasible.last")
+
+    def pre_score(self, state: fwk.CycleState, pod: Pod, nodes: fwk.NodeTable) -> fwk.Status | None:
+        state.write(self.LAST, max(nodes.names))
+        return None
+
+    def score(self, state: fwk.CycleState, pod: Pod, node: fwk.NodeInfo) -> int:
+        return fwk.MAX_NODE_SCORE if node.name == state.read(self.LAST) else 0
+
+    def sign_pod(self, pod: Pod) -> tuple[Any, ...]:
+        return ()
+
+
+class OnePod(fwk.FilterPlugin, fwk.SignPlugin, fwk.Plugin[fwk.NoArgs]):
+    """One pod a node."""
+
+    depends_on = (fwk.Aspect.REQUESTED,)
+
+    def filter_nodes(
+        self, state: fwk.CycleState, pod: Pod, nodes: fwk.NodeTable
+    ) -> fwk.NodeVerdict:
+        return nodes.verdict().reject(nodes.pod_count > 0, "taken")
+
+    def sign_pod(self, pod: Pod) -> tuple[Any, ...]:
+        return ()
+
+
+async def test_scores_that_depend_on_the_feasible_nodes_follow_them() -> None:
+    rig = Rig(OnePod, RanksAmongFeasible)
+    for i in range(9):
+        rig.add_node(node(f"n{i}"))
+
+    await _bind(rig, "first", "second", "third")
+
+    assert rig.bound == {"first": "n8", "second": "n7", "third": "n6"}
