@@ -42,7 +42,7 @@ from pyscheduler.client.sink import Sink
 from pyscheduler.client.transport import Transport
 from pyscheduler.clock import Clock
 from pyscheduler.config.configuration import Configuration, ProfileConfiguration
-from pyscheduler.config.feature_gates import DEFAULT_GATES, FeatureGates
+from pyscheduler.config.feature_gates import DEFAULT_GATES, PRE_QUEUEING_HINTS
 from pyscheduler.cycle.binding import BindingCycle
 from pyscheduler.cycle.event_handlers import NodeEvents, PodEvents
 from pyscheduler.cycle.extenders import Extender, Extenders
@@ -165,7 +165,7 @@ def assemble(
     work: CurrentWork,
     instance: str,
     extenders: Sequence[Extender] = (),
-    feature_gates: FeatureGates = DEFAULT_GATES,
+    feature_gates: Mapping[str, bool] = DEFAULT_GATES,
 ) -> Assembly:
     """Makes the parts and connects them; nothing runs yet.
 
@@ -180,7 +180,7 @@ def assemble(
         work: told what the loop is doing, for the watchdog.
         instance: this process, for events.
         extenders: of the configuration, in its order; closed by whoever made them.
-        feature_gates: what is switched on or off.
+        feature_gates: every gate with its value.
 
     Raises:
         PySchedulerError: a plugin cannot be loaded or made.
@@ -236,6 +236,7 @@ def assemble(
         tasks=tasks,
         rng=rng,
         preemption_observer=PreemptionObserver(metrics),
+        features=feature_gates,
         extenders=all_extenders if extenders else None,
     )
     instrument = Instrument(work, clock, observer)
@@ -258,7 +259,7 @@ def assemble(
         hints=hints,
         initial_backoff_s=configuration.pod_initial_backoff_s,
         max_backoff_s=configuration.pod_max_backoff_s,
-        uses_pre_hints=feature_gates.pre_queueing_hints,
+        uses_pre_hints=feature_gates[PRE_QUEUEING_HINTS],
         nominator=nominator,
         metrics=QueueObserver(metrics),
     )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from pyscheduler.config.feature_gates import DEFAULT_GATES, FeatureGates
+from pyscheduler.config.feature_gates import DEFAULT_GATES
 
 #: kube-scheduler's port; ours speaks plain HTTP there.
 DEFAULT_PORT: Final = 10259
@@ -26,8 +27,8 @@ class RunOptions:
     scheduler_name: str | None = None
     #: Wins over ``leaderElection.leaderElect`` of the configuration.
     leader_elect: bool | None = None
-    #: What is switched on or off.
-    feature_gates: FeatureGates = DEFAULT_GATES
+    #: Every gate with its value.
+    feature_gates: Mapping[str, bool] = field(default_factory=lambda: DEFAULT_GATES)
     #: Where health checks and metrics are served.
     bind_address: str = DEFAULT_BIND_ADDRESS
     #: 0 serves nothing.

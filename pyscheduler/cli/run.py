@@ -45,8 +45,8 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
     "feature_gates",
     metavar="NAME=BOOL,...",
     multiple=True,
-    help="Switch features on or off, by kube-scheduler's names: SchedulerPreQueueingHints "
-    "(default: false).",
+    help="Switch features on or off, by kube-scheduler's names, for example "
+    "SchedulerPreQueueingHints=true; what can be set: docs/compatibility.md, Feature gates.",
 )
 @click.option(
     "--bind-address",

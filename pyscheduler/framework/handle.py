@@ -208,5 +208,7 @@ class Handle:
     tasks: BackgroundTasks
     rng: Rng
     preemption_observer: PreemptionObserver
+    #: every feature gate that is known, by kube-scheduler's name, with its value
+    features: Mapping[str, bool]
     #: None when none is configured
     extenders: CandidateExtenders | None = None

@@ -15,7 +15,7 @@ API server as it would a real one.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from random import Random
 from typing import Any
@@ -25,6 +25,7 @@ import msgspec
 from pyscheduler.api.core_v1 import Node, Pod
 from pyscheduler.api.policy_v1 import PodDisruptionBudget
 from pyscheduler.app.assembly import Assembly, assemble
+from pyscheduler.config.feature_gates import with_gates
 from pyscheduler.config.load import default_config, parse_config
 from pyscheduler.errors import PySchedulerError
 from pyscheduler.framework.functions import FunctionPlugin
@@ -246,6 +247,7 @@ async def embedded_cluster(
     *plugins: type[Plugin[Any]] | FunctionPlugin,
     nodes: Iterable[Node | JsonObject] = (),
     config: str | None = None,
+    feature_gates: Mapping[str, bool] | None = None,
     seed: int = 0,
 ) -> AsyncIterator[LiveCluster]:
     """A cluster, and a scheduler with ``plugins`` at work on it.
@@ -255,12 +257,14 @@ async def embedded_cluster(
             ``config`` they are there for it to name.
         nodes: that exist from the beginning.
         config: a KubeSchedulerConfiguration as text, whose profiles then count.
+        feature_gates: those that differ from their defaults.
         seed: of everything random.
 
     Pods run a second after they were bound, and take their whole grace period to go.
 
     Raises:
         ConfigError: the configuration is wrong; every problem with its path.
+        ValueError: a feature gate is unknown, or cannot have that value.
     """
     classes = [p.build() if isinstance(p, FunctionPlugin) else p for p in plugins]
     registry = registry_with(*classes, enabled=config is None)
@@ -283,6 +287,7 @@ async def embedded_cluster(
             metrics=SchedulerMetrics(),
             work=CurrentWork(),
             instance="embedded",
+            feature_gates=with_gates(feature_gates or {}),
         )
         live = LiveCluster(cluster, clock, assembly)
         live.create(*nodes)

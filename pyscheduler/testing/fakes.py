@@ -9,6 +9,7 @@ from typing import Any
 from pyscheduler.api.core_v1 import Pod
 from pyscheduler.cache import Snapshot
 from pyscheduler.clock import Clock, FakeClock
+from pyscheduler.config.feature_gates import with_gates
 from pyscheduler.framework.handle import (
     Activator,
     BackgroundTasks,
@@ -211,10 +212,15 @@ def fake_handle(
     tasks: BackgroundTasks | None = None,
     rng: Rng | None = None,
     preemption_observer: PreemptionObserver | None = None,
+    features: Mapping[str, bool] | None = None,
 ) -> Handle:
     """A handle over fakes and a real snapshot, an empty one unless given.
 
-    Its what-ifs serve no profile unless ``what_ifs`` are given that do.
+    Its what-ifs serve no profile unless ``what_ifs`` are given that do. ``features`` are the gates
+    that differ from their defaults.
+
+    Raises:
+        ValueError: a gate is unknown, or cannot have that value.
     """
     snapshot = snapshot_of(()) if snapshot is None else snapshot
     clock = clock or FakeClock()
@@ -241,4 +247,5 @@ def fake_handle(
         tasks=tasks or FakeTasks(),
         rng=rng or FakeRng(),
         preemption_observer=preemption_observer or FakePreemptionObserver(),
+        features=with_gates(features or {}),
     )

@@ -99,6 +99,7 @@ class PluginHarness:
         nodes: Iterable[Node] = (),
         pods: Iterable[Pod] = (),
         informers: FakeInformers | None = None,
+        features: Mapping[str, bool] | None = None,
     ) -> None:
         """Makes the plugin.
 
@@ -108,6 +109,7 @@ class PluginHarness:
             nodes: the cluster.
             pods: bound to ``nodes``.
             informers: other kinds of objects that the plugin looks for when it is made.
+            features: feature gates that differ from their defaults.
         """
         if isinstance(plugin_class, FunctionPlugin):
             plugin_class = plugin_class.build()
@@ -133,6 +135,7 @@ class PluginHarness:
             nominator=self.nominator,
             activator=self.activator,
             tasks=self.tasks,
+            features=features,
         )
         self.plugin = make_plugin(plugin_class, args, handle=self.handle)
         self._served: set[str] = set()

@@ -53,7 +53,9 @@ class Subject:
             for number, sample in enumerate(samples):
                 key = "" if _has_name(sample) else f"sample-{number}"
                 informers.of(resource).put(sample, key=key)
-        return type(self.plugin)(self.plugin.args, fake_handle(snapshot, informers=informers))
+        features = self.plugin.handle.features
+        handle = fake_handle(snapshot, informers=informers, features=features)
+        return type(self.plugin)(self.plugin.args, handle)
 
     def samples_of(self, resource: EventResource | str) -> Sequence[object]:
         """Those of ``objects``, read-only as a scheduler has them."""

@@ -17,7 +17,7 @@ from pydantic.alias_generators import to_camel
 
 from pyscheduler.cli.run import command
 from pyscheduler.config import models
-from pyscheduler.config.feature_gates import ALWAYS_ON, PRE_QUEUEING_HINTS
+from pyscheduler.config.feature_gates import GATES
 from pyscheduler.config.upstream_plugins import UPSTREAM_POINTS
 from pyscheduler.framework.cluster_events import (
     ActionType,
@@ -192,16 +192,16 @@ def test_every_option_of_run_is_mentioned() -> None:
 
 
 def test_every_feature_gate_that_is_known_has_a_row() -> None:
-    state = {
-        name: row[1]
+    known = {
+        (name, row[1], row[3] == "can be switched")
         for row in rows(section(COMPATIBILITY, "Feature gates"))
         for name in words(row[0])
+        if name in GATES
     }
 
-    assert {name: state.get(name) for name in ALWAYS_ON} == dict.fromkeys(
-        ALWAYS_ON, "done: always on"
-    )
-    assert state[PRE_QUEUEING_HINTS] == "done: off by default"
+    assert known == {
+        (name, str(gate.default).lower(), len(gate.values) == 2) for name, gate in GATES.items()
+    }
 
 
 def _metric_names() -> list[str]:

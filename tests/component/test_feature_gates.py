@@ -8,7 +8,7 @@ import pytest
 
 from pyscheduler import framework as fwk
 from pyscheduler.api.core_v1 import Pod
-from pyscheduler.config.feature_gates import FeatureGates
+from pyscheduler.config.feature_gates import with_gates
 from pyscheduler.intree.registry import DEFAULT_PLUGINS, IN_TREE
 from pyscheduler.runtime.registry import Registry
 from pyscheduler.sim.workload import make_node, make_pod
@@ -41,7 +41,7 @@ async def test_pre_hints_are_asked_if_their_gate_is_on(
     registry = Registry({**IN_TREE, "ByName": ByName}, [*DEFAULT_PLUGINS, ("ByName", 1)])
     world.create(make_node("node-0"), make_pod("node-1"), make_pod("node-2"))
     scheduler = await world.start_scheduler(
-        registry=registry, feature_gates=FeatureGates(pre_queueing_hints=is_on)
+        registry=registry, feature_gates=with_gates({"SchedulerPreQueueingHints": is_on})
     )
     await world.run_for(10)
 

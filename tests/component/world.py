@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
@@ -15,7 +15,7 @@ from pyscheduler.api.quantity import milli_value, value
 from pyscheduler.app.assembly import Assembly, assemble, in_tree_registry
 from pyscheduler.client.errors import ServerUnreachable
 from pyscheduler.client.transport import Transport
-from pyscheduler.config.feature_gates import DEFAULT_GATES, FeatureGates
+from pyscheduler.config.feature_gates import DEFAULT_GATES
 from pyscheduler.config.load import default_config, parse_config
 from pyscheduler.runtime.registry import Registry
 from pyscheduler.sim.api_server import Answer
@@ -124,7 +124,7 @@ class World:
         leads: bool = True,
         registry: Registry | None = None,
         configuration: str | None = None,
-        feature_gates: FeatureGates = DEFAULT_GATES,
+        feature_gates: Mapping[str, bool] = DEFAULT_GATES,
     ) -> SchedulerUnderTest:
         """A scheduler follows the cluster, in sync; and schedules if it leads.
 

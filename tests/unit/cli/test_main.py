@@ -10,7 +10,7 @@ import pytest
 from pyscheduler import __version__
 from pyscheduler.app.options import RunOptions
 from pyscheduler.cli.main import run_cli
-from pyscheduler.config.feature_gates import FeatureGates
+from pyscheduler.config.feature_gates import DEFAULT_GATES
 from pyscheduler.errors import ConfigError, PySchedulerError
 from pyscheduler.telemetry import logs
 
@@ -73,9 +73,10 @@ def test_run_takes_a_scheduler_name(server: Server) -> None:
 
 
 def test_run_takes_feature_gates(server: Server) -> None:
-    both = ["--feature-gates", "SchedulerQueueingHints=true"]
+    both = ["--feature-gates", "SchedulerAsyncPreemption=true"]
     assert run_cli(["run", *both, "--feature-gates", "SchedulerPreQueueingHints=true"]) == 0
-    assert server.options == RunOptions(feature_gates=FeatureGates(pre_queueing_hints=True))
+    gates = {**DEFAULT_GATES, "SchedulerPreQueueingHints": True}
+    assert server.options == RunOptions(feature_gates=gates)
 
 
 def test_status_of_the_server_is_the_status(server: Server) -> None:
