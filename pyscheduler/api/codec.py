@@ -19,17 +19,32 @@ from pyscheduler.api.interner import Interner
 from pyscheduler.api.meta import KubeStruct, ListMeta, ObjectMeta, Status
 from pyscheduler.api.policy_v1 import PodDisruptionBudget
 from pyscheduler.api.resource_types import ResourceType
+from pyscheduler.api.storage_v1 import (
+    CSIDriver,
+    CSINode,
+    CSIStorageCapacity,
+    StorageClass,
+    VolumeAttachment,
+)
+from pyscheduler.api.volumes_v1 import PersistentVolume, PersistentVolumeClaim
 from pyscheduler.api.wire import WIRES, dec_hook
 from pyscheduler.errors import PySchedulerError
 
 __all__ = [
     "BUILT_IN",
+    "CSI_DRIVERS",
+    "CSI_NODES",
+    "CSI_STORAGE_CAPACITIES",
     "DISRUPTION_BUDGETS",
     "EVENTS",
     "LEASES",
     "NAMESPACES",
     "NODES",
+    "PERSISTENT_VOLUMES",
+    "PERSISTENT_VOLUME_CLAIMS",
     "PODS",
+    "STORAGE_CLASSES",
+    "VOLUME_ATTACHMENTS",
     "Bookmark",
     "Decoder",
     "Interner",
@@ -58,11 +73,46 @@ EVENTS: ResourceType[Event] = ResourceType("events.k8s.io", "v1", "events", "Eve
 DISRUPTION_BUDGETS: ResourceType[PodDisruptionBudget] = ResourceType(
     "policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget", True, PodDisruptionBudget
 )
+PERSISTENT_VOLUMES: ResourceType[PersistentVolume] = ResourceType(
+    "", "v1", "persistentvolumes", "PersistentVolume", False, PersistentVolume
+)
+PERSISTENT_VOLUME_CLAIMS: ResourceType[PersistentVolumeClaim] = ResourceType(
+    "", "v1", "persistentvolumeclaims", "PersistentVolumeClaim", True, PersistentVolumeClaim
+)
+STORAGE_CLASSES: ResourceType[StorageClass] = ResourceType(
+    "storage.k8s.io", "v1", "storageclasses", "StorageClass", False, StorageClass
+)
+CSI_NODES: ResourceType[CSINode] = ResourceType(
+    "storage.k8s.io", "v1", "csinodes", "CSINode", False, CSINode
+)
+CSI_DRIVERS: ResourceType[CSIDriver] = ResourceType(
+    "storage.k8s.io", "v1", "csidrivers", "CSIDriver", False, CSIDriver
+)
+CSI_STORAGE_CAPACITIES: ResourceType[CSIStorageCapacity] = ResourceType(
+    "storage.k8s.io", "v1", "csistoragecapacities", "CSIStorageCapacity", True, CSIStorageCapacity
+)
+VOLUME_ATTACHMENTS: ResourceType[VolumeAttachment] = ResourceType(
+    "storage.k8s.io", "v1", "volumeattachments", "VolumeAttachment", False, VolumeAttachment
+)
 
 #: The kinds that have a struct here, by `ResourceType.name`.
 BUILT_IN: Mapping[str, ResourceType[Any]] = {
     resource.name: resource
-    for resource in (PODS, NODES, NAMESPACES, LEASES, EVENTS, DISRUPTION_BUDGETS)
+    for resource in (
+        PODS,
+        NODES,
+        NAMESPACES,
+        LEASES,
+        EVENTS,
+        DISRUPTION_BUDGETS,
+        PERSISTENT_VOLUMES,
+        PERSISTENT_VOLUME_CLAIMS,
+        STORAGE_CLASSES,
+        CSI_NODES,
+        CSI_DRIVERS,
+        CSI_STORAGE_CAPACITIES,
+        VOLUME_ATTACHMENTS,
+    )
 }
 
 #: Marks the bookmark that ends the initial events of a WatchList.

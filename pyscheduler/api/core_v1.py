@@ -190,14 +190,16 @@ class PersistentVolumeClaimVolumeSource(KubeStruct, frozen=True):
 
 
 class PersistentVolumeClaimSpec(KubeStruct, frozen=True):
-    """What a claim asks for; here for claim templates of ephemeral volumes."""
+    """What a claim asks for; also in the claim templates of ephemeral volumes."""
 
     access_modes: tuple[str, ...] = ()
     resources: ResourceRequirements = NO_RESOURCES
+    #: None: what the default class is when the claim is made; "": only volumes without a class
     storage_class_name: str | None = None
     volume_name: str = ""
     volume_mode: str | None = None
     selector: LabelSelector | None = None
+    volume_attributes_class_name: str | None = None
 
 
 class PersistentVolumeClaimTemplate(KubeStruct, frozen=True):
@@ -245,6 +247,43 @@ class RBDVolumeSource(KubeStruct, frozen=True):
     read_only: bool = False
 
 
+class CinderVolumeSource(KubeStruct, frozen=True):
+    """An OpenStack volume."""
+
+    volume_id: str = msgspec.field(name="volumeID")
+    read_only: bool = False
+
+
+class AzureDiskVolumeSource(KubeStruct, frozen=True):
+    """An Azure disk; only the kind Managed has a CSI driver."""
+
+    disk_uri: str = msgspec.field(name="diskURI")
+    kind: str | None = None
+    read_only: bool | None = None
+
+
+class AzureFileVolumeSource(KubeStruct, frozen=True):
+    """An Azure file share; the namespace is that of the secret, for persistent volumes alone."""
+
+    secret_name: str
+    share_name: str
+    secret_namespace: str | None = None
+    read_only: bool = False
+
+
+class VsphereVirtualDiskVolumeSource(KubeStruct, frozen=True):
+    """A vSphere disk."""
+
+    volume_path: str
+
+
+class PortworxVolumeSource(KubeStruct, frozen=True):
+    """A Portworx volume."""
+
+    volume_id: str = msgspec.field(name="volumeID")
+    read_only: bool = False
+
+
 class CSIVolumeSource(KubeStruct, frozen=True):
     """An inline CSI volume."""
 
@@ -268,6 +307,11 @@ class Volume(KubeStruct, frozen=True):
     aws_elastic_block_store: AWSElasticBlockStoreVolumeSource | None = None
     iscsi: ISCSIVolumeSource | None = None
     rbd: RBDVolumeSource | None = None
+    cinder: CinderVolumeSource | None = None
+    azure_disk: AzureDiskVolumeSource | None = None
+    azure_file: AzureFileVolumeSource | None = None
+    vsphere_volume: VsphereVirtualDiskVolumeSource | None = None
+    portworx_volume: PortworxVolumeSource | None = None
     csi: CSIVolumeSource | None = None
     image: ImageVolumeSource | None = None
 
@@ -283,6 +327,11 @@ class Volume(KubeStruct, frozen=True):
             and self.aws_elastic_block_store is None
             and self.iscsi is None
             and self.rbd is None
+            and self.cinder is None
+            and self.azure_disk is None
+            and self.azure_file is None
+            and self.vsphere_volume is None
+            and self.portworx_volume is None
         )
 
 

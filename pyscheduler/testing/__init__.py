@@ -24,10 +24,25 @@ from pyscheduler.testing.fakes import (
 from pyscheduler.testing.harness import PluginHarness, make_plugin
 from pyscheduler.testing.resources import FakeInformer, FakeInformers
 from pyscheduler.testing.tables import node_table, snapshot_of
+from pyscheduler.testing.volume_builders import (
+    ClaimBuilder,
+    CSINodeBuilder,
+    StorageClassBuilder,
+    VolumeBuilder,
+    make_attachment,
+    make_claim,
+    make_csi_driver,
+    make_csi_node,
+    make_storage_capacity,
+    make_storage_class,
+    make_volume,
+)
 
 __all__ = [
     "BudgetBuilder",
+    "CSINodeBuilder",
     "CheckFailedError",
+    "ClaimBuilder",
     "FakeActivator",
     "FakeInformer",
     "FakeInformers",
@@ -41,12 +56,21 @@ __all__ = [
     "PodBuilder",
     "RecordedEvent",
     "SetCondition",
+    "StorageClassBuilder",
+    "VolumeBuilder",
     "check_plugin",
     "fake_handle",
+    "make_attachment",
+    "make_claim",
+    "make_csi_driver",
+    "make_csi_node",
     "make_node",
     "make_pdb",
     "make_plugin",
     "make_pod",
+    "make_storage_capacity",
+    "make_storage_class",
+    "make_volume",
     "node_table",
     "parametrize_with_checks",
     "snapshot_of",
