@@ -15,8 +15,8 @@ import pytest_asyncio
 
 from tests.controlplane.api_client import Manifest
 from tests.e2e import sleepers
-from tests.e2e.pod_recorder import PodRecord, recording
 from tests.e2e.providers.base import Provider, eventually
+from tests.e2e.watch_recorder import WatchRecord, recording
 
 pytestmark = pytest.mark.needs("real_containers", "real_kubelets", "disposable")
 
@@ -181,7 +181,7 @@ async def _nominated(provider: Provider, node: str) -> None:
     assert "nodeName" not in pod["spec"]
 
 
-async def _has_run_its_grace(provider: Provider, record: PodRecord, name: str) -> None:
+async def _has_run_its_grace(provider: Provider, record: WatchRecord, name: str) -> None:
     """The victim's containers have ended, and all of it happened in its order.
 
     It was marked before it was deleted, ran until its grace was over, and only then the preemptor
@@ -199,23 +199,23 @@ async def _has_run_its_grace(provider: Provider, record: PodRecord, name: str) -
     assert marked["status"]["phase"] == "Running"
     told = next(pod["metadata"] for pod in lives if "deletionTimestamp" in pod["metadata"])
     assert told["deletionGracePeriodSeconds"] == GRACE_S
-    events = [(event.pod["metadata"]["name"], event) for event in record]
+    events = [(event.object["metadata"]["name"], event) for event in record]
     over = next(i for i, (pod, event) in enumerate(events) if pod == name and not event.is_live)
-    (container,) = events[over][1].pod["status"]["containerStatuses"]
+    (container,) = events[over][1].object["status"]["containerStatuses"]
     ended = container["state"]["terminated"]
     assert ended["exitCode"] == 137, "it heard SIGTERM and went on"
     assert _seconds(ended["finishedAt"]) >= _seconds(told["deletionTimestamp"]) - ROUNDING_S
     first_bound = next(
         index
         for index, (pod, event) in enumerate(events)
-        if pod == "urgent" and event.pod["spec"].get("nodeName")
+        if pod == "urgent" and event.object["spec"].get("nodeName")
     )
     assert over < first_bound
 
 
-def _lives(record: PodRecord, name: str) -> list[Manifest]:
+def _lives(record: WatchRecord, name: str) -> list[Manifest]:
     """Returns what the watch told of the pod, in its order."""
-    return [event.pod for event in record if event.pod["metadata"]["name"] == name]
+    return [event.object for event in record if event.object["metadata"]["name"] == name]
 
 
 def _is_marked(pod: Manifest) -> bool:

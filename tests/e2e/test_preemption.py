@@ -18,11 +18,11 @@ from tests.controlplane.api_client import Manifest
 from tests.controlplane.audit import Entry
 from tests.e2e import scenes
 from tests.e2e.claims import LOAD_TIMEOUT_S, assert_bound_once, restarts, scheduler_audit
-from tests.e2e.pod_recorder import PodRecord, recording
 from tests.e2e.preemption_scenes import SCENES
 from tests.e2e.providers.base import Provider, eventually
 from tests.e2e.scene_play import Outcome, Play, create_nodes
 from tests.e2e.scenes import Scene
+from tests.e2e.watch_recorder import WatchRecord, recording
 
 CLASSES = "/apis/scheduling.k8s.io/v1/priorityclasses"
 RUNTIME_CLASSES = "/apis/node.k8s.io/v1/runtimeclasses"
@@ -304,16 +304,16 @@ def _is_terminating(pod: Manifest) -> bool:
 # --- what was written ---
 
 
-def _assert_told_before_they_left(record: PodRecord, victims: Collection[str]) -> None:
+def _assert_told_before_they_left(record: WatchRecord, victims: Collection[str]) -> None:
     """Each victim had its condition when it began to terminate."""
     told: dict[str, tuple[str, ...]] = {}
     for event in record:
-        if event.is_deletion or _is_terminating(event.pod):
+        if event.is_deletion or _is_terminating(event.object):
             (condition,) = [
-                c for c in event.pod["status"]["conditions"] if c["type"] == "DisruptionTarget"
+                c for c in event.object["status"]["conditions"] if c["type"] == "DisruptionTarget"
             ]
             words = (condition["status"], condition["reason"], condition["message"])
-            told.setdefault(event.pod["metadata"]["name"], words)
+            told.setdefault(event.object["metadata"]["name"], words)
     message = "pyscheduler: preempting to accommodate a higher priority pod"
     assert Counter(told.values()) == {("True", "PreemptionByScheduler", message): len(victims)}
     assert told.keys() == victims

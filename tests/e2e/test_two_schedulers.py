@@ -24,8 +24,8 @@ from tests.controlplane.api_client import Manifest
 from tests.controlplane.waiting import eventually
 from tests.controlplane.witness import Amounts, effective_requests
 from tests.e2e.claims import assert_nothing_forbidden, scheduler_audit
-from tests.e2e.pod_recorder import PodEvent, PodRecord, recording
 from tests.e2e.providers.base import SCHEDULER_NAME, Provider
+from tests.e2e.watch_recorder import Change, WatchRecord, recording
 
 NODES = 10
 
@@ -134,7 +134,7 @@ async def _complete(provider: Provider, deployment: str) -> None:
     await eventually(all_available, what=f"deployment {deployment}", timeout_s=180)
 
 
-async def _refusals_are_counted(provider: Provider, record: PodRecord) -> None:
+async def _refusals_are_counted(provider: Provider, record: WatchRecord) -> None:
     """Our metric has every refusal that was recorded, by reason, and no other."""
     told: tuple[object, object] = ({}, {})
 
@@ -178,17 +178,17 @@ async def _decisions(provider: Provider) -> list[Decision]:
 
 
 def _binds_that_did_not_fit(
-    decisions: list[Decision], record: PodRecord, nodes: Mapping[str, Amounts]
+    decisions: list[Decision], record: WatchRecord, nodes: Mapping[str, Amounts]
 ) -> Iterator[str]:
     """Yields each decision after which its node had too much, by what could be known then."""
-    pods = {event.uid: event.pod for event in record}
+    pods = {event.uid: event.object for event in record}
     requests = {uid: _requests(pod) for uid, pod in pods.items()}
     for index, decision in enumerate(decisions):
         known = record.state_at(decision.resource_version)
         there = {
             uid
             for uid, event in known.items()
-            if event.is_live and event.pod["spec"].get("nodeName") == decision.node
+            if event.is_live and event.object["spec"].get("nodeName") == decision.node
         }
         # Our own binds that the watch had not told of yet.
         there |= {
@@ -209,13 +209,13 @@ def _binds_that_did_not_fit(
                 )
 
 
-def _is_waiting(last: PodEvent) -> bool:
+def _is_waiting(last: Change) -> bool:
     """Claims that, by the last event of it, the pod is there and has no node."""
-    return last.is_live and not last.pod["spec"].get("nodeName")
+    return last.is_live and not last.object["spec"].get("nodeName")
 
 
 def _binds_on_an_old_view(
-    decisions: list[Decision], record: PodRecord, sent_s: Mapping[str, float]
+    decisions: list[Decision], record: WatchRecord, sent_s: Mapping[str, float]
 ) -> Iterator[str]:
     """Yields each decision that was sent too long after there was news that it did not know."""
     for decision in decisions:

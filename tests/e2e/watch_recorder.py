@@ -1,6 +1,6 @@
-"""A watch of all pods that forgets nothing, to be replayed: who could have known what, and when.
+"""A watch that forgets nothing, to be replayed: who could have known what, and when.
 
-    async with recording(provider.api) as record:
+    async with recording(provider.api, "/api/v1/pods") as record:
         ...
     known = record.state_at(resource_version)
 
@@ -17,54 +17,55 @@ from dataclasses import dataclass
 
 from tests.controlplane.api_client import ApiClient, Manifest
 
-_PODS = "/api/v1/pods"
+PODS = "/api/v1/pods"
+NODES = "/api/v1/nodes"
 
 #: Phases in which a pod takes nothing of its node any more.
 _ENDED = ("Succeeded", "Failed")
 
 
 @dataclass(frozen=True, slots=True)
-class PodEvent:
+class Change:
     """One event of the watch.
 
     Attributes:
         seen_s: when it was read, unix seconds.
-        was_live: the pod was there and had not ended before this event, so that a watch of live
-            pods has the event, too.
+        was_live: the object was there and, for a pod, had not ended before this event, so that a
+            watch of live pods has the event, too.
     """
 
     resource_version: int
     seen_s: float
     is_deletion: bool
-    pod: Manifest
+    object: Manifest
     was_live: bool
 
     @property
     def uid(self) -> str:
-        return str(self.pod["metadata"]["uid"])
+        return str(self.object["metadata"]["uid"])
 
     @property
     def is_live(self) -> bool:
-        """Claims that the pod is there and has not ended."""
-        return not self.is_deletion and self.pod["status"].get("phase") not in _ENDED
+        """Claims that the object is there and, if it is a pod, has not ended."""
+        return not self.is_deletion and self.object["status"].get("phase") not in _ENDED
 
 
-class PodRecord:
+class WatchRecord:
     """The events so far, in their order; `recording` adds to it."""
 
     def __init__(self) -> None:
-        self.events: list[PodEvent] = []
-        #: uid of the pods that are live after the last event.
+        self.events: list[Change] = []
+        #: uid of what is live after the last event.
         self._live: set[str] = set()
 
-    def add(self, event_type: str, pod: Manifest) -> None:
+    def add(self, event_type: str, changed: Manifest) -> None:
         """One more event has been recorded."""
-        uid = pod["metadata"]["uid"]
-        event = PodEvent(
-            resource_version=int(pod["metadata"]["resourceVersion"]),
+        uid = changed["metadata"]["uid"]
+        event = Change(
+            resource_version=int(changed["metadata"]["resourceVersion"]),
             seen_s=time.time(),
             is_deletion=event_type == "DELETED",
-            pod=pod,
+            object=changed,
             was_live=event_type == "ADDED" or uid in self._live,
         )
         self.events.append(event)
@@ -73,8 +74,8 @@ class PodRecord:
         else:
             self._live.discard(uid)
 
-    def state_at(self, resource_version: int) -> dict[str, PodEvent]:
-        """Returns the last event of each pod at that version, by uid, deletions included."""
+    def state_at(self, resource_version: int) -> dict[str, Change]:
+        """Returns the last event of each object at that version, by uid, deletions included."""
         return {
             event.uid: event for event in self.events if event.resource_version <= resource_version
         }
@@ -91,26 +92,26 @@ class PodRecord:
     def refused(self, scheduler_name: str) -> dict[str, str]:
         """Returns why kubelets refused pods of a scheduler for want of room, by pod uid."""
         return {
-            event.uid: event.pod["status"]["reason"]
+            event.uid: event.object["status"]["reason"]
             for event in self.events
-            if event.pod["spec"]["schedulerName"] == scheduler_name
-            and event.pod["status"].get("phase") == "Failed"
-            and event.pod["status"].get("reason", "").startswith("OutOf")
+            if event.object["spec"]["schedulerName"] == scheduler_name
+            and event.object["status"].get("phase") == "Failed"
+            and event.object["status"].get("reason", "").startswith("OutOf")
         }
 
-    def __iter__(self) -> Iterator[PodEvent]:
+    def __iter__(self) -> Iterator[Change]:
         return iter(self.events)
 
 
 @contextlib.asynccontextmanager
-async def recording(api: ApiClient) -> AsyncIterator[PodRecord]:
-    """Yields a record that grows; all pods are gone before it begins, or they would be unknown.
+async def recording(api: ApiClient, path: str = PODS) -> AsyncIterator[WatchRecord]:
+    """Yields a record of one kind that grows; what is there before it begins is unknown to it.
 
     Raises:
         Exception: what ended the watch before its time.
     """
-    record = PodRecord()
-    watching = asyncio.create_task(_follow(api, record), name="pod recorder")
+    record = WatchRecord()
+    watching = asyncio.create_task(_follow(api, path, record), name=f"recorder of {path}")
     try:
         yield record
     finally:
@@ -120,10 +121,10 @@ async def recording(api: ApiClient) -> AsyncIterator[PodRecord]:
             await watching
 
 
-async def _follow(api: ApiClient, record: PodRecord) -> None:
-    version = await api.resource_version(_PODS)
+async def _follow(api: ApiClient, path: str, record: WatchRecord) -> None:
+    version = await api.resource_version(path)
     while True:
-        async for event in api.watch(_PODS, resource_version=version):
+        async for event in api.watch(path, resource_version=version):
             if event["type"] == "ERROR":
                 raise RuntimeError(f"the recorder's watch failed: {event['object']}")
             record.add(event["type"], event["object"])
