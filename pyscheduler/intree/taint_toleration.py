@@ -8,7 +8,7 @@ Source: kube-scheduler 1.37, ``plugins/tainttoleration/taint_toleration.go``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from pyscheduler import framework as fwk
 from pyscheduler.api.core_v1 import Node, Pod, Taint
 from pyscheduler.api.keys import PREFER_NO_SCHEDULE
 from pyscheduler.api.taints import find_untolerated, tolerates
+from pyscheduler.framework.node_matching import by_taint_set
 from pyscheduler.framework.status import Int64Array
 
 _REASON = "node(s) had untolerated taint(s)"
@@ -45,7 +46,7 @@ class TaintToleration(
     ) -> fwk.NodeVerdict:
         """The same for all nodes, by taint set."""
         verdict = nodes.verdict()
-        untolerated = _judge(nodes, lambda taints: _is_untolerated(pod, taints))
+        untolerated = by_taint_set(nodes, lambda taints: _is_untolerated(pod, taints))
         if untolerated is None:
             return verdict
         return verdict.reject(untolerated != 0, _REASON, unresolvable=True)
@@ -56,7 +57,7 @@ class TaintToleration(
 
     def score_nodes(self, state: fwk.CycleState, pod: Pod, nodes: fwk.NodeTable) -> Int64Array:
         """The same for all nodes, by taint set."""
-        counts = _judge(nodes, lambda taints: _soft_count(pod, taints))
+        counts = by_taint_set(nodes, lambda taints: _soft_count(pod, taints))
         return np.zeros(len(nodes), dtype=np.int64) if counts is None else counts
 
     def normalize(self, state: fwk.CycleState, pod: Pod, scores: Int64Array) -> Int64Array:
@@ -88,19 +89,6 @@ class TaintToleration(
         if isinstance(new, Pod) and new.uid == pod.uid:
             return fwk.QueueingHint.QUEUE
         return fwk.QueueingHint.SKIP
-
-
-def _judge(nodes: fwk.NodeTable, answer: Callable[[tuple[Taint, ...]], int]) -> Int64Array | None:
-    """(N,) int64: ``answer`` of each node's taint set; None when it is 0 for all of them."""
-    taint_sets = nodes.taint_sets
-    if len(taint_sets) <= len(nodes):
-        answers = [answer(taints) if taints else 0 for taints in taint_sets]
-        if not any(answers):
-            return None
-        return np.array(answers, dtype=np.int64)[nodes.taint_set]
-    # fewer rows than sets, as when one changed row is judged again
-    by_row = [answer(taint_sets[number]) for number in nodes.taint_set.tolist()]
-    return np.array(by_row, dtype=np.int64) if any(by_row) else None
 
 
 def _is_untolerated(pod: Pod, taints: tuple[Taint, ...]) -> bool:

@@ -18,9 +18,9 @@ from pyscheduler.api.selectors import (
     node_term,
     required_node_affinity,
 )
+from pyscheduler.framework.node_matching import matching_required, matching_term
 from pyscheduler.framework.status import Int64Array
 from pyscheduler.intree.node_affinity.args import NodeAffinityArgs
-from pyscheduler.intree.node_affinity.matching import matching_required, matching_term
 
 _REASON = "node(s) didn't match Pod's node affinity/selector"
 _ENFORCED_REASON = "node(s) didn't match scheduler-enforced node affinity"
