@@ -19,6 +19,7 @@ from pyscheduler.api.interner import Interner
 from pyscheduler.api.meta import KubeStruct, ListMeta, ObjectMeta, Status
 from pyscheduler.api.policy_v1 import PodDisruptionBudget
 from pyscheduler.api.resource_types import ResourceType
+from pyscheduler.api.resource_v1 import DeviceClass, DeviceTaintRule, ResourceClaim, ResourceSlice
 from pyscheduler.api.storage_v1 import (
     CSIDriver,
     CSINode,
@@ -35,6 +36,8 @@ __all__ = [
     "CSI_DRIVERS",
     "CSI_NODES",
     "CSI_STORAGE_CAPACITIES",
+    "DEVICE_CLASSES",
+    "DEVICE_TAINT_RULES",
     "DISRUPTION_BUDGETS",
     "EVENTS",
     "LEASES",
@@ -43,6 +46,8 @@ __all__ = [
     "PERSISTENT_VOLUMES",
     "PERSISTENT_VOLUME_CLAIMS",
     "PODS",
+    "RESOURCE_CLAIMS",
+    "RESOURCE_SLICES",
     "STORAGE_CLASSES",
     "VOLUME_ATTACHMENTS",
     "Bookmark",
@@ -94,6 +99,18 @@ CSI_STORAGE_CAPACITIES: ResourceType[CSIStorageCapacity] = ResourceType(
 VOLUME_ATTACHMENTS: ResourceType[VolumeAttachment] = ResourceType(
     "storage.k8s.io", "v1", "volumeattachments", "VolumeAttachment", False, VolumeAttachment
 )
+RESOURCE_CLAIMS: ResourceType[ResourceClaim] = ResourceType(
+    "resource.k8s.io", "v1", "resourceclaims", "ResourceClaim", True, ResourceClaim
+)
+RESOURCE_SLICES: ResourceType[ResourceSlice] = ResourceType(
+    "resource.k8s.io", "v1", "resourceslices", "ResourceSlice", False, ResourceSlice
+)
+DEVICE_CLASSES: ResourceType[DeviceClass] = ResourceType(
+    "resource.k8s.io", "v1", "deviceclasses", "DeviceClass", False, DeviceClass
+)
+DEVICE_TAINT_RULES: ResourceType[DeviceTaintRule] = ResourceType(
+    "resource.k8s.io", "v1", "devicetaintrules", "DeviceTaintRule", False, DeviceTaintRule
+)
 
 #: The kinds that have a struct here, by `ResourceType.name`.
 BUILT_IN: Mapping[str, ResourceType[Any]] = {
@@ -112,6 +129,10 @@ BUILT_IN: Mapping[str, ResourceType[Any]] = {
         CSI_DRIVERS,
         CSI_STORAGE_CAPACITIES,
         VOLUME_ATTACHMENTS,
+        RESOURCE_CLAIMS,
+        RESOURCE_SLICES,
+        DEVICE_CLASSES,
+        DEVICE_TAINT_RULES,
     )
 }
 

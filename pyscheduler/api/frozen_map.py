@@ -49,7 +49,7 @@ class FrozenMap(dict[K, V]):
 StringMap = FrozenMap[str, str]
 
 #: The one empty map: decoding gives it for absent and empty maps, encoding leaves it out.
-EMPTY: StringMap = FrozenMap()
+EMPTY: FrozenMap[str, Any] = FrozenMap()
 
 
 def frozen(value: Any) -> Any:

@@ -9,7 +9,7 @@ Short strings that repeat (namespaces, node names, times) are shared through `sy
 
 from collections.abc import Callable
 from sys import intern
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, get_args
 
 import msgspec
 
@@ -35,7 +35,7 @@ from pyscheduler.api.core_v1 import (
     TopologySpreadConstraint,
     Volume,
 )
-from pyscheduler.api.frozen_map import EMPTY, FrozenMap, StringMap
+from pyscheduler.api.frozen_map import EMPTY, FrozenMap, StringMap, frozen
 from pyscheduler.api.interner import Interner, Table
 from pyscheduler.api.meta import ObjectMeta, OwnerReference
 
@@ -51,17 +51,35 @@ LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 
 def dec_hook(wanted: type, value: Any) -> Any:
-    """Returns a `FrozenMap` of strings where a struct declares one, its keys shared."""
+    """Returns a `FrozenMap` where a struct declares one, its keys shared.
+
+    Its items are strings, structs as declared, or what JSON gives where `object` is declared.
+    """
     if getattr(wanted, "__origin__", wanted) is not FrozenMap:
         raise NotImplementedError(f"no decoding for {wanted}")
     if not isinstance(value, dict):
         raise TypeError(f"Expected `object`, got `{type(value).__name__}`")
     if not value:
         return EMPTY
+    declared = get_args(wanted)[1:]
+    if declared == (object,):
+        return frozen(value)
+    if declared and declared != (str,):
+        return _map_of_structs(declared[0], value)
     for item in value.values():
         if type(item) is not str:
             raise TypeError(f"Expected `object` of `str`, got a `{type(item).__name__}` in it")
     return FrozenMap({intern(key): item for key, item in value.items()})
+
+
+def _map_of_structs(wanted: type, value: dict[str, Any]) -> FrozenMap[str, Any]:
+    found = {}
+    for key, item in value.items():
+        try:
+            found[intern(key)] = msgspec.convert(item, wanted, dec_hook=dec_hook)
+        except msgspec.ValidationError as error:
+            raise TypeError(f"{error} in {key!r}") from error
+    return FrozenMap(found)
 
 
 class _Wire(msgspec.Struct, rename="camel", gc=False):
