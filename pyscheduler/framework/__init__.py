@@ -7,6 +7,7 @@ answers (`status`), nodes one by one or all at once (`nodes`), columns (`columns
 
 from pyscheduler.framework.args import Args, NoArgs
 from pyscheduler.framework.arithmetic import round_half_away, truncated_quotient
+from pyscheduler.framework.assumed_objects import AssumedObjects, CannotAssume
 from pyscheduler.framework.cluster_events import (
     ASSIGNED_POD_ADDED,
     ASSIGNED_POD_DELETED,
@@ -99,7 +100,9 @@ __all__ = [
     "ActionType",
     "Args",
     "Aspect",
+    "AssumedObjects",
     "BindPlugin",
+    "CannotAssume",
     "ClusterEvent",
     "ClusterEventWithHint",
     "Code",
