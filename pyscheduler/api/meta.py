@@ -34,7 +34,7 @@ class OwnerReference(KubeStruct, frozen=True):
 
 
 class ObjectMeta(KubeStruct, frozen=True):
-    """`metadata` without managedFields, finalizers, selfLink and deletionGracePeriodSeconds."""
+    """`metadata` without managedFields, selfLink and deletionGracePeriodSeconds."""
 
     name: str = ""
     generate_name: str = ""
@@ -47,6 +47,8 @@ class ObjectMeta(KubeStruct, frozen=True):
     labels: StringMap = EMPTY
     annotations: StringMap = EMPTY
     owner_references: tuple[OwnerReference, ...] = ()
+    #: not read of pods and nodes, whose finalizers are nobody's business here
+    finalizers: tuple[str, ...] = ()
 
 
 class ListMeta(KubeStruct, frozen=True):

@@ -18,8 +18,8 @@ SLICE_S = 0.005
 class Checkpoint(Protocol):
     """Where long work offers the loop to others."""
 
-    async def checkpoint(self) -> None:
-        """Returns at once, or after everybody else had a turn."""
+    async def checkpoint(self) -> bool:
+        """Returns False at once, or True after everybody else had a turn."""
 
 
 class Budget:
@@ -30,11 +30,13 @@ class Budget:
         self._slice_s = slice_s
         self._since = clock.monotonic()
 
-    async def checkpoint(self) -> None:
-        """Yields if the slice is used up."""
-        if self._clock.monotonic() - self._since >= self._slice_s:
-            await self._clock.sleep(0)
-            self._since = self._clock.monotonic()
+    async def checkpoint(self) -> bool:
+        """Yields if the slice is used up; True when it did."""
+        if self._clock.monotonic() - self._since < self._slice_s:
+            return False
+        await self._clock.sleep(0)
+        self._since = self._clock.monotonic()
+        return True
 
     def restart(self) -> None:
         """The loop was free just now, because its owner waited for something."""

@@ -89,6 +89,7 @@ class ClassEntry:
         "feasible_count",
         "feasible_version",
         "filters",
+        "is_shared",
         "n",
         "nominated",
         "overrides",
@@ -103,8 +104,10 @@ class ClassEntry:
         "totals",
     )
 
-    def __init__(self, capacity: int) -> None:
+    def __init__(self, capacity: int, *, is_shared: bool = True) -> None:
         self.capacity = capacity
+        #: False: of one pod that is like no other, so nothing is kept
+        self.is_shared = is_shared
         #: rows judged, and the change-log position the answers are true for
         self.n = 0
         self.position = -1
@@ -137,7 +140,7 @@ class ClassEntry:
 
     def overridden(self, overrides: dict[int, Status]) -> ClassEntry:
         """The answers for one pod to whom these rows are lost; nobody else may use them."""
-        own = ClassEntry(self.capacity)
+        own = ClassEntry(self.capacity, is_shared=self.is_shared)
         own.n, own.position = self.n, self.position
         own.state = self.state.clone()
         own.rejecting_plugins = self.rejecting_plugins

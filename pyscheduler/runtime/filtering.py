@@ -59,17 +59,25 @@ class Filtering:
             self.classes.clear()
         entry = None if signature is None else self.classes.get(signature)
         if entry is None or not self._bring_up_to_date(entry, pod):
-            entry = await self.judge_all(pod)
+            entry = await self.judge_all(pod, is_shared=signature is not None)
             if signature is not None:
                 self.classes.put(signature, entry)
         entry.pods += 1
         return entry
 
-    async def judge_all(self, pod: Pod) -> ClassEntry:
-        """A fresh entry: every plugin asked about every row, but for those asked per node."""
+    async def judge_all(self, pod: Pod, *, is_shared: bool = True) -> ClassEntry:
+        """A fresh entry: every plugin asked about every row, but for those asked per node.
+
+        Args:
+            pod: the pod.
+            is_shared: other pods of its class will use the entry.
+
+        Raises:
+            PluginFault: a hook raised or answered an error.
+        """
         nodes = self._snapshot.nodes
         store = self._snapshot.store
-        entry = ClassEntry(store.capacity)
+        entry = ClassEntry(store.capacity, is_shared=is_shared)
         entry.n, entry.position = nodes.n, store.change_log.position
         self._run_pre_filters(entry, pod, nodes)
         if entry.pre_filter_status is not None:
@@ -79,7 +87,9 @@ class Filtering:
         for answer in entry.filters:
             narrow(feasible, answer, nodes.n)
         for hook in self._profile.filters:
-            if hook.name in entry.state.skipped_filters or self._profile.asks_per_node(hook):
+            if hook.name in entry.state.skipped_filters or self._profile.asks_per_node(
+                hook, is_shared=is_shared
+            ):
                 continue
             answer = FilterAnswer(hook.name)
             verdict = hook.judge(entry.state, pod, nodes, self.classes.reasons)
@@ -308,7 +318,8 @@ class Filtering:
                 known.get(hook.name) or FilterAnswer(hook.name)
                 for hook in self._profile.filters
                 if hook.name in known or hook.name in stale
-                if hook.name not in skipped and not self._profile.asks_per_node(hook)
+                if hook.name not in skipped
+                and not self._profile.asks_per_node(hook, is_shared=True)
             ]
         return True
 

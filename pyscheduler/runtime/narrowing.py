@@ -29,9 +29,9 @@ from pyscheduler.runtime.profile import Profile
 from pyscheduler.runtime.sampling import SearchOrder, feasible_nodes_to_find
 from pyscheduler.runtime.what_if import RowsWhatIf
 
-#: Nodes that a plugin is called for before the event loop is offered to others; a call costs
-#: microseconds.
-_ROWS_AT_A_TIME = 64
+#: Nodes that plugins are called for before the event loop is offered to others: few at first, since
+#: a call may search long, and twice as many each time that these took less than a slice.
+_FIRST_ROWS, _MOST_ROWS = 4, 64
 #: Distinct statuses after which they are told apart anew: reasons may carry figures.
 _MAX_STATUSES = 10_000
 
@@ -123,12 +123,13 @@ class Narrowing:
         own = entry.overridden({})
         own.overrides.update(entry.overrides)
         found: list[int] = []
-        for begin in range(0, len(candidates), _ROWS_AT_A_TIME):
-            rows = candidates[begin : begin + _ROWS_AT_A_TIME]
+        begin, at_a_time = 0, _FIRST_ROWS
+        while begin < len(candidates) and len(found) < wanted:
+            rows = candidates[begin : begin + at_a_time]
+            begin += at_a_time
             found += self._ask_per_node(own, pod, hooks, rows)
-            if len(found) >= wanted:
-                break
-            await self._budget.checkpoint()
+            has_yielded = await self._budget.checkpoint()
+            at_a_time = max(at_a_time // 2, 1) if has_yielded else min(2 * at_a_time, _MOST_ROWS)
         del found[wanted:]
         enough = len(found) == wanted and bool(found)
         self._search_order.advance(int((order == found[-1]).argmax()) + 1 if enough else entry.n)
@@ -145,7 +146,8 @@ class Narrowing:
         return [
             hook
             for hook in self._profile.filters
-            if self._profile.asks_per_node(hook) and hook.name not in entry.state.skipped_filters
+            if self._profile.asks_per_node(hook, is_shared=entry.is_shared)
+            and hook.name not in entry.state.skipped_filters
         ]
 
     def _wanted(self, entry: ClassEntry) -> int:

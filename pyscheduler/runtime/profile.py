@@ -249,9 +249,14 @@ class Profile:
         """The PreFilter and Filter plugins that depend on ``aspects`` of other nodes."""
         return frozenset(name for name, mask in self._filters_cross_node if aspects & mask)
 
-    def asks_per_node(self, hook: FilterHook) -> bool:
-        """True for a Filter that costs a call per node and pod: no column form, nothing kept."""
-        return hook.is_per_node_only and not self.is_cacheable(hook.name)
+    def asks_per_node(self, hook: FilterHook, *, is_shared: bool) -> bool:
+        """True for a Filter that costs a call per node and pod: no column form, nothing kept.
+
+        Args:
+            hook: the Filter.
+            is_shared: answers for the pod in question are kept for others of its class.
+        """
+        return hook.is_per_node_only and not (is_shared and self.is_cacheable(hook.name))
 
     def distrust(self, plugin: str) -> None:
         """Asks ``plugin`` every time from now on: a kept answer of its turned out wrong."""

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from typing import ClassVar
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from pyscheduler import framework as fwk
 from pyscheduler.api.core_v1 import Pod
 from pyscheduler.api.keys import REGION, ZONE
+from pyscheduler.clock import FakeClock
 from pyscheduler.framework.cycle_state import CycleState
 from pyscheduler.framework.nodes import NodeInfo
 from pyscheduler.framework.status import Diagnosis, Status
@@ -15,7 +17,7 @@ from pyscheduler.runtime.class_cache import ClassEntry
 from pyscheduler.runtime.filtering import Filtering
 from pyscheduler.runtime.narrowing import Narrowing
 from pyscheduler.runtime.sampling import feasible_nodes_to_find, zone_order
-from pyscheduler.testing import make_node, snapshot_of
+from pyscheduler.testing import make_node, make_pod, snapshot_of
 from tests.unit.cycle.rig import Rig, node, pod
 
 
@@ -165,3 +167,58 @@ async def test_the_nominated_node_is_asked_about_first_and_alone() -> None:
 
     assert rig.bound == {"p": "n77"}
     assert OddOnes.asked == ["n77"]
+
+
+class OddOneOut(fwk.PreFilterPlugin, fwk.SignPlugin, OddOnes):
+    """The same for pods that are like no other; has no say about all others."""
+
+    name = "OddOneOut"
+    depends_on = ()
+
+    def sign_pod(self, pod: Pod) -> tuple[()] | None:
+        return None if pod.metadata.labels else ()
+
+    def pre_filter(self, state: CycleState, pod: Pod, nodes: fwk.NodeTable) -> Status | None:
+        return None if pod.metadata.labels else fwk.SKIP
+
+
+async def test_what_is_not_kept_of_a_pod_is_asked_per_node_although_others_are_kept() -> None:
+    rig = Rig(OddOneOut)
+    for i in range(1000):
+        rig.add_node(node(f"n{i}"))
+    OddOnes.asked = []
+    search = Search(rig, percentage=10)
+
+    found = await search.names(make_pod("p").label("like", "no-other").obj())
+
+    assert len(found) == 100
+    assert 200 <= len(OddOnes.asked) <= 256, "one chunk more than needed at most"
+    assert rig.profile.sign(pod("q")) is not None, "other pods are kept"
+
+
+class SlowOnes(OddOnes):
+    """Searches for 2 ms per node."""
+
+    name = "SlowOnes"
+
+    def filter(self, state: CycleState, pod: Pod, node: NodeInfo) -> Status | None:
+        assert isinstance(self.handle.clock, FakeClock)
+        self.handle.clock.advance(0.002)
+        return super().filter(state, pod, node)
+
+
+async def test_a_plugin_that_searches_long_is_asked_about_fewer_nodes_at_a_time() -> None:
+    rig = Rig(SlowOnes)
+    for i in range(60):
+        rig.add_node(node(f"n{i}"))
+    OddOnes.asked = []
+    search = asyncio.ensure_future(Search(rig).names(pod("p")))
+    held_ms = []
+
+    while not search.done():
+        before = rig.clock.monotonic()
+        await asyncio.sleep(0)
+        held_ms.append(round((rig.clock.monotonic() - before) * 1000))
+
+    assert len(search.result()) == 30
+    assert max(held_ms) <= 12, "a few nodes, however many there are"
