@@ -16,6 +16,7 @@ Called by: ``column_store``, for ``framework.nodes.NodeTable``.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 
 import numpy as np
@@ -29,6 +30,8 @@ from pyscheduler.framework.status import Int64Array
 
 #: Arrays kept for matchers, and for keys of each tally. A guess: two selectors per workload.
 _KEPT = 512
+#: Keys of a tally that are remembered to have come or gone. A guess: those of a few cycles.
+_CHANGES_KEPT = 1024
 
 
 class _Bounded(LRUCache[PodMatcher, Int64Array]):
@@ -138,6 +141,9 @@ class _KeptTally:
         self._keys: dict[int, set[Hashable]] = {}
         #: arrays of the keys that were asked about
         self._arrays: LRUCache[Hashable, Int64Array] = LRUCache(_KEPT)
+        #: how many keys came or went, and the newest of them
+        self.version = 0
+        self._changed: deque[Hashable] = deque(maxlen=_CHANGES_KEPT)
 
     def __iter__(self) -> Iterator[Hashable]:
         return iter(self._rows)
@@ -167,6 +173,13 @@ class _KeptTally:
             self._arrays[key] = counts
         return counts
 
+    def changed_keys(self, since: int) -> Sequence[Hashable] | None:
+        """The keys that came or went since that version; None when too many did."""
+        missed = self.version - since
+        if missed > len(self._changed):
+            return None
+        return [self._changed[-i] for i in range(1, missed + 1)]
+
     def change(self, row: int, pod: Pod, difference: int) -> None:
         """A pod came to ``row`` (+1) or left it (-1)."""
         for key in self._of(pod):
@@ -192,7 +205,10 @@ class _KeptTally:
             return ()
 
     def _add(self, row: int, key: Hashable, difference: int) -> None:
-        rows = self._rows.setdefault(key, {})
+        rows = self._rows.get(key)
+        if rows is None:
+            rows = self._rows[key] = {}
+            self._note(key)
         left = rows.get(row, 0) + difference
         if left:
             rows[row] = left
@@ -201,6 +217,7 @@ class _KeptTally:
             rows.pop(row, None)
             if not rows:
                 del self._rows[key]
+                self._note(key)
             keys = self._keys.get(row)
             if keys is not None:
                 keys.discard(key)
@@ -209,6 +226,10 @@ class _KeptTally:
         counts = self._arrays.get(key)
         if counts is not None:
             _set(counts, row, left)
+
+    def _note(self, key: Hashable) -> None:
+        self.version += 1
+        self._changed.append(key)
 
 
 def _written(state: NodeState) -> Iterable[Pod]:

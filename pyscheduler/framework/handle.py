@@ -106,6 +106,9 @@ class Nominations(Protocol):
     def nominated_on(self, node_name: str) -> tuple[Pod, ...]:
         """The pods promised that node."""
 
+    def any_at_least(self, priority: int) -> Iterable[tuple[str, Pod]]:
+        """Node and pod of the promises that a pod of ``priority`` must respect; its own, too."""
+
 
 class Activator(Protocol):
     """Brings waiting pods back at once."""

@@ -285,6 +285,13 @@ class _TableTally:
         counts = self._all.counts(key)
         return counts[: self._n] if self._rows is None else _read_only(counts[self._rows])
 
+    @property
+    def version(self) -> int:
+        return self._all.version
+
+    def changed_keys(self, since: int) -> Sequence[Hashable] | None:
+        return self._all.changed_keys(since)
+
 
 def _read_only(gathered: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """The same for several plugins to read: a view, whose flag cannot be switched back."""

@@ -14,7 +14,7 @@ Called by: plugins (they make the values), ``cache.pod_counts`` (keeps the count
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -128,3 +128,10 @@ class TallyCounts(Protocol):
 
     def counts(self, key: Hashable) -> npt.NDArray[np.int64]:
         """(N,) int64: how often pods on each node have ``key``."""
+
+    @property
+    def version(self) -> int:
+        """Grows by one with each key that comes to the cluster or goes."""
+
+    def changed_keys(self, since: int) -> Sequence[Hashable] | None:
+        """The keys that came or went since that version; None: so long ago that nobody knows."""

@@ -63,6 +63,9 @@ class Cluster:
         self.cache = SchedulerCache()
         self.snapshot = Snapshot(self.cache)
         self.pods: dict[str, Pod] = {}
+        #: the keys of the tally, followed by what is told of those that come and go
+        self.followed: set[Hashable] = set()
+        self.version = 0
 
     def step(self, action: str, i: int, variant: int) -> None:
         name = f"n{(i + variant) % 6}"
@@ -112,6 +115,16 @@ class Cluster:
             if table is nodes:
                 assert set(tally) == {key for counter in keys for key in counter}
                 assert all(tally.total(key) == sum(c[key] for c in keys) for key in tally)
+                self.follow(tally)
+                assert self.followed == set(tally)
+                assert tally.changed_keys(-1) is None
+
+    def follow(self, tally: fwk.TallyCounts) -> None:
+        changed = tally.changed_keys(self.version)
+        assert changed is not None
+        self.version = tally.version
+        for key in changed:
+            (self.followed.add if key in tally else self.followed.discard)(key)
 
 
 def _every_other(nodes: fwk.NodeTable) -> npt.NDArray[np.intp]:
