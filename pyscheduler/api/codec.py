@@ -12,8 +12,16 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
+from pyscheduler.api.apps_v1 import ReplicaSet, StatefulSet
 from pyscheduler.api.coordination_v1 import Lease
-from pyscheduler.api.core_v1 import Binding, Namespace, Node, Pod
+from pyscheduler.api.core_v1 import (
+    Binding,
+    Namespace,
+    Node,
+    Pod,
+    ReplicationController,
+    Service,
+)
 from pyscheduler.api.events_v1 import Event
 from pyscheduler.api.interner import Interner
 from pyscheduler.api.meta import KubeStruct, ListMeta, ObjectMeta, Status
@@ -46,8 +54,12 @@ __all__ = [
     "PERSISTENT_VOLUMES",
     "PERSISTENT_VOLUME_CLAIMS",
     "PODS",
+    "REPLICATION_CONTROLLERS",
+    "REPLICA_SETS",
     "RESOURCE_CLAIMS",
     "RESOURCE_SLICES",
+    "SERVICES",
+    "STATEFUL_SETS",
     "STORAGE_CLASSES",
     "VOLUME_ATTACHMENTS",
     "Bookmark",
@@ -77,6 +89,16 @@ LEASES: ResourceType[Lease] = ResourceType(
 EVENTS: ResourceType[Event] = ResourceType("events.k8s.io", "v1", "events", "Event", True, Event)
 DISRUPTION_BUDGETS: ResourceType[PodDisruptionBudget] = ResourceType(
     "policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget", True, PodDisruptionBudget
+)
+SERVICES: ResourceType[Service] = ResourceType("", "v1", "services", "Service", True, Service)
+REPLICATION_CONTROLLERS: ResourceType[ReplicationController] = ResourceType(
+    "", "v1", "replicationcontrollers", "ReplicationController", True, ReplicationController
+)
+REPLICA_SETS: ResourceType[ReplicaSet] = ResourceType(
+    "apps", "v1", "replicasets", "ReplicaSet", True, ReplicaSet
+)
+STATEFUL_SETS: ResourceType[StatefulSet] = ResourceType(
+    "apps", "v1", "statefulsets", "StatefulSet", True, StatefulSet
 )
 PERSISTENT_VOLUMES: ResourceType[PersistentVolume] = ResourceType(
     "", "v1", "persistentvolumes", "PersistentVolume", False, PersistentVolume
@@ -122,6 +144,10 @@ BUILT_IN: Mapping[str, ResourceType[Any]] = {
         LEASES,
         EVENTS,
         DISRUPTION_BUDGETS,
+        SERVICES,
+        REPLICATION_CONTROLLERS,
+        REPLICA_SETS,
+        STATEFUL_SETS,
         PERSISTENT_VOLUMES,
         PERSISTENT_VOLUME_CLAIMS,
         STORAGE_CLASSES,

@@ -585,6 +585,32 @@ class Node(KubeStruct, frozen=True):
 # --- others -------------------------------------------------------------------------------------
 
 
+class ServiceSpec(KubeStruct, frozen=True):
+    """Which pods are behind the service; none selects no pods rather than all."""
+
+    selector: StringMap = EMPTY
+
+
+class Service(KubeStruct, frozen=True):
+    """A name for the pods that its selector finds."""
+
+    metadata: ObjectMeta
+    spec: ServiceSpec = ServiceSpec()
+
+
+class ReplicationControllerSpec(KubeStruct, frozen=True):
+    """Which pods are the controller's."""
+
+    selector: StringMap = EMPTY
+
+
+class ReplicationController(KubeStruct, frozen=True):
+    """So many equal pods, as they were kept before there were ReplicaSets."""
+
+    metadata: ObjectMeta
+    spec: ReplicationControllerSpec = ReplicationControllerSpec()
+
+
 class NamespaceStatus(KubeStruct, frozen=True):
     """Active or Terminating."""
 

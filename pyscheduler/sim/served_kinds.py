@@ -4,8 +4,9 @@ A `ServedKind` is one resource of one API version. Events are served twice (``v1
 ``events.k8s.io/v1`` for schedulers) over one stored form, as in kube-apiserver. A `CustomKind` is
 one that a CustomResourceDefinition adds while the server runs; `catalogue` holds both.
 
-Kinds of storage and of dynamic resource allocation are kept as they are sent: named, versioned
-and watched like the others, but neither defaulted nor validated beyond their metadata.
+Services, workloads, and kinds of storage and of dynamic resource allocation are kept as they are
+sent: named, versioned and watched like the others, but neither defaulted nor validated beyond their
+metadata, and without a controller.
 """
 
 from __future__ import annotations
@@ -78,6 +79,30 @@ PODS = ServedKind(
 NODES = ServedKind("", "nodes", "Node", False, short_names=("no",), subresources=("status",))
 NAMESPACES = ServedKind(
     "", "namespaces", "Namespace", False, short_names=("ns",), subresources=("status",)
+)
+SERVICES = ServedKind(
+    "",
+    "services",
+    "Service",
+    True,
+    short_names=("svc",),
+    subresources=("status",),
+    create_on_update=True,
+    returns_deleted=True,
+)
+REPLICATION_CONTROLLERS = ServedKind(
+    "",
+    "replicationcontrollers",
+    "ReplicationController",
+    True,
+    short_names=("rc",),
+    subresources=("status",),
+)
+REPLICA_SETS = ServedKind(
+    "apps", "replicasets", "ReplicaSet", True, short_names=("rs",), subresources=("status",)
+)
+STATEFUL_SETS = ServedKind(
+    "apps", "statefulsets", "StatefulSet", True, short_names=("sts",), subresources=("status",)
 )
 CONFIG_MAPS = ServedKind("", "configmaps", "ConfigMap", True, short_names=("cm",))
 SERVICE_ACCOUNTS = ServedKind(
@@ -183,6 +208,10 @@ BUILT_IN_KINDS = (
     NAMESPACES,
     CONFIG_MAPS,
     SERVICE_ACCOUNTS,
+    SERVICES,
+    REPLICATION_CONTROLLERS,
+    REPLICA_SETS,
+    STATEFUL_SETS,
     PERSISTENT_VOLUMES,
     PERSISTENT_VOLUME_CLAIMS,
     CORE_EVENTS,

@@ -58,8 +58,8 @@ async def test_named_groups_list_theirs(api: Api, group: str, resource: str, kin
 @pytest.mark.parametrize(
     ("method", "path", "options", "named"),
     [
-        pytest.param("GET", "/api/v1/services", {}, "/api/v1/services", id="kind"),
-        pytest.param("GET", "/apis/apps/v1/deployments", {}, "apps/v1", id="group"),
+        pytest.param("GET", "/api/v1/endpoints", {}, "/api/v1/endpoints", id="kind"),
+        pytest.param("GET", "/apis/batch/v1/jobs", {}, "batch/v1", id="group"),
         pytest.param("GET", "/metrics", {}, "/metrics", id="path"),
         pytest.param("HEAD", "/api/v1/pods", {}, "HEAD", id="verb"),
         pytest.param(

@@ -1,4 +1,4 @@
-"""Kinds that plugins may register for: storage and devices, kept as they are sent."""
+"""Kinds that plugins may follow: services, workloads, storage, devices, kept as they are sent."""
 
 from __future__ import annotations
 
@@ -10,8 +10,31 @@ from tests.contract.api import Api, Json
 
 _DRIVER = "csi.example.com"
 _CAPACITY = {"storage": "1Gi"}
+_LABELS = {"app": "web"}
+_WORKLOAD = {
+    "selector": {"matchLabels": _LABELS},
+    "template": {
+        "metadata": {"labels": _LABELS},
+        "spec": {"containers": [{"name": "main", "image": "pause"}]},
+    },
+}
+#: Answer their deletion as most kinds do; the others here answer with what was deleted.
+_TOLD_BY_STATUS = frozenset({"CSIStorageCapacity", "ReplicaSet", "StatefulSet"})
 
 KINDS = [
+    pytest.param(
+        "/api/v1/namespaces/{namespace}/services",
+        {"spec": {"clusterIP": "None", "selector": _LABELS}},
+        id="Service",
+    ),
+    pytest.param(
+        "/apis/apps/v1/namespaces/{namespace}/replicasets", {"spec": _WORKLOAD}, id="ReplicaSet"
+    ),
+    pytest.param(
+        "/apis/apps/v1/namespaces/{namespace}/statefulsets",
+        {"spec": {**_WORKLOAD, "serviceName": "web"}},
+        id="StatefulSet",
+    ),
     pytest.param(
         "/apis/storage.k8s.io/v1/storageclasses", {"provisioner": _DRIVER}, id="StorageClass"
     ),
@@ -100,7 +123,7 @@ def is_within(sent: Any, stored: Any) -> bool:
 @pytest.mark.parametrize(("path", "body"), KINDS)
 async def test_it_is_created_watched_patched_and_deleted(api: Api, path: str, body: Json) -> None:
     path = path.format(namespace=api.namespace)
-    name = f"{api.namespace}.example.com"
+    name = f"{api.namespace}-one"
     version = (await api.get(path))["metadata"]["resourceVersion"]
     async with api.watch(path, resourceVersion=version) as watch:
         created = (await api.ok("POST", path, {**body, "metadata": {"name": name}})).body
@@ -119,6 +142,5 @@ async def test_it_is_created_watched_patched_and_deleted(api: Api, path: str, bo
     assert is_within(body, created)
     assert patched.body["metadata"]["labels"]["a"] == "b"
     assert events["ADDED"] == events["DELETED"] == 1
-    # One of them answers as most kinds do.
-    told = "Status" if created["kind"] == "CSIStorageCapacity" else created["kind"]
+    told = "Status" if created["kind"] in _TOLD_BY_STATUS else created["kind"]
     assert deleted.body["kind"] == told
