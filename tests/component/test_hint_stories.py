@@ -135,7 +135,7 @@ STORIES = [
     ),
     Story(
         "NodeResourcesFit",
-        "PodUpdatePodScaleDown",
+        "AssignedPodUpdatePodScaleDown",
         (SMALL, on("n1", "big", cpu="100m")),
         pod_a("500m"),
         patches_pod("big", LABEL),
@@ -258,6 +258,10 @@ UNTOLD = {
     ("NodeName", "NodeUpdateNodeTaint"): "the same",
     ("NodePorts", "NodeUpdateNodeTaint"): "any change of taints; told by TaintToleration",
     ("NodeResourcesFit", "NodeUpdateNodeTaint"): "the same",
+    (
+        "NodeResourcesFit",
+        "TargetPodUpdatePodScaleDown",
+    ): "the embedded API server has no resize; told in unit tests",
     ("NodeAffinity", "NodeUpdateNodeTaint"): "the same",
     (
         "DefaultPreemption",

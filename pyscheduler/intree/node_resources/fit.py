@@ -149,12 +149,15 @@ class NodeResourcesFit(
 
     def events_to_register(self) -> Sequence[fwk.ClusterEventWithHint]:
         """Pods that leave or shrink, nodes that join or grow."""
-        scale_down = fwk.ClusterEvent(fwk.EventResource.POD, fwk.ActionType.UPDATE_POD_SCALE_DOWN)
+        shrunk = fwk.ActionType.UPDATE_POD_SCALE_DOWN
+        other_shrunk = fwk.ClusterEvent(fwk.EventResource.ASSIGNED_POD, shrunk)
+        itself_shrunk = fwk.ClusterEvent(fwk.EventResource.TARGET_POD, shrunk)
         node_change = fwk.NODE_ADDED | fwk.NODE_ALLOCATABLE_CHANGED
         return [
             fwk.ClusterEventWithHint(fwk.ASSIGNED_POD_DELETED, self.after_pod_deleted),
-            fwk.ClusterEventWithHint(scale_down, self.after_pod_shrunk),
             fwk.ClusterEventWithHint(node_change, self.after_node_change),
+            fwk.ClusterEventWithHint(other_shrunk, self.after_pod_shrunk),
+            fwk.ClusterEventWithHint(itself_shrunk),
         ]
 
     def after_pod_deleted(self, pod: Pod, old: object, new: object) -> fwk.QueueingHint:
@@ -164,17 +167,15 @@ class NodeResourcesFit(
         return fwk.QueueingHint.SKIP
 
     def after_pod_shrunk(self, pod: Pod, old: object, new: object) -> fwk.QueueingHint:
-        """QUEUE when the pod itself asks for less, or another gave back what it needs."""
-        if not isinstance(old, Pod) or not isinstance(new, Pod):
-            return fwk.QueueingHint.SKIP
-        if new.uid == pod.uid:
-            return fwk.QueueingHint.QUEUE
-        if not (new.node_name or new.status.nominated_node_name):
+        """QUEUE when a pod that has a node gave back what this one asks for."""
+        if not isinstance(old, Pod) or not isinstance(new, Pod) or not new.node_name:
             return fwk.QueueingHint.SKIP
         before = pod_requests(old, use_status=True).requests
         after = pod_requests(new, use_status=True).requests
         gave_back = any(
-            after.get(resource, 0) < before.get(resource, 0) for resource, _, _ in self._needs(pod)
+            after.get(resource, 0) < before.get(resource, 0)
+            for resource, request in pod_requests(pod).requests.items()
+            if request
         )
         return fwk.QueueingHint.QUEUE if gave_back else fwk.QueueingHint.SKIP
 

@@ -1,0 +1,135 @@
+"""Every hint of every in-tree plugin: an event that wakes, and one that does not.
+
+The cases are in ``hints/``, one module per plugin, which is found by itself.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from pyscheduler.framework import (
+    ActionType,
+    ClusterEvent,
+    ClusterEventWithHint,
+    EnqueueExtensions,
+    EventResource,
+    Plugin,
+    QueueingHint,
+)
+from pyscheduler.intree.registry import IN_TREE
+from tests.unit.intree import hints
+from tests.unit.intree.hints.case import HintCase, default
+
+CASES: list[HintCase] = [
+    case
+    for module in pkgutil.iter_modules(hints.__path__)
+    if module.name != "case"
+    for case in importlib.import_module(f"{hints.__name__}.{module.name}").CASES
+]
+
+#: What wakes every pod that the plugin rejected: nothing to choose, so nothing that does not wake.
+ALWAYS_WAKE = {
+    ("NodeName", "NodeAdd"): "upstream asks no hint: a node that joins may be the one",
+    ("NodePorts", "NodeAdd"): "upstream asks no hint: a node that joins has ports to give",
+    ("SchedulingGates", "TargetPodUpdatePodSchedulingGatesEliminated"): (
+        "raised for the pod itself, once its last gate is gone"
+    ),
+    ("TaintToleration", "TargetPodUpdatePodToleration"): (
+        "tolerations can only be added, and the queue tells of the pod's own alone"
+    ),
+    ("NodeResourcesFit", "TargetPodUpdatePodScaleDown"): "whatever the pod gave up may be enough",
+}
+
+#: What wakes nobody.
+NEVER_WAKE = {
+    ("DefaultPreemption", "AssignedPodDelete"): (
+        "the hint of the plugin that missed the room decides; this one must only hear of it"
+    ),
+}
+
+_POD_KINDS = {
+    EventResource.POD,
+    EventResource.ASSIGNED_POD,
+    EventResource.UNSCHEDULED_POD,
+    EventResource.TARGET_POD,
+}
+
+
+@pytest.mark.parametrize(
+    "case",
+    [pytest.param(case, id=f"{case.plugin().name}-{case.event.label}-{case.id}") for case in CASES],
+)
+def test_an_event_wakes_the_pods_that_it_may_help(case: HintCase) -> None:
+    registered = list(_that_hear(case.plugin(), case.event))
+    answers = [
+        QueueingHint.QUEUE if known.hint is None else known.hint(case.pod, case.old, case.new)
+        for known in registered
+    ]
+
+    assert registered
+    assert (QueueingHint.QUEUE in answers) is case.wakes
+
+
+def test_every_event_has_a_case_that_wakes_and_one_that_does_not() -> None:
+    told = {
+        (case.plugin().name, known.event.resource, action, case.wakes)
+        for case in CASES
+        for known in _that_hear(case.plugin(), case.event)
+        for action in _single_actions(known.event)
+        if action & case.event.action
+    }
+    missing = [
+        f"{name}: no case in which {event.label} {'wakes' if wakes else 'does not wake'}"
+        for name, event in _events()
+        for wakes, exempt in ((True, NEVER_WAKE), (False, ALWAYS_WAKE))
+        if (name, event.label) not in exempt
+        and (name, event.resource, event.action, wakes) not in told
+    ]
+
+    assert missing == []
+
+
+def test_what_always_or_never_wakes_is_registered_and_needs_no_case() -> None:
+    registered = {(name, event.label) for name, event in _events()}
+    contradicted = {
+        (case.plugin().name, case.event.label)
+        for case in CASES
+        if (case.plugin().name, case.event.label) in (ALWAYS_WAKE, NEVER_WAKE)[case.wakes]
+    }
+
+    assert (ALWAYS_WAKE.keys() | NEVER_WAKE.keys()) - registered == set()
+    assert contradicted == set()
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.plugin().name}-{case.id}")
+def test_a_case_is_of_one_action(case: HintCase) -> None:
+    assert case.event.action in _single_actions(case.event)
+
+
+def _that_hear(plugin: Plugin[Any], event: ClusterEvent) -> Iterator[ClusterEventWithHint]:
+    assert isinstance(plugin, EnqueueExtensions)
+    return (known for known in plugin.events_to_register() if known.event.matches(event))
+
+
+def _events() -> Iterator[tuple[str, ClusterEvent]]:
+    """What the plugins hear of with default arguments and gates, action by action."""
+    for name, plugin_class in IN_TREE.items():
+        if getattr(plugin_class, "not_yet", False):
+            continue
+        plugin = default(name)()
+        if isinstance(plugin, EnqueueExtensions):
+            for known in plugin.events_to_register():
+                for action in _single_actions(known.event):
+                    yield name, ClusterEvent(known.event.resource, action)
+
+
+def _single_actions(event: ClusterEvent) -> list[ActionType]:
+    """The bits of the action; a whole Update stays whole, since most kinds know no other."""
+    whole = event.action & ActionType.UPDATE == ActionType.UPDATE
+    rest = event.action & ~ActionType.UPDATE if whole else event.action
+    return [*(bit for bit in ActionType if bit & rest), *([ActionType.UPDATE] if whole else [])]
