@@ -23,7 +23,7 @@ what the watch tells is known (to `restore` and `told`) even while an assumption
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from typing import Generic, Protocol, TypeVar
 
 from pyscheduler.api.meta import ObjectMeta
@@ -81,7 +81,7 @@ class AssumedObjects(Generic[T]):
         """True while an assumption stands before what the watch told."""
         return key in self._assumed
 
-    def list(self, namespace: str | None = None) -> list[T]:
+    def list(self, namespace: str | None = None) -> Sequence[T]:
         """All objects, or those of one namespace, as assumed."""
         assumed = self._assumed
         current = [assumed.get(key) or told for key, told in self._told.items()]
@@ -89,7 +89,7 @@ class AssumedObjects(Generic[T]):
             return current
         return [one for one in current if one.metadata.namespace == namespace]
 
-    def indexed(self, value: Hashable) -> list[T]:
+    def indexed(self, value: Hashable) -> Sequence[T]:
         """The objects whose index is ``value``, as assumed, in the order in which they came."""
         assumed, told = self._assumed, self._told
         return [assumed.get(key) or told[key] for key in self._keys.get(value, ())]
