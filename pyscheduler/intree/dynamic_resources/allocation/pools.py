@@ -125,7 +125,9 @@ def node_matches(
 class PoolSlices:
     """All slices of one pool, of whatever generation."""
 
-    def __init__(self, pool: PoolID, slices: Iterable[ResourceSlice], *, features: Features):
+    def __init__(
+        self, pool: PoolID, slices: Iterable[ResourceSlice], *, features: Features
+    ) -> None:
         self.id = pool
         self._features = features
         self._slices = sorted(slices, key=lambda slice_: slice_.metadata.name)
