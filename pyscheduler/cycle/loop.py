@@ -283,6 +283,7 @@ class Scheduler:
             pod=entity.pod.key,
             result=result,
             message=failure.message,
+            plugins=sorted(failure.unschedulable_plugins | failure.pending_plugins),
             resource_version=version,
             attempts=entity.attempts,
         )

@@ -13,6 +13,7 @@ import structlog
 
 from pyscheduler.api.core_v1 import Pod
 from pyscheduler.cache.snapshot import Snapshot
+from pyscheduler.cycle import explanation
 from pyscheduler.cycle.extenders import Extenders
 from pyscheduler.cycle.host_selection import best_of, only_host, select_host
 from pyscheduler.framework.cycle_state import CycleState
@@ -119,6 +120,10 @@ class SchedulingAlgorithm:
             if entity.signature is not None:
                 self._filtering.classes.drop(entity.signature)
             raise
+        if explanation.is_wanted():
+            explanation.log_explanation(
+                entity.pod, entry, nodes=nodes, filtering=self._filtering, scoring=self._scoring
+            )
         if row < 0:
             diagnosis = self._filtering.diagnose(entry)
             return NoFit(diagnosis, entry.state.clone(), self._filtering.statuses(entry))

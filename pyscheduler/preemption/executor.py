@@ -150,6 +150,12 @@ class Executor:
                 reason=str(error),
             )
             return False
+        _log.debug(
+            "victims were told to go",
+            pod=preemption.preemptor.key,
+            node=preemption.node_name,
+            victims=[victim.key for victim in preemption.victims],
+        )
         return True
 
     def _open_gate(self, preemption: _Preemption) -> None:

@@ -30,6 +30,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from itertools import chain
 
+import structlog
+
 from pyscheduler.api.core_v1 import Pod
 from pyscheduler.clock import Clock
 from pyscheduler.framework.cluster_events import (
@@ -63,6 +65,8 @@ from pyscheduler.queueing.pod_changes import pod_change_events
 from pyscheduler.queueing.tiers import Tiers
 from pyscheduler.queueing.unheard import AT_ONCE, Move
 from pyscheduler.queueing.unschedulable_pool import UnschedulablePool
+
+_log = structlog.get_logger(__name__)
 
 # Event labels that are no cluster events, as upstream names them.
 _POD_ADDED = "UnscheduledPodAdd"
@@ -422,6 +426,9 @@ class SchedulingQueue(Tiers):
                 continue
             verdict = self._hints.judge(entity, move.audience, move.old, move.new)
             if verdict is not Requeue.SKIP and self._pool.remove(uid) is not None:
+                _log.debug(
+                    "event may help pod", pod=entity.pod.key, event_label=move.audience.label
+                )
                 self._admit(entity, label=move.audience.label, verdict=verdict)
 
     def _settle_one(self) -> bool:
@@ -452,6 +459,12 @@ class SchedulingQueue(Tiers):
             self._arm(self._pool.times_out_at(now))
             if not was_gated:
                 self._tally.incoming(GATED, label)
+                _log.debug(
+                    "pod is gated",
+                    pod=entity.pod.key,
+                    plugin=entity.gating_plugin,
+                    message=status.message,
+                )
             return False
         if entity.gating_plugin:
             self._set_gate(entity, "")
@@ -499,6 +512,7 @@ class SchedulingQueue(Tiers):
             audience = self._hints.audience(event)
             verdict = self._hints.judge(entity, audience, old, new)
             if verdict is not Requeue.SKIP:
+                _log.debug("event may help pod", pod=new.key, event_label=audience.label)
                 self._pool.remove(entity.uid)
                 self._admit(entity, label=audience.label, verdict=verdict)
                 return

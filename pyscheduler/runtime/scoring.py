@@ -74,6 +74,13 @@ class Scoring:
             self._sum_rows(entry, rows)
         entry.scored_version = entry.feasible_version
 
+    def weighted(self, entry: ClassEntry, row: int) -> dict[str, int]:
+        """What each plugin that was asked adds to the total of a feasible row, by name."""
+        return {
+            hook.name: int(normalized[row]) * hook.weight
+            for hook, normalized in self._answers(entry)
+        }
+
     def _stale(self, aspects: int, *, same_feasible: bool) -> frozenset[str]:
         """The plugins that are to prepare and judge all rows again."""
         profile = self._profile

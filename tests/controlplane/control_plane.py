@@ -278,6 +278,7 @@ class ControlPlane:
         profile: Mapping[str, object] | None = None,
         extenders: Sequence[Mapping[str, object]] = (),
         user: str = identities.KUBE_SCHEDULER,
+        arguments: Sequence[str] = (),
     ) -> Process:
         """Returns a real kube-scheduler, for pods that ask for `scheduler_name`.
 
@@ -285,6 +286,7 @@ class ControlPlane:
             qps: client-side limit, as `qps` and `burst`; upstream's 50 would be the bottleneck.
             profile: further fields of its one profile.
             extenders: as its configuration file has them.
+            arguments: further ones of its command line.
         """
         configuration = flags.kube_scheduler_configuration(
             scheduler_name=scheduler_name,
@@ -302,6 +304,7 @@ class ControlPlane:
             f"--config={config_path}",
             "--secure-port=0",
             f"-v={verbosity}",
+            *arguments,
         )
 
     async def start_hollow_node(

@@ -1,0 +1,150 @@
+"""The real API server on which worlds are built, and taken away again.
+
+One stage for one control plane. It knows nothing of schedulers: it makes objects, gives them their
+status, puts back what a preemption took away, and follows all pods with one watch, so that what
+became of a pod is known without asking.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+
+from tests.controlplane.api_client import ApiClient, ApiError, in_parallel
+from tests.parity.paths import collection_path, object_path, status_of
+from tests.parity.worlds import GROUND, Manifest, World, key_of, reference_of, with_uids
+
+#: Objects of a kind are made in parallel, the kinds in this order; others follow one by one.
+_PARALLEL = ("Node", "Pod")
+#: Seconds in which watch events arrive; tens of times what they take on an idle machine. Too short
+#: shows as a difference that does not come again.
+_SETTLE_S = 0.1
+
+
+class Stage:
+    """Holds one world at a time.
+
+    Fields of state:
+        pods: every pod as the watch last told, by ``namespace/name``.
+    """
+
+    def __init__(self, api: ApiClient) -> None:
+        self.api = api
+        self.pods: dict[str, Manifest] = {}
+        self._changed = asyncio.Event()
+        self._uids: dict[str, str] = {}
+        self._made: list[Manifest] = []
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def on(cls, api: ApiClient) -> AsyncIterator[Stage]:
+        """Yields a stage with the ground laid, whose watch follows all pods."""
+        stage = cls(api)
+        for manifest in GROUND:
+            await api.create(collection_path(manifest), manifest)
+        version = await api.resource_version("/api/v1/pods")
+        watching = asyncio.create_task(stage._follow(version))
+        try:
+            yield stage
+        finally:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
+
+    async def _follow(self, version: str) -> None:
+        async for event in self.api.watch("/api/v1/pods", resource_version=version):
+            pod = event["object"]
+            if event["type"] == "DELETED":
+                self.pods.pop(key_of(pod), None)
+            else:
+                self.pods[key_of(pod)] = pod
+            self._changed.set()
+
+    async def until(self, claim: Callable[[], bool], *, timeout_s: float, poll_s: float) -> bool:
+        """Waits for a change of pods, and looks now and then anyway; False: not in time."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout_s
+        while not claim():
+            if loop.time() > deadline:
+                return False
+            self._changed.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._changed.wait(), poll_s)
+        return True
+
+    # --- a world ---
+
+    async def build(self, world: World, nominated: Iterable[Manifest] = ()) -> None:
+        """The world's objects exist, and its nominated pods as given."""
+        batches: dict[str, list[Manifest]] = {}
+        for manifest in [*world.objects, *nominated]:
+            batches.setdefault(manifest["kind"], []).append(manifest)
+        for kind, manifests in batches.items():
+            if kind in _PARALLEL:
+                await in_parallel(
+                    [functools.partial(self.make, manifest) for manifest in manifests]
+                )
+            else:
+                for manifest in manifests:
+                    await self.make(manifest)
+
+    async def clear(self) -> None:
+        """Nothing of the world is left."""
+        made, self._made = self._made, []
+        pods = [manifest for manifest in made if manifest["kind"] == "Pod"]
+        others = [manifest for manifest in made if manifest["kind"] != "Pod"]
+        for manifests in (pods, others):
+            await in_parallel([functools.partial(self._delete, one) for one in manifests])
+        self._uids.clear()
+        await self.until(lambda: not self.pods, timeout_s=10, poll_s=0.05)
+
+    @property
+    def residents(self) -> dict[str, Manifest]:
+        """The world's own pods, as they are now."""
+        own = {key_of(made) for made in self._made if made["kind"] == "Pod"}
+        return {key: pod for key, pod in self.pods.items() if key in own}
+
+    # --- one object ---
+
+    async def make(self, manifest: Manifest) -> Manifest:
+        """The object exists with its status; returns it as the server has it."""
+        resolved = with_uids(manifest, self._uids)
+        self._made.append(manifest)  # before it is: a cancelled request may still succeed
+        made = await self.api.create(collection_path(resolved), resolved)
+        self._uids[reference_of(manifest)] = made["metadata"]["uid"]
+        status = status_of(resolved)
+        if status is not None:
+            made = await self.api.patch(
+                f"{object_path(resolved)}/status", status, kind="merge-patch"
+            )
+        return made
+
+    async def remove(self, manifest: Manifest) -> None:
+        """The object is gone, at once."""
+        await self._delete(manifest)
+        reference = reference_of(manifest)
+        self._made = [made for made in self._made if reference_of(made) != reference]
+
+    async def ungate(self, pod: Manifest, gates: Sequence[Manifest]) -> None:
+        """The pod has only these scheduling gates left."""
+        await self.api.patch(
+            object_path(pod), {"spec": {"schedulingGates": list(gates) or None}}, kind="merge-patch"
+        )
+
+    async def put_back(self, keys: Sequence[str]) -> None:
+        """Pods of the world that have left, or are leaving, are there again."""
+        by_key = {key_of(made): made for made in self._made if made["kind"] == "Pod"}
+        for key in keys:
+            manifest = by_key[key]
+            await self.remove(manifest)
+            await self.make(manifest)
+
+    async def settle(self) -> None:
+        """Whoever watches has very likely seen what was made."""
+        await asyncio.sleep(_SETTLE_S)
+
+    async def _delete(self, manifest: Manifest) -> Manifest:
+        with contextlib.suppress(ApiError):
+            await self.api.delete(object_path(manifest), grace_period_s=0)
+        return {}
