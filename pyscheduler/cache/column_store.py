@@ -17,7 +17,6 @@ import numpy.typing as npt
 from cachetools import LRUCache
 
 from pyscheduler.api.core_v1 import Taint
-from pyscheduler.api.images import normalized_image_name
 from pyscheduler.api.resources import CPU, EPHEMERAL_STORAGE, MEMORY, PODS
 from pyscheduler.cache.change_log import ChangeLog
 from pyscheduler.cache.node_state import NodeState
@@ -85,8 +84,10 @@ class ColumnStore:
         self._columns: dict[str, tuple[Column, int]] = {}
         #: values of StateColumns by column and node, kept when a node's row moves
         self._state_values: dict[str, dict[str, Any]] = {}
-        #: image name -> names of the nodes that have it, with the size each reports
-        self._images: dict[str, dict[str, int]] = {}
+        #: image name as nodes report it -> names of the nodes that have it
+        self._images: dict[str, set[str]] = {}
+        #: image name -> its size, as the first of these nodes reported it
+        self._image_sizes: dict[str, int] = {}
         self._images_of: dict[str, tuple[str, ...]] = {}
         #: answers of `image` since images or rows changed last
         self._known_images: dict[str, tuple[ImageState, npt.NDArray[np.intp]]] = {}
@@ -156,7 +157,7 @@ class ColumnStore:
             rows = np.sort(np.fromiter((self._rows[o] for o in owners), dtype=np.intp))
             rows.flags.writeable = False
             # a view, whose flag cannot be switched back
-            known = ImageState(max(owners.values()), len(owners)), rows.view()
+            known = ImageState(self._image_sizes[name], len(owners)), rows.view()
             self._known_images[name] = known
         return known
 
@@ -299,7 +300,7 @@ class ColumnStore:
             self._write_images(
                 state.name,
                 tuple(
-                    (normalized_image_name(name), image.size_bytes)
+                    (name, image.size_bytes)
                     for image in state.node.status.images
                     for name in image.names
                 ),
@@ -342,13 +343,14 @@ class ColumnStore:
         self._known_images.clear()
         for name in self._images_of.pop(node, ()):
             owners = self._images[name]
-            del owners[node]
+            owners.remove(node)
             if not owners:
-                del self._images[name]
+                del self._images[name], self._image_sizes[name]
         if images:
             self._images_of[node] = tuple(dict(images))
-            for name, size in dict(images).items():
-                self._images.setdefault(name, {})[node] = size
+            for name, size in images:
+                self._images.setdefault(name, set()).add(node)
+                self._image_sizes.setdefault(name, size)
 
     # --- arrays ---
 

@@ -7,11 +7,22 @@ floors and ``round`` goes to even. Scoring code divides and rounds here and nowh
 from __future__ import annotations
 
 import math
-from typing import overload
+from typing import Final, overload
 
 import numpy as np
+import numpy.typing as npt
 
 from pyscheduler.framework.status import Int64Array
+
+Float64Array = npt.NDArray[np.float64]
+
+_HALF: Final = 0.5
+_INT64_BIT: Final = 1 << 63
+
+
+def wrapped_int64(value: int) -> int:
+    """What is left of ``value`` in an int64, as Go's arithmetic and numpy's leave it."""
+    return (value + _INT64_BIT) % (2 * _INT64_BIT) - _INT64_BIT
 
 
 @overload
@@ -29,14 +40,27 @@ def truncated_quotient(dividend: Int64Array | int, divisor: Int64Array | int) ->
     if isinstance(dividend, int) and isinstance(divisor, int):
         quotient = abs(dividend) // abs(divisor)
         return quotient if (dividend < 0) == (divisor < 0) else -quotient
-    quotients = np.floor_divide(np.abs(dividend), np.abs(divisor))
+    quotients = np.floor_divide(dividend, divisor)
     negative = np.less(dividend, 0) != np.less(divisor, 0)
-    return np.where(negative, -quotients, quotients)
+    if negative.any():
+        quotients += negative & (quotients * divisor != dividend)
+    return quotients
 
 
-def round_half_away(value: float) -> int:
+@overload
+def round_half_away(value: float) -> int: ...
+@overload
+def round_half_away(value: Float64Array) -> Int64Array: ...
+
+
+def round_half_away(value: Float64Array | float) -> Int64Array | int:
     """The nearest integer; halves go away from zero, as Go's ``math.Round``."""
+    if isinstance(value, np.ndarray):
+        magnitudes = np.abs(value)
+        wholes = np.floor(magnitudes)
+        wholes += magnitudes - wholes >= _HALF
+        return np.copysign(wholes, value).astype(np.int64)
     whole = math.floor(abs(value))
-    if abs(value) - whole >= 0.5:
+    if abs(value) - whole >= _HALF:
         whole += 1
     return whole if value >= 0 else -whole

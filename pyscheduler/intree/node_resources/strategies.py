@@ -1,9 +1,8 @@
 """How NodeResourcesFit turns "requested of allocatable" into a score: three strategies.
 
 Every strategy scores each resource from 0 to 100 and joins them by weight, for one node in plain
-integers and for N nodes in int64 arrays. Amounts are never negative, so that Python's floor
-division and Go's truncation agree; the slopes of `RequestedToCapacityRatio` may be negative and
-go through ``truncated_quotient``.
+integers and for N nodes in int64 arrays. A percentage is taken as Go takes it: of more than
+2^63 / 100 the product wraps around, and the quotient is truncated toward zero.
 
 Source: kube-scheduler 1.37, ``plugins/noderesources/{least_allocated,most_allocated,
 requested_to_capacity_ratio}.go``.
@@ -19,6 +18,7 @@ import numpy as np
 
 from pyscheduler import framework as fwk
 from pyscheduler.config.utilization_shape import UtilizationShapePoint
+from pyscheduler.framework.arithmetic import wrapped_int64
 from pyscheduler.framework.status import Int64Array
 from pyscheduler.intree.node_resources.args import ScoringStrategy
 
@@ -38,7 +38,7 @@ class Strategy(ABC):
             if allocatable > 0:
                 total += weight * self.resource_score(requested, allocatable)
                 weights += weight
-        return total // weights if weights else 0
+        return fwk.truncated_quotient(total, weights) if weights else 0
 
     def score_nodes(self, shares: Sequence[Shares], n: int) -> Int64Array:
         """N nodes: (N,) int64."""
@@ -53,7 +53,7 @@ class Strategy(ABC):
                 scores = self.resource_scores(requested, np.maximum(allocatable, 1))
                 total += weight * np.where(has_it, scores, 0)
                 weights = weights + weight * has_it
-        return total // np.maximum(weights, 1)
+        return fwk.truncated_quotient(total, np.maximum(weights, 1))
 
     @abstractmethod
     def resource_score(self, requested: int, allocatable: int) -> int:
@@ -69,15 +69,13 @@ class LeastAllocated(Strategy):
 
     def resource_score(self, requested: int, allocatable: int) -> int:
         """The free percentage, 0 when over-committed."""
-        return max(allocatable - requested, 0) * fwk.MAX_NODE_SCORE // allocatable
+        return _percentage(max(allocatable - requested, 0), allocatable)
 
     def resource_scores(self, requested: Int64Array, allocatable: Int64Array) -> Int64Array:
         """The same for N nodes."""
         free = allocatable - requested
         np.maximum(free, 0, out=free)
-        free *= fwk.MAX_NODE_SCORE
-        free //= allocatable
-        return free
+        return _percentages(free, allocatable)
 
 
 class MostAllocated(Strategy):
@@ -85,14 +83,11 @@ class MostAllocated(Strategy):
 
     def resource_score(self, requested: int, allocatable: int) -> int:
         """The used percentage."""
-        return min(requested, allocatable) * fwk.MAX_NODE_SCORE // allocatable
+        return _percentage(min(requested, allocatable), allocatable)
 
     def resource_scores(self, requested: Int64Array, allocatable: Int64Array) -> Int64Array:
         """The same for N nodes."""
-        used = np.minimum(requested, allocatable)
-        used *= fwk.MAX_NODE_SCORE
-        used //= allocatable
-        return used
+        return _percentages(np.minimum(requested, allocatable), allocatable)
 
 
 class RequestedToCapacityRatio(Strategy):
@@ -128,11 +123,23 @@ class RequestedToCapacityRatio(Strategy):
 
     def resource_score(self, requested: int, allocatable: int) -> int:
         """The score of the used percentage, that of 100 when over-committed."""
-        return int(self._curve[min(requested, allocatable) * 100 // allocatable])
+        return int(self._curve[max(_percentage(min(requested, allocatable), allocatable), 0)])
 
     def resource_scores(self, requested: Int64Array, allocatable: Int64Array) -> Int64Array:
         """The same for N nodes."""
-        return self._curve[np.minimum(requested, allocatable) * 100 // allocatable]
+        used = _percentages(np.minimum(requested, allocatable), allocatable)
+        return self._curve[np.maximum(used, 0)]
+
+
+def _percentage(part: int, whole: int) -> int:
+    """``part * 100 / whole`` as Go computes it in int64; both are at least 0."""
+    return fwk.truncated_quotient(wrapped_int64(part * fwk.MAX_NODE_SCORE), whole)
+
+
+def _percentages(part: Int64Array, whole: Int64Array) -> Int64Array:
+    """The same for N nodes; writes into ``part``."""
+    part *= fwk.MAX_NODE_SCORE
+    return fwk.truncated_quotient(part, whole)
 
 
 def _on_shape(shape: Sequence[UtilizationShapePoint], utilization: int) -> int:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from pyscheduler import framework as fwk
+from pyscheduler.framework.arithmetic import wrapped_int64
 
 
 @pytest.mark.parametrize(
@@ -17,12 +18,21 @@ from pyscheduler import framework as fwk
         pytest.param(-7, -2, 3, id="both-negative"),
         pytest.param(0, -5, 0, id="zero"),
         pytest.param(-1, 3, 0, id="small-negative-is-zero"),
+        pytest.param(-(2**63), 3, -3074457345618258602, id="smallest"),
+        pytest.param(2**63 - 1, -2, -(2**62) + 1, id="largest"),
     ],
 )
 def test_quotients_are_truncated_toward_zero(dividend: int, divisor: int, quotient: int) -> None:
     assert fwk.truncated_quotient(dividend, divisor) == quotient
     assert fwk.truncated_quotient(np.array([dividend]), divisor).tolist() == [quotient]
     assert fwk.truncated_quotient(np.array([dividend]), np.array([divisor])).tolist() == [quotient]
+
+
+@pytest.mark.parametrize("value", [0, 1, -1, 2**63 - 1, 2**63, -(2**63) - 1, 100 * (2**63 - 1)])
+def test_what_does_not_fit_wraps_around(value: int) -> None:
+    low = np.array([value & (2**64 - 1)], dtype=np.uint64).astype(np.int64)
+
+    assert wrapped_int64(value) == low.item()
 
 
 @pytest.mark.parametrize(

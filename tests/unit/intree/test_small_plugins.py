@@ -229,6 +229,18 @@ def _with_image(name: str, image: str, mib: int) -> NodeBuilder:
             id="latest-is-understood",
         ),
         pytest.param(
+            [_with_image("a", "x", 500), make_node("b")],
+            make_pod("p").image("x"),
+            {"a": 0, "b": 0},
+            id="what-a-node-reports-without-tag-is-not-latest",
+        ),
+        pytest.param(
+            [_with_image("a", "x:1", 500), _with_image("b", "x:1", 900)],
+            make_pod("p").image("x:1"),
+            {"a": 48, "b": 48},
+            id="the-first-node-says-how-large-it-is",
+        ),
+        pytest.param(
             [_with_image("a", "x:1", 4000)],
             make_pod("p").image("x:1"),
             {"a": 100},
