@@ -1,0 +1,127 @@
+"""How much there is in each topology domain: matching pods, or weight.
+
+A domain is all nodes with one value of a topology key. Amounts are summed per value when they are
+made, over all nodes, and looked up by the codes of whatever nodes are asked about later. A what-if
+changes its clone by a few pods: those differences are kept apart, so that a clone costs nothing.
+
+States: made in PreFilter or PreScore, read until a pod, a label or a node changes; then they are
+made anew.
+
+Axes: D values of one topology key.
+
+Called by: ``filtering``, ``scoring``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from pyscheduler import framework as fwk
+from pyscheduler.framework.status import Int64Array
+
+
+class Domains:
+    """Amounts by value of one topology key."""
+
+    __slots__ = ("_amounts", "_by_value", "_differences", "_values", "key", "total")
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+        #: over all domains
+        self.total = 0
+        #: value -> what was added since; empty but in what-ifs
+        self._differences: dict[str, int] = {}
+        #: (D + 1,) int64 by code of `_values`; the last is for nodes without the label. None: all 0
+        self._amounts: Int64Array | None = None
+        self._values: Sequence[str] = ()
+        #: the amounts that are not 0; None until somebody asked about a single node
+        self._by_value: dict[str, int] | None = None
+
+    @classmethod
+    def of(cls, key: str, nodes: fwk.NodeTable, per_node: Int64Array) -> Domains:
+        """The sums of ``per_node`` (N,), over all nodes, by domain."""
+        domains = cls(key)
+        codes, values = nodes.label_codes(key)
+        rows = np.flatnonzero(per_node)
+        codes = codes[rows]
+        if codes.size and codes.min() < 0:
+            rows = rows[codes >= 0]
+            codes = codes[codes >= 0]
+        if rows.size:
+            # in floats, exact up to 2^53
+            sums = np.bincount(codes, weights=per_node[rows], minlength=len(values) + 1)
+            domains._amounts = sums.astype(np.int64)
+            domains._values = values
+            domains.total = int(domains._amounts.sum())
+        return domains
+
+    def clone(self) -> Domains:
+        """The same amounts, to be changed alone."""
+        copy = Domains(self.key)
+        copy.total = self.total
+        copy._differences = self._differences.copy()
+        copy._amounts, copy._values = self._amounts, self._values
+        copy._by_value = self._by_value
+        return copy
+
+    def add(self, labels: Mapping[str, str], amount: int) -> None:
+        """Adds to the domain of a node with these labels, if it is in one."""
+        value = labels.get(self.key)
+        if value is not None:
+            self._differences[value] = self._differences.get(value, 0) + amount
+            self.total += amount
+
+    def at_node(self, labels: Mapping[str, str]) -> int:
+        """The amount of the domain of a node with these labels; 0 if it is in none."""
+        value = labels.get(self.key)
+        if value is None:
+            return 0
+        return self._amount_by_value().get(value, 0) + self._differences.get(value, 0)
+
+    def at_nodes(self, nodes: fwk.NodeTable) -> Int64Array | None:
+        """(N,) int64: the amount of each node's domain, 0 where it is in none; None: all 0."""
+        if self._amounts is None and not self._differences:
+            return None
+        codes, values = nodes.label_codes(self.key)
+        found: Int64Array = self._amounts_for(values)[codes]
+        if self._differences:
+            # copied rows, which are asked about one by one
+            found += [
+                self._differences.get(values[code], 0) if code >= 0 else 0
+                for code in codes.tolist()
+            ]
+        return found
+
+    def _amounts_for(self, values: Sequence[str]) -> Int64Array:
+        """(D + 1,) int64 by code of ``values``: codes are given anew now and then."""
+        if values is self._values and self._amounts is not None:
+            return self._amounts
+        known = self._amount_by_value()
+        return np.array([*(known.get(value, 0) for value in values), 0], dtype=np.int64)
+
+    def _amount_by_value(self) -> dict[str, int]:
+        if self._by_value is None:
+            amounts = () if self._amounts is None else self._amounts.tolist()
+            pairs = zip(self._values, amounts, strict=False)
+            self._by_value = {value: amount for value, amount in pairs if amount}
+        return self._by_value
+
+
+class PerNode:
+    """Amounts (N,) by topology key, put together from several sources."""
+
+    def __init__(self, nodes: fwk.NodeTable) -> None:
+        self._nodes = nodes
+        self._amounts: dict[str, Int64Array] = {}
+
+    def add(self, key: str, counts: Int64Array, *, weight: int = 1) -> None:
+        """Adds ``counts`` (N,) times ``weight``."""
+        amounts = counts if weight == 1 else counts * weight
+        known = self._amounts.get(key)
+        self._amounts[key] = amounts if known is None else known + amounts
+
+    def by_domain(self) -> dict[str, Domains]:
+        """The sums by domain, of each topology key."""
+        return {key: Domains.of(key, self._nodes, a) for key, a in self._amounts.items()}
