@@ -5,74 +5,17 @@ pass. Names and arguments are already known, so that a kube-scheduler configurat
 """
 
 from collections.abc import Sequence
-from typing import Annotated, Any, ClassVar, Final, Literal
+from typing import Annotated, Any, ClassVar, Final
 
 from pydantic import (
     AfterValidator,
-    BeforeValidator,
     Field,
-    ValidationInfo,
-    field_validator,
 )
 
 from pyscheduler import framework as fwk
 from pyscheduler.api.core_v1 import Pod
 from pyscheduler.config.models import Duration
-from pyscheduler.config.resource_names import checked_qualified_name
 from pyscheduler.config.utilization_shape import UtilizationShapePoint, checked_shape
-
-
-class InterPodAffinityArgs(fwk.Args):
-    """Arguments of InterPodAffinity."""
-
-    hard_pod_affinity_weight: int = Field(default=1, ge=0, le=100)
-    ignore_preferred_terms_of_existing_pods: bool = False
-
-
-def _refuse(_value: object) -> None:
-    raise ValueError("must not be given: each pod is spread with its workload's selector")
-
-
-class DefaultConstraint(fwk.Args):
-    """A topology spread constraint for pods that have none; its selector is the workload's."""
-
-    max_skew: int = Field(ge=1)
-    topology_key: Annotated[str, AfterValidator(checked_qualified_name)]
-    when_unsatisfiable: Literal["DoNotSchedule", "ScheduleAnyway"]
-    label_selector: Annotated[None, BeforeValidator(_refuse)] = Field(
-        default=None, validate_default=False
-    )
-    min_domains: int | None = None
-    node_affinity_policy: Literal["Honor", "Ignore"] | None = None
-    node_taints_policy: Literal["Honor", "Ignore"] | None = None
-    match_label_keys: Annotated[tuple[str, ...], Field(strict=False)] = ()
-
-
-class PodTopologySpreadArgs(fwk.Args):
-    """Arguments of PodTopologySpread."""
-
-    default_constraints: Annotated[tuple[DefaultConstraint, ...], Field(strict=False)] = ()
-    defaulting_type: Annotated[
-        Literal["System", "List"], BeforeValidator(lambda kind: kind or "System")
-    ] = "System"
-
-    @field_validator("default_constraints")
-    @classmethod
-    def _must_differ(
-        cls, constraints: tuple[DefaultConstraint, ...]
-    ) -> tuple[DefaultConstraint, ...]:
-        pairs = [(c.topology_key, c.when_unsatisfiable) for c in constraints]
-        if len(set(pairs)) < len(pairs):
-            raise ValueError("a topologyKey and whenUnsatisfiable are repeated")
-        return constraints
-
-    @field_validator("defaulting_type")
-    @classmethod
-    def _must_let_a_list_be_used(cls, kind: str, info: ValidationInfo) -> str:
-        if info.data.get("default_constraints") and kind == "System":
-            raise ValueError("must be List with defaultConstraints")
-        return kind
-
 
 #: All of the score for a storage class with no room used, none for a full one.
 _FREE_STORAGE: Final = (
@@ -152,32 +95,6 @@ class Placeholder(fwk.PreFilterPlugin, fwk.SignPlugin, fwk.EnqueueExtensions, fw
         return fwk.QueueingHint.SKIP
 
 
-class PodTopologySpread(Placeholder):
-    """Will spread pods over zones, nodes and other domains."""
-
-    args_model = PodTopologySpreadArgs
-    what = "topology spread constraints"
-
-    def is_needed(self, pod: Pod) -> bool:
-        """True for hard and soft constraints."""
-        return bool(pod.spec.topology_spread_constraints)
-
-
-class InterPodAffinity(Placeholder):
-    """Will place pods near or away from others."""
-
-    args_model = InterPodAffinityArgs
-    what = "pod affinity or anti-affinity"
-
-    def is_needed(self, pod: Pod) -> bool:
-        """True for required and preferred terms."""
-        affinity = pod.spec.affinity
-        return affinity is not None and any(
-            part is not None and bool(part.required or part.preferred)
-            for part in (affinity.pod_affinity, affinity.pod_anti_affinity)
-        )
-
-
 class VolumeBinding(Placeholder):
     """Will find and bind the volumes of claims."""
 
@@ -188,22 +105,6 @@ class VolumeBinding(Placeholder):
         """True for claims, and for volumes that become claims."""
         return bool(pod.spec.volumes) and any(
             volume.persistent_volume_claim is not None or volume.ephemeral is not None
-            for volume in pod.spec.volumes
-        )
-
-
-class VolumeRestrictions(Placeholder):
-    """Will keep pods apart that cannot share a disk."""
-
-    what = "a disk that two pods may not share"
-
-    def is_needed(self, pod: Pod) -> bool:
-        """True for the disks that are named in the pod itself."""
-        return bool(pod.spec.volumes) and any(
-            volume.gce_persistent_disk is not None
-            or volume.aws_elastic_block_store is not None
-            or volume.iscsi is not None
-            or volume.rbd is not None
             for volume in pod.spec.volumes
         )
 
@@ -227,11 +128,3 @@ class NameOnly(fwk.Plugin[Any]):
 
 class NodeVolumeLimits(NameOnly):
     """Will count volumes per driver; pods with claims are held back by VolumeBinding."""
-
-
-class VolumeZone(NameOnly):
-    """Will compare zones of volumes; pods with claims are held back by VolumeBinding."""
-
-
-class NodeDeclaredFeatures(NameOnly):
-    """Will compare the features that a pod needs with those that a node declares."""

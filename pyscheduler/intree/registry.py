@@ -14,14 +14,19 @@ from pyscheduler.intree import not_yet
 from pyscheduler.intree.default_binder import DefaultBinder
 from pyscheduler.intree.default_preemption import DefaultPreemption
 from pyscheduler.intree.image_locality import ImageLocality
+from pyscheduler.intree.inter_pod_affinity import InterPodAffinity
 from pyscheduler.intree.node_affinity import NodeAffinity
+from pyscheduler.intree.node_declared_features import NodeDeclaredFeatures
 from pyscheduler.intree.node_name import NodeName
 from pyscheduler.intree.node_ports import NodePorts
 from pyscheduler.intree.node_resources import NodeResourcesBalancedAllocation, NodeResourcesFit
 from pyscheduler.intree.node_unschedulable import NodeUnschedulable
+from pyscheduler.intree.pod_topology_spread import PodTopologySpread
 from pyscheduler.intree.priority_sort import PrioritySort
 from pyscheduler.intree.scheduling_gates import SchedulingGates
 from pyscheduler.intree.taint_toleration import TaintToleration
+from pyscheduler.intree.volumes.restrictions import VolumeRestrictions
+from pyscheduler.intree.volumes.zone import VolumeZone
 
 #: plugin class and default weight, in the order in which they run; 0: does not score
 _DEFAULTS: tuple[tuple[type[Plugin[Any]], int], ...] = (
@@ -33,18 +38,18 @@ _DEFAULTS: tuple[tuple[type[Plugin[Any]], int], ...] = (
     (NodeAffinity, 2),
     (NodePorts, 0),
     (NodeResourcesFit, 1),
-    (not_yet.VolumeRestrictions, 0),
+    (VolumeRestrictions, 0),
     (not_yet.NodeVolumeLimits, 0),
     (not_yet.VolumeBinding, 0),
-    (not_yet.VolumeZone, 0),
-    (not_yet.PodTopologySpread, 2),
-    (not_yet.InterPodAffinity, 2),
+    (VolumeZone, 0),
+    (PodTopologySpread, 2),
+    (InterPodAffinity, 2),
     (not_yet.DynamicResources, 2),
     (DefaultPreemption, 0),
     (NodeResourcesBalancedAllocation, 1),
     (ImageLocality, 1),
     (DefaultBinder, 0),
-    (not_yet.NodeDeclaredFeatures, 0),
+    (NodeDeclaredFeatures, 0),
 )
 
 #: every plugin of this package by name

@@ -171,34 +171,65 @@ class PodBuilder:
         return self._with_node_affinity(replace(known, preferred=(*known.preferred, added)))
 
     def affinity(
-        self, topology_key: str, labels: Mapping[str, str], *, weight: int | None = None
+        self,
+        topology_key: str,
+        labels: Mapping[str, str] | LabelSelector | None,
+        *,
+        weight: int | None = None,
+        namespaces: Sequence[str] = (),
+        namespace_selector: LabelSelector | None = None,
     ) -> PodBuilder:
         """With one more term of affinity to pods of these labels; preferred if it has a weight."""
         affinity = self._pod.spec.affinity or Affinity()
         known = affinity.pod_affinity or PodAffinity()
-        added = _with_term(known, _pod_term(topology_key, labels), weight)
+        term = _pod_term(topology_key, labels, namespaces, namespace_selector)
+        added = _with_term(known, term, weight)
         return self._spec(affinity=replace(affinity, pod_affinity=added))
 
     def anti_affinity(
-        self, topology_key: str, labels: Mapping[str, str], *, weight: int | None = None
+        self,
+        topology_key: str,
+        labels: Mapping[str, str] | LabelSelector | None,
+        *,
+        weight: int | None = None,
+        namespaces: Sequence[str] = (),
+        namespace_selector: LabelSelector | None = None,
     ) -> PodBuilder:
         """With one more term of anti-affinity, likewise."""
         affinity = self._pod.spec.affinity or Affinity()
         known = affinity.pod_anti_affinity or PodAntiAffinity()
-        added = _with_term(known, _pod_term(topology_key, labels), weight)
+        term = _pod_term(topology_key, labels, namespaces, namespace_selector)
+        added = _with_term(known, term, weight)
         return self._spec(affinity=replace(affinity, pod_anti_affinity=added))
 
     def spread(
-        self, topology_key: str, *, max_skew: int = 1, when_unsatisfiable: str = "DoNotSchedule"
+        self,
+        topology_key: str,
+        *,
+        max_skew: int = 1,
+        when_unsatisfiable: str = "DoNotSchedule",
+        selector: LabelSelector | None = None,
+        min_domains: int | None = None,
+        node_affinity_policy: str | None = None,
+        node_taints_policy: str | None = None,
+        match_label_keys: Sequence[str] = (),
     ) -> PodBuilder:
-        """With one more topology spread constraint over pods of its own labels."""
+        """With one more topology spread constraint, over pods of its own labels unless given."""
         added = TopologySpreadConstraint(
             max_skew=max_skew,
             topology_key=topology_key,
             when_unsatisfiable=when_unsatisfiable,
-            label_selector=LabelSelector(match_labels=self._pod.labels),
+            label_selector=selector or LabelSelector(match_labels=self._pod.labels),
+            min_domains=min_domains,
+            node_affinity_policy=node_affinity_policy,
+            node_taints_policy=node_taints_policy,
+            match_label_keys=tuple(match_label_keys),
         )
-        constraints = (*self._pod.spec.topology_spread_constraints, added)
+        return self.spread_by(added)
+
+    def spread_by(self, constraint: TopologySpreadConstraint) -> PodBuilder:
+        """With that topology spread constraint besides those it has."""
+        constraints = (*self._pod.spec.topology_spread_constraints, constraint)
         return self._spec(topology_spread_constraints=constraints)
 
     def claim(self, claim_name: str) -> PodBuilder:
@@ -365,9 +396,20 @@ def make_node(name: str) -> NodeBuilder:
     return NodeBuilder(Node(metadata=metadata)).capacity(DEFAULT_CAPACITY)
 
 
-def _pod_term(topology_key: str, labels: Mapping[str, str]) -> PodAffinityTerm:
-    selector = LabelSelector(match_labels=FrozenMap(labels))
-    return PodAffinityTerm(topology_key=topology_key, label_selector=selector)
+def _pod_term(
+    topology_key: str,
+    labels: Mapping[str, str] | LabelSelector | None,
+    namespaces: Sequence[str],
+    namespace_selector: LabelSelector | None,
+) -> PodAffinityTerm:
+    if isinstance(labels, Mapping):
+        labels = LabelSelector(match_labels=FrozenMap(labels))
+    return PodAffinityTerm(
+        topology_key=topology_key,
+        label_selector=labels,
+        namespaces=tuple(namespaces),
+        namespace_selector=namespace_selector,
+    )
 
 
 def _with_term(known: TermsT, term: PodAffinityTerm, weight: int | None) -> TermsT:

@@ -73,6 +73,13 @@ def needs_zone(zone: str) -> JsonObject:
     }
 
 
+def db_by(topology_key: str) -> JsonObject:
+    """Pod affinity, or anti-affinity, to the database."""
+    selector = {"matchLabels": {"app": "db"}}
+    term = {"topologyKey": topology_key, "labelSelector": selector}
+    return {"requiredDuringSchedulingIgnoredDuringExecution": [term]}
+
+
 def adds(*objects: JsonObject) -> Act:
     return lambda world: world.create(*objects)
 
@@ -243,6 +250,57 @@ STORIES = [
         patches_node("n1", {"metadata": {"labels": {"zone": "a"}}}),
     ),
     Story(
+        "InterPodAffinity",
+        "AssignedPodAdd",
+        (make_node("n1"),),
+        pod_a(affinity={"podAffinity": db_by("kubernetes.io/hostname")}),
+        adds(on("n1", "other", labels={"app": "other"})),
+        adds(on("n1", "db", labels={"app": "db"})),
+    ),
+    Story(
+        "InterPodAffinity",
+        "AssignedPodUpdatePodLabel",
+        (make_node("n1"), on("n1", "db")),
+        pod_a(affinity={"podAffinity": db_by("kubernetes.io/hostname")}),
+        patches_pod("db", LABEL),
+        patches_pod("db", {"metadata": {"labels": {"app": "db"}}}),
+    ),
+    Story(
+        "InterPodAffinity",
+        "AssignedPodDelete",
+        (make_node("n1"), on("n1", "db", labels={"app": "db"}), on("n1", "other")),
+        pod_a(affinity={"podAntiAffinity": db_by("kubernetes.io/hostname")}),
+        deletes("other"),
+        deletes("db"),
+    ),
+    Story(
+        "InterPodAffinity",
+        "TargetPodUpdatePodLabel",
+        (
+            make_node("n1"),
+            on("n1", "alone", affinity={"podAntiAffinity": db_by("kubernetes.io/hostname")}),
+        ),
+        pod_a(labels={"app": "db"}),
+        patches_node("n1", LABEL),
+        patches_pod("pod-a", {"metadata": {"labels": {"app": "other"}}}),
+    ),
+    Story(
+        "InterPodAffinity",
+        "NodeAdd",
+        (make_node("n1"), on("n1", "db", labels={"app": "db"})),
+        pod_a(affinity={"podAntiAffinity": db_by("kubernetes.io/hostname")}),
+        patches_node("n1", LABEL),
+        adds(make_node("n2")),
+    ),
+    Story(
+        "InterPodAffinity",
+        "NodeUpdateNodeLabel",
+        (make_node("n1"), on("n1", "db", labels={"app": "db"})),
+        pod_a(affinity={"podAffinity": db_by("zone")}),
+        patches_node("n1", LABEL),
+        patches_node("n1", {"metadata": {"labels": {"zone": "a"}}}),
+    ),
+    Story(
         "SchedulingGates",
         "TargetPodUpdatePodSchedulingGatesEliminated",
         (make_node("n1"),),
@@ -263,6 +321,7 @@ UNTOLD = {
         "TargetPodUpdatePodScaleDown",
     ): "the embedded API server has no resize; told in unit tests",
     ("NodeAffinity", "NodeUpdateNodeTaint"): "the same",
+    ("InterPodAffinity", "NodeUpdateNodeTaint"): "the same",
     (
         "DefaultPreemption",
         "AssignedPodDelete",

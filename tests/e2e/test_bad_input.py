@@ -266,18 +266,6 @@ _SPREAD: Manifest = {
         }
     ]
 }
-_APART: Manifest = {
-    "affinity": {
-        "podAntiAffinity": {
-            "requiredDuringSchedulingIgnoredDuringExecution": [
-                {
-                    "topologyKey": "kubernetes.io/hostname",
-                    "labelSelector": {"matchLabels": {"app": "load"}},
-                }
-            ]
-        }
-    }
-}
 _CLAIM: Manifest = {"volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}]}
 _DEVICE: Manifest = {"resourceClaims": [{"name": "device", "resourceClaimName": "device"}]}
 
@@ -288,7 +276,6 @@ async def test_pod_that_needs_a_plugin_to_come_waits_and_says_for_which(
 ) -> None:
     needs = {
         "spread": ("PodTopologySpread", _SPREAD),
-        "apart": ("InterPodAffinity", _APART),
         "claim": ("VolumeBinding", _CLAIM),
         "device": ("DynamicResources", _DEVICE),
     }

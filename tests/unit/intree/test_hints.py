@@ -34,6 +34,10 @@ CASES: list[HintCase] = [
 
 #: What wakes every pod that the plugin rejected: nothing to choose, so nothing that does not wake.
 ALWAYS_WAKE = {
+    ("NodeDeclaredFeatures", "NodeAdd"): "upstream does not ask what a node that joins declares",
+    ("InterPodAffinity", "TargetPodUpdatePodLabel"): (
+        "upstream asks nothing more: whoever kept the pod out may mean others now"
+    ),
     ("NodeName", "NodeAdd"): "upstream asks no hint: a node that joins may be the one",
     ("NodePorts", "NodeAdd"): "upstream asks no hint: a node that joins has ports to give",
     ("SchedulingGates", "TargetPodUpdatePodSchedulingGatesEliminated"): (
@@ -42,6 +46,10 @@ ALWAYS_WAKE = {
     ("TaintToleration", "TargetPodUpdatePodToleration"): (
         "tolerations can only be added, and the queue tells of the pod's own alone"
     ),
+    ("VolumeRestrictions", "NodeAdd"): "upstream asks no hint: no pod has a disk there yet",
+    ("VolumeZone", "NodeAdd"): "upstream asks no hint: it may be where the volume is",
+    ("VolumeZone", "NodeUpdateNodeLabel"): "upstream asks no hint: the same",
+    ("VolumeZone", "PersistentVolumeAdd"): "upstream looks at changed volumes only",
     ("NodeResourcesFit", "TargetPodUpdatePodScaleDown"): "whatever the pod gave up may be enough",
 }
 

@@ -7,22 +7,13 @@ from typing import Any
 import pytest
 
 from pyscheduler import framework as fwk
-from pyscheduler.api.core_v1 import GCEPersistentDiskVolumeSource, Volume
 from pyscheduler.framework import QueueingHint
 from pyscheduler.intree.not_yet import NameOnly, Placeholder
 from pyscheduler.intree.registry import DEFAULT_PLUGINS, IN_TREE
 from pyscheduler.testing import PluginHarness, PodBuilder, fake_handle, make_plugin, make_pod
 
-DISK = Volume(name="d", gce_persistent_disk=GCEPersistentDiskVolumeSource(pd_name="d"))
-
 NEEDS = {
-    "PodTopologySpread": (make_pod("p").spread("zone"), "topology spread constraints"),
-    "InterPodAffinity": (
-        make_pod("p").anti_affinity("zone", {"a": "b"}),
-        "pod affinity or anti-affinity",
-    ),
     "VolumeBinding": (make_pod("p").claim("data"), "persistent volume claims"),
-    "VolumeRestrictions": (make_pod("p").volume(DISK), "a disk that two pods may not share"),
     "DynamicResources": (make_pod("p").resource_claim("gpu"), "resource claims"),
 }
 DEFAULT_ORDER = [
@@ -76,15 +67,15 @@ def test_ephemeral_volumes_are_claims_too() -> None:
 @pytest.mark.parametrize(
     ("new", "expected"),
     [
-        pytest.param(make_pod("p"), QueueingHint.QUEUE, id="constraint-gone"),
-        pytest.param(make_pod("p").spread("rack"), QueueingHint.SKIP, id="still-needs-it"),
+        pytest.param(make_pod("p"), QueueingHint.QUEUE, id="claim-gone"),
+        pytest.param(make_pod("p").resource_claim("b"), QueueingHint.SKIP, id="still-needs-it"),
         pytest.param(make_pod("q"), QueueingHint.SKIP, id="another-pod"),
     ],
 )
 def test_only_the_pod_itself_can_help(new: PodBuilder, expected: QueueingHint) -> None:
-    pod = make_pod("p").spread("zone").obj()
+    pod = make_pod("p").resource_claim("a").obj()
     event = fwk.ClusterEvent(fwk.EventResource.TARGET_POD, fwk.ActionType.UPDATE)
-    harness = PluginHarness(IN_TREE["PodTopologySpread"])
+    harness = PluginHarness(IN_TREE["DynamicResources"])
 
     assert harness.hint(event, pod, old=pod, new=new.obj()) is expected
     assert harness.hint(fwk.NODE_ADDED, pod) is QueueingHint.SKIP
@@ -93,7 +84,7 @@ def test_only_the_pod_itself_can_help(new: PodBuilder, expected: QueueingHint) -
 def test_names_without_effect_have_no_extension_point() -> None:
     names = {name for name, plugin in IN_TREE.items() if issubclass(plugin, NameOnly)}
 
-    assert names == {"NodeVolumeLimits", "VolumeZone", "NodeDeclaredFeatures"}
+    assert names == {"NodeVolumeLimits", "NodeDeclaredFeatures"}
     assert all(IN_TREE[name].points() == frozenset() for name in names)
 
 
@@ -115,21 +106,6 @@ def test_default_plugins_are_upstreams_in_order_and_weight() -> None:
     ("name", "args"),
     [
         pytest.param("DefaultPreemption", {"minCandidateNodesPercentage": 20}, id="preemption"),
-        pytest.param("InterPodAffinity", {"hardPodAffinityWeight": 5}, id="inter-pod-affinity"),
-        pytest.param(
-            "PodTopologySpread",
-            {
-                "defaultingType": "List",
-                "defaultConstraints": [
-                    {
-                        "maxSkew": 1,
-                        "topologyKey": "zone",
-                        "whenUnsatisfiable": "ScheduleAnyway",
-                    }
-                ],
-            },
-            id="spread",
-        ),
         pytest.param("VolumeBinding", {"bindTimeoutSeconds": 60}, id="volume-binding"),
         pytest.param("DynamicResources", {"filterTimeout": "5s"}, id="dynamic-resources"),
     ],
@@ -146,26 +122,6 @@ def test_arguments_of_missing_plugins_are_understood(name: str, args: dict[str, 
             {"minCandidateNodesPercentage": 0, "minCandidateNodesAbsolute": 0},
             "must not both be 0",
             id="no-candidates",
-        ),
-        pytest.param(
-            "InterPodAffinity",
-            {"hardPodAffinityWeight": 101},
-            "hardPodAffinityWeight",
-            id="weight-too-large",
-        ),
-        pytest.param(
-            "PodTopologySpread",
-            {
-                "defaultConstraints": [
-                    {
-                        "maxSkew": 1,
-                        "topologyKey": "zone",
-                        "whenUnsatisfiable": "ScheduleAnyway",
-                    }
-                ]
-            },
-            "must be List with defaultConstraints",
-            id="constraints-of-the-system",
         ),
     ],
 )
