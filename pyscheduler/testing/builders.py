@@ -117,6 +117,10 @@ class PodBuilder:
         """With an image mounted as a volume."""
         return self._volume(image=ImageVolumeSource(reference=reference))
 
+    def own_users_on_host_network(self) -> PodBuilder:
+        """With user namespaces on the node's network, which needs a feature of the node."""
+        return self._spec(host_network=True, host_users=False)
+
     def host_port(self, port: int, *, protocol: str = "TCP", ip: str = "") -> PodBuilder:
         """With one more container that takes a port of the node."""
         taken = ContainerPort(container_port=port, host_port=port, protocol=protocol, host_ip=ip)

@@ -37,11 +37,16 @@ def test_what_does_not_fit_wraps_around(value: int) -> None:
 
 @pytest.mark.parametrize(
     ("value", "rounded"),
-    [(0.5, 1), (1.5, 2), (2.5, 3), (-0.5, -1), (-2.5, -3), (2.4, 2), (-2.4, -2), (0.0, 0)],
+    [
+        *((0.5, 1), (1.5, 2), (2.5, 3), (-0.5, -1), (-2.5, -3), (2.4, 2), (-2.4, -2), (0.0, 0)),
+        (0.49999999999999994, 0),
+        (2.0**52 + 1, 2**52 + 1),
+    ],
     ids=str,
 )
 def test_halves_are_rounded_away_from_zero(value: float, rounded: int) -> None:
     assert fwk.round_half_away(value) == rounded
+    assert fwk.round_half_away(np.array([value])).tolist() == [rounded]
 
 
 @pytest.mark.parametrize(

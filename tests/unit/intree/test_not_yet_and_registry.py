@@ -84,7 +84,7 @@ def test_only_the_pod_itself_can_help(new: PodBuilder, expected: QueueingHint) -
 def test_names_without_effect_have_no_extension_point() -> None:
     names = {name for name, plugin in IN_TREE.items() if issubclass(plugin, NameOnly)}
 
-    assert names == {"NodeVolumeLimits", "NodeDeclaredFeatures"}
+    assert names == {"NodeVolumeLimits"}
     assert all(IN_TREE[name].points() == frozenset() for name in names)
 
 

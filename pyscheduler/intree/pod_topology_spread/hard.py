@@ -1,0 +1,189 @@
+"""Filter: hard constraints (``DoNotSchedule``).
+
+A node fits if, for each hard constraint,
+
+    pods in its domain + 1 if the pod is one of them - pods in the smallest domain <= maxSkew
+
+Domains are those of nodes that have the keys of all hard constraints and that the node inclusion
+policies let count. With fewer domains than ``minDomains`` the smallest is taken to have no pods. A
+node without a key is rejected for good: nobody's leaving gives it a label.
+
+`HardCounts` is what PreFilter leaves behind: the pods per domain of each constraint. It is counted
+over all nodes, and shared by all rows; a what-if clones it and notes what came and went.
+
+Source: kube-scheduler 1.37, ``plugins/podtopologyspread/filtering.go``; there, the two smallest
+domains are kept in place of all, which comes to the same as long as a what-if changes one node.
+Two of its habits are kept: in a what-if, pods that are being deleted count as they come and go, and
+so do all pods of the namespace for an empty selector, though neither is counted in the first place.
+
+Axes: N node rows of the table, V values of a topology key, one more entry as in ``domains``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+
+from pyscheduler import framework as fwk
+from pyscheduler.api.core_v1 import Node, Pod
+from pyscheduler.framework.status import BoolArray, Int64Array
+from pyscheduler.intree.pod_topology_spread.constraints import Constraint
+from pyscheduler.intree.pod_topology_spread.domains import Domains, nodes_per_code, pods_per_code
+from pyscheduler.intree.pod_topology_spread.inclusion import (
+    NodeInclusion,
+    both,
+    has_all_keys,
+    nodes_with_keys,
+)
+
+_VIOLATED = "node(s) didn't match pod topology spread constraints"
+_MISSING = f"{_VIOLATED} (missing required label)"
+
+#: What upstream takes for the smallest domain when there is none: the largest int32.
+_NO_DOMAIN: Final = 2**31 - 1
+#: More than any domain has.
+_ABSENT: Final = np.iinfo(np.int64).max
+#: Fewer than any domain has: a node without the label violates nothing, it is rejected otherwise.
+_UNLABELLED: Final = np.iinfo(np.int64).min
+
+
+class _Counted:
+    """The pods per domain of one constraint, as PreFilter counted them. Never changes."""
+
+    __slots__ = ("domains", "is_domain", "lowest", "number", "pods")
+
+    def __init__(self, domains: Domains, nodes: Int64Array, pods: Int64Array) -> None:
+        self.domains = domains
+        #: (V,) bool: the values that nodes that count have
+        self.is_domain: BoolArray = nodes > 0
+        self.number = int(np.count_nonzero(self.is_domain))
+        #: (V + 1,) int64
+        self.pods: Int64Array = np.append(pods, _UNLABELLED)
+        #: codes of the two smallest domains, or of as many as there are
+        self.lowest = self._lowest(self.number)
+
+    def least(self, changed: Sequence[int]) -> int:
+        """Pods in the smallest domain whose code is not ``changed``."""
+        for code in self.lowest:
+            if code not in changed:
+                return self.pods.item(code)
+        others = self.is_domain.copy()
+        others[list(changed)] = False
+        return int(self.pods[:-1][others].min(initial=_NO_DOMAIN))
+
+    def _lowest(self, number: int) -> tuple[int, ...]:
+        pods = np.where(self.is_domain, self.pods[:-1], _ABSENT)
+        first = int(pods.argmin()) if number else -1
+        if number < 2:  # one or none
+            return (first,) if number else ()
+        pods[first] = _ABSENT
+        return first, int(pods.argmin())
+
+
+class HardCounts:
+    """Pods per domain of each hard constraint, and what a what-if changed since."""
+
+    __slots__ = ("_changes", "_constraints", "_counted", "_inclusion")
+
+    def __init__(
+        self,
+        constraints: tuple[Constraint, ...],
+        counted: tuple[_Counted, ...],
+        inclusion: NodeInclusion,
+    ) -> None:
+        self._constraints = constraints
+        self._counted = counted
+        self._inclusion = inclusion
+        #: per constraint, code -> pods more (or fewer) than counted
+        self._changes: tuple[dict[int, int], ...] = tuple({} for _ in constraints)
+
+    @classmethod
+    def over(
+        cls, nodes: fwk.NodeTable, constraints: tuple[Constraint, ...], inclusion: NodeInclusion
+    ) -> HardCounts:
+        """Counts the pods over ``nodes``, which must be all there are."""
+        labelled = nodes_with_keys(nodes, constraints)
+        counted = []
+        for constraint, mask in zip(constraints, inclusion.masks(constraints, nodes), strict=True):
+            codes, values = nodes.label_codes(constraint.topology_key)
+            among, size = both(labelled, mask), len(values)
+            counted.append(
+                _Counted(
+                    Domains(values),
+                    nodes_per_code(codes, size, among=among),
+                    pods_per_code(codes, size, pods=constraint.pods_on(nodes), among=among),
+                )
+            )
+        return cls(constraints, tuple(counted), inclusion)
+
+    def clone(self) -> HardCounts:
+        """A copy for a what-if; what was counted is shared."""
+        copy = HardCounts(self._constraints, self._counted, self._inclusion)
+        copy._changes = tuple(dict(changes) for changes in self._changes)
+        return copy
+
+    def change(self, pod: Pod, node: Node, difference: int) -> None:
+        """``pod`` comes to ``node`` (+1) or leaves it (-1)."""
+        if not has_all_keys(self._constraints, node):
+            return
+        for index, constraint in enumerate(self._constraints):
+            (term,) = constraint.pods.terms
+            if term.matches(pod) and self._inclusion.includes(constraint, node):
+                changes = self._changes[index]
+                code = self._counted[index].domains.code(node.labels[constraint.topology_key])
+                assert code >= 0, "a what-if changes nodes of the snapshot"
+                changes[code] = changes.get(code, 0) + difference
+
+    def judge(self, node: Node) -> fwk.Status | None:
+        """None if ``node`` fits; else the first constraint that it misses decides."""
+        for index, constraint in enumerate(self._constraints):
+            value = node.labels.get(constraint.topology_key)
+            if value is None:
+                return fwk.unresolvable(_MISSING)
+            counted = self._counted[index]
+            code = counted.domains.code(value)
+            pods = counted.pods.item(code) if code >= 0 else 0
+            if pods + self._changes[index].get(code, 0) > self._most(index):
+                return fwk.unschedulable(_VIOLATED)
+        return None
+
+    def judge_all(self, nodes: fwk.NodeTable) -> fwk.NodeVerdict:
+        """The same for all nodes of ``nodes``."""
+        missing = violated = None
+        for index, constraint in enumerate(self._constraints):
+            codes, _ = nodes.label_codes(constraint.topology_key)
+            lacks = codes < 0
+            exceeds = (self._pods(index) > self._most(index))[codes]
+            if missing is None or violated is None:
+                missing, violated = lacks, exceeds
+                continue
+            passed = ~(missing | violated)
+            missing |= lacks & passed
+            violated |= exceeds & passed
+        verdict = nodes.verdict()
+        if missing is None or violated is None:
+            return verdict
+        return verdict.reject(missing, _MISSING, unresolvable=True).reject(violated, _VIOLATED)
+
+    def _most(self, index: int) -> int:
+        """Pods that a domain may have for the pod to fit there."""
+        constraint, counted = self._constraints[index], self._counted[index]
+        least = 0
+        if counted.number >= constraint.min_domains:
+            changes = self._changes[index]
+            least = counted.least(tuple(changes))
+            for code, difference in changes.items():
+                least = min(least, counted.pods.item(code) + difference)
+        return constraint.max_skew + least - constraint.self_match
+
+    def _pods(self, index: int) -> Int64Array:
+        """(V + 1,) int64: pods by code, with what changed."""
+        pods, changes = self._counted[index].pods, self._changes[index]
+        if not changes:
+            return pods
+        pods = pods.copy()
+        for code, difference in changes.items():
+            pods[code] += difference
+        return pods
