@@ -169,6 +169,19 @@ class ContainerPort(KubeStruct, frozen=True):
     name: str = ""
 
 
+class ContainerRestartRule(KubeStruct, frozen=True):
+    """What is done when a container ends in a certain way."""
+
+    action: str = ""
+
+
+class VolumeMount(KubeStruct, frozen=True):
+    """A mount, as far as it asks something of the node."""
+
+    name: str = ""
+    bind_mount_options: tuple[str, ...] = ()
+
+
 class Container(KubeStruct, frozen=True):
     """A container; `restart_policy` Always makes an init container a sidecar."""
 
@@ -177,6 +190,9 @@ class Container(KubeStruct, frozen=True):
     ports: tuple[ContainerPort, ...] = ()
     resources: ResourceRequirements = NO_RESOURCES
     restart_policy: str = ""
+    restart_policy_rules: tuple[ContainerRestartRule, ...] = ()
+    #: those that ask something of the node; the others are dropped
+    volume_mounts: tuple[VolumeMount, ...] = ()
 
 
 # --- volumes ------------------------------------------------------------------------------------

@@ -207,9 +207,6 @@ class _Field(Generic[T]):
     def __call__(self, raw: msgspec.Raw) -> T:
         return self._table.get(bytes(raw)) if len(raw) else self._default
 
-    def of_bytes(self, raw: bytes) -> T:
-        return self._table.get(raw)
-
     def share(self, value: T) -> T:
         return self._table.share(value)
 
@@ -253,13 +250,22 @@ class MetaBuilder:
         )
 
 
+def _without_plain_mounts(container: Container) -> Container:
+    if not container.volume_mounts:
+        return container
+    mounts = tuple(mount for mount in container.volume_mounts if mount.bind_mount_options)
+    return msgspec.structs.replace(container, volume_mounts=mounts)
+
+
 class PodBuilder:
     """Makes `Pod`."""
 
     def __init__(self, interner: Interner) -> None:
         self._meta = MetaBuilder(interner)
-        containers: tuple[Container, ...] = ()
-        self._containers = _Field(interner, "containers", tuple[Container, ...], containers)
+        containers = msgspec.json.Decoder(tuple[Container, ...], dec_hook=dec_hook).decode
+        self._containers: Table[tuple[Container, ...]] = interner.table(
+            "containers", lambda raw: tuple(map(_without_plain_mounts, containers(raw)))
+        )
         volumes = msgspec.json.Decoder(tuple[Volume, ...], dec_hook=dec_hook).decode
         self._volumes: Table[tuple[Volume, ...]] = interner.table(
             "volumes", lambda raw: tuple(v for v in volumes(raw) if not v.decides_nothing)
@@ -296,8 +302,8 @@ class PodBuilder:
             containers = containers.replace(token, TOKEN_VOLUME + b'"')
             init_containers = init_containers.replace(token, TOKEN_VOLUME + b'"')
         return PodSpec(
-            self._containers.of_bytes(containers) if containers else (),
-            self._containers.of_bytes(init_containers) if init_containers else (),
+            self._containers.get(containers) if containers else (),
+            self._containers.get(init_containers) if init_containers else (),
             self._volumes.get(volumes) if volumes else (),
             intern(wire.node_name),
             intern(wire.scheduler_name),

@@ -161,6 +161,21 @@ def test_what_decides_nothing_is_dropped(pods: Decoder[Pod]) -> None:
     assert pod.annotations == {"team": "checkout"}
 
 
+def test_of_mounts_only_those_with_options_stay(pods: Decoder[Pod]) -> None:
+    body = pod_dict()
+    mounts = body["spec"]["containers"][0]["volumeMounts"]
+    mounts.append({"name": "data", "mountPath": "/d", "bindMountOptions": ["noexec"]})
+    rule = {"action": "Restart", "exitCodes": {"operator": "In", "values": [1]}}
+    body["spec"]["containers"][0]["restartPolicyRules"] = [rule]
+
+    pod = pods.object(dump(body))
+
+    (web,) = pod.spec.containers
+    assert [(m.name, m.bind_mount_options) for m in web.volume_mounts] == [("data", ("noexec",))]
+    assert [rule.action for rule in web.restart_policy_rules] == ["Restart"]
+    assert pod.spec.init_containers[0].volume_mounts == ()
+
+
 def test_pods_of_one_template_share_their_sub_objects(pods: Decoder[Pod]) -> None:
     first, second = (pods.object(dump(pod_dict(n))) for n in range(2))
     assert first.metadata.name != second.metadata.name
