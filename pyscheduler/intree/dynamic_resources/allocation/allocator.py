@@ -6,12 +6,19 @@ Source: `structured/allocator.go`, 1.37.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from operator import attrgetter
 
 from pyscheduler.api.core_v1 import Node
 from pyscheduler.api.resource_v1 import AllocationResult, DeviceClass, ResourceClaim
 from pyscheduler.intree.dynamic_resources.allocation.devices import AllocatedState
+from pyscheduler.intree.dynamic_resources.allocation.failures import NodeAllocationFailed
 from pyscheduler.intree.dynamic_resources.allocation.features import Features
 from pyscheduler.intree.dynamic_resources.allocation.inventory import PoolIndex
+from pyscheduler.intree.dynamic_resources.allocation.pools import Pool
+from pyscheduler.intree.dynamic_resources.allocation.requests import check_constraints, expand
+from pyscheduler.intree.dynamic_resources.allocation.results import allocation_result
+from pyscheduler.intree.dynamic_resources.allocation.search import ClaimPlan, Search
+from pyscheduler.intree.dynamic_resources.allocation.suitability import Knowledge
 from pyscheduler.intree.dynamic_resources.cel import DeviceSelectors
 
 
@@ -43,10 +50,11 @@ class Allocator:
     ) -> None:
         self._features = features
         self._pools = pools
-        self._allocated = allocated
         self._get_class = get_class
-        self._selectors = selectors
         self._new_share_id = new_share_id
+        self._knowledge = Knowledge(features, allocated, selectors)
+        #: id of a claim -> the claim, which keeps the id from being used again, and its requests
+        self._plans: dict[int, ClaimPlan] = {}
 
     def allocate(
         self,
@@ -71,3 +79,38 @@ class Allocator:
             NodeAllocationFailed: like None, with a reason to be told.
             AllocationAborted: ``is_expired`` said so.
         """
+        plans = [self._plan(claim) for claim in claims]
+        pools = self._seen_from(node)
+        search = Search(self._knowledge, node, plans=plans, pools=pools, is_expired=is_expired)
+        if not search.run():
+            if any(pool.invalid_reason for pool in pools):
+                raise NodeAllocationFailed("invalid resource pools were encountered")
+            return None
+        return tuple(
+            [
+                allocation_result(
+                    claim,
+                    node_name=node.metadata.name,
+                    taken=search.taken(index),
+                    chosen=search.chosen(index),
+                    features=self._features,
+                    new_share_id=self._new_share_id,
+                )
+                for index, claim in enumerate(claims)
+            ]
+        )
+
+    def _plan(self, claim: ResourceClaim) -> ClaimPlan:
+        plan = self._plans.get(id(claim))
+        if plan is None:
+            wanted = expand(claim, features=self._features, get_class=self._get_class)
+            check_constraints(claim)
+            plan = self._plans[id(claim)] = ClaimPlan(claim, wanted)
+        return plan
+
+    def _seen_from(self, node: Node) -> list[Pool]:
+        """Returns the node's pools in the order in which they are tried."""
+        of_node = self._pools.of_node(node.metadata.name)
+        seen = [pool for slices in of_node if (pool := slices.seen_from(node)) is not None]
+        seen.sort(key=attrgetter("rank"))
+        return seen

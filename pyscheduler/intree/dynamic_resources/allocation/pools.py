@@ -92,16 +92,17 @@ class Pool:
     is_incomplete: bool = False
     #: why nothing can be taken from it; "" if it is valid
     invalid_reason: str = ""
+    #: where it stands among the pools: those with binding conditions come last
+    rank: tuple[bool, PoolID] = field(init=False)
+
+    def __post_init__(self) -> None:
+        has_conditions = any(c.device.binding_conditions for c in self.candidates)
+        object.__setattr__(self, "rank", (has_conditions, self.id))
 
     @property
     def is_usable(self) -> bool:
         """Whether devices can be taken."""
         return not self.is_incomplete and not self.invalid_reason
-
-    @property
-    def rank(self) -> tuple[bool, PoolID]:
-        """Where it stands among the pools: those with binding conditions come last."""
-        return any(c.device.binding_conditions for c in self.candidates), self.id
 
 
 def node_matches(
