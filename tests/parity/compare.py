@@ -1,19 +1,10 @@
-"""What must be equal between two verdicts, and the differences that have a reason.
-
-`differences` is the whole definition of parity. A difference counts as explained only if a row of
-`EXPLAINED` says so, with its reason and where to read on; docs/compatibility.md has the same rows.
-"""
+"""What must be equal between two verdicts: `differences` is the whole definition of parity."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from tests.parity.verdicts import Verdict
-from tests.parity.worlds import Case
-
-#: More rows than these would be a list of faults.
-MOST_ROWS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,26 +25,6 @@ class Difference:
         return f"{self.what}: theirs {self.theirs!r}, ours {self.ours!r}"
 
 
-@dataclass(frozen=True, slots=True)
-class Explanation:
-    """A row of the table.
-
-    Attributes:
-        name: of the row.
-        reason: why we differ and mean to.
-        link: where that is discussed or documented.
-        covers: whether it explains one difference of a case.
-    """
-
-    name: str
-    reason: str
-    link: str
-    covers: Callable[[Case, Difference], bool]
-
-
-EXPLAINED: Sequence[Explanation] = ()
-
-
 def differences(theirs: Verdict, ours: Verdict) -> list[Difference]:
     """Everything in which the two are not equal."""
     found = [
@@ -67,11 +38,6 @@ def differences(theirs: Verdict, ours: Verdict) -> list[Difference]:
     if not found and theirs.node != ours.node and not _is_a_tie(theirs, ours):
         found.append(Difference("node", theirs.node, ours.node))
     return found
-
-
-def unexplained(case: Case, found: Sequence[Difference]) -> list[Difference]:
-    """Those for which there is no row."""
-    return [one for one in found if not any(row.covers(case, one) for row in EXPLAINED)]
 
 
 def _is_a_tie(theirs: Verdict, ours: Verdict) -> bool:

@@ -1,1 +1,9 @@
 """Themes: each draws what is interesting for one plugin. See `base` for how they meet."""
+
+from collections.abc import Sequence
+
+from tests.parity.themes.base import Theme
+from tests.parity.themes.nodes import NODE_THEMES
+from tests.parity.themes.pods import POD_THEMES
+
+ALL_THEMES: Sequence[Theme] = (*NODE_THEMES, *POD_THEMES)

@@ -1,0 +1,84 @@
+"""The differences that we know of and mean: one row each, at most ten.
+
+A row covers a difference only if the case itself shows what the row is about; a row that covered by
+message or by plugin would hide faults. docs/compatibility.md says the same to users.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from pyscheduler.api.quantity import INT64_MAX, parse_quantity
+from tests.parity.compare import Difference
+from tests.parity.worlds import Case, Manifest
+
+#: More rows than these would be a list of faults.
+MOST_ROWS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """A row of the table.
+
+    Attributes:
+        name: of the row.
+        reason: why we differ and mean to.
+        link: where users read of it.
+        covers: whether it explains one difference of a case.
+    """
+
+    name: str
+    reason: str
+    link: str
+    covers: Callable[[Case, Difference], bool]
+
+
+def unexplained(case: Case, found: Sequence[Difference]) -> list[Difference]:
+    """Those for which there is no row."""
+    return [one for one in found if explanation_of(case, one) is None]
+
+
+def explanation_of(case: Case, difference: Difference) -> Explanation | None:
+    """The row that covers the difference."""
+    return next((row for row in EXPLAINED if row.covers(case, difference)), None)
+
+
+# --- quantities beyond int64 ---
+
+
+def _exceeds_int64(case: Case, difference: Difference) -> bool:
+    """Whether some pods' requests, all added up, exceed what fits."""
+    totals: Counter[str] = Counter()
+    for pod in _pods(case):
+        for resource, amount in _requests(pod["spec"]):
+            totals[resource] += amount  # type: ignore[assignment]  # exact, not only integers
+    return any(abs(total) > INT64_MAX for total in totals.values())
+
+
+def _pods(case: Case) -> Iterator[Manifest]:
+    yield case.incoming.pod
+    yield from (manifest for manifest in case.world.objects if manifest["kind"] == "Pod")
+    yield from case.world.nominated
+
+
+def _requests(spec: Manifest) -> Iterator[tuple[str, Fraction]]:
+    parts = [*spec["containers"], *spec.get("initContainers", ()), spec]
+    lists = [(part.get("resources") or {}).get("requests") or {} for part in parts]
+    for requests in [*lists, spec.get("overhead") or {}]:
+        for resource, text in requests.items():
+            amount = Fraction(*parse_quantity(str(text)))
+            yield resource, amount * 1000 if resource == "cpu" else amount
+
+
+EXPLAINED: Sequence[Explanation] = (
+    Explanation(
+        "quantities beyond int64",
+        "upstream's sums wrap around, so that a pod asking for more than there can be fits, or ends"
+        " in an error; ours end at the largest int64",
+        "docs/compatibility.md#plugins-one-by-one",
+        _exceeds_int64,
+    ),
+)
