@@ -106,7 +106,7 @@ GATES: Final[Mapping[str, Gate]] = MappingProxyType(
             _locked("InPlacePodVerticalScaling"),
             _alpha("InPlacePodVerticalScalingSchedulerPreemption", _OFF),
             _alpha("InterPodAffinityHostnameFastPath", _OFF),
-            _on("MatchLabelKeysInPodTopologySpread", _ON),
+            _on("MatchLabelKeysInPodTopologySpread", _BOTH),
             _locked("NodeDeclaredFeatures"),
             _locked("NodeInclusionPolicyInPodTopologySpread"),
             _on("NominatedNodeNameForExpectation", _ON),
