@@ -256,16 +256,6 @@ async def test_plugin_that_raises_costs_that_pod_its_attempt(
 
 # -- pods ---------------------------------------------------------------------------------------
 
-_SPREAD: Manifest = {
-    "topologySpreadConstraints": [
-        {
-            "maxSkew": 1,
-            "topologyKey": "kubernetes.io/hostname",
-            "whenUnsatisfiable": "DoNotSchedule",
-            "labelSelector": {"matchLabels": {"app": "load"}},
-        }
-    ]
-}
 _CLAIM: Manifest = {"volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}]}
 _DEVICE: Manifest = {"resourceClaims": [{"name": "device", "resourceClaimName": "device"}]}
 
@@ -275,7 +265,6 @@ async def test_pod_that_needs_a_plugin_to_come_waits_and_says_for_which(
     provider: Provider,
 ) -> None:
     needs = {
-        "spread": ("PodTopologySpread", _SPREAD),
         "claim": ("VolumeBinding", _CLAIM),
         "device": ("DynamicResources", _DEVICE),
     }

@@ -252,9 +252,6 @@ async def test_no_pod_is_popped_while_too_many_binds_wait() -> None:
 @pytest.mark.parametrize(
     ("build", "plugin"),
     [
-        pytest.param(
-            lambda p: p.spread("zone", max_skew=1), "PodTopologySpread", id="spread constraint"
-        ),
         pytest.param(lambda p: p.claim("data"), "VolumeBinding", id="volume claim"),
         pytest.param(lambda p: p.resource_claim("gpu"), "DynamicResources", id="resource claim"),
     ],
