@@ -45,6 +45,7 @@ _PAUSES_S = (0.0, 0.02, 0.3, 1.5, 8.0, 40.0, 330.0)
 _CALM_S = 150.0
 
 _GPU = "example.com/gpu"
+_REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 _PRIORITIES = {"low": (-10, False), "high": (1000, False), "polite": (900, True)}
 _ZONES = ("zone-a", "zone-b")
 #: What the plugins of the suite look at.
@@ -349,15 +350,21 @@ class History:
         assert self._world.message(name), f"{name} does not say why it waits"
         if self._lacks_licence(pod):
             return
-        on_node = self._pods_by_node()
+        on_node, nodes = self._pods_by_node(), self._world.cluster.nodes()
         may_preempt = _preempts(self._world) and pod["spec"]["preemptionPolicy"] != "Never"
-        for node in self._world.cluster.nodes():
+        for node in nodes:
             node_name = node["metadata"]["name"]
             there = on_node[node_name]
-            assert not judge.fits(node, pod, there), f"{name} waits and fits on {node_name}"
+            fits = judge.fits(node, pod, there) and judge.gets_along(
+                node, pod, nodes=nodes, placed=on_node
+            )
+            assert not fits, f"{name} waits and fits on {node_name}"
             if may_preempt:
                 keep = [other for other in there if other["spec"]["priority"] >= priority]
-                assert not judge.fits(node, pod, keep), f"{name} waits and may preempt {node_name}"
+                fits = judge.fits(node, pod, keep) and judge.gets_along(
+                    node, pod, nodes=nodes, placed={**on_node, node_name: keep}
+                )
+                assert not fits, f"{name} waits and may preempt {node_name}"
 
     def _lacks_licence(self, pod: JsonObject) -> bool:
         if "licence" not in pod["metadata"].get("labels", {}) or not self._has_plugins:
@@ -484,13 +491,34 @@ def _template(rng: Random, extra: Mapping[str, str]) -> Callable[[str], JsonObje
     if rng.random() < 0.2:
         spec["schedulingGates"] = [{"name": f"gate-{n}"} for n in range(rng.randrange(1, 3))]
     labels = {"app": rng.choice(("web", "db")), **extra}
+    _among_pods(rng, spec, labels["app"])
     return lambda name: make_pod(name, labels=labels, **spec)
+
+
+def _among_pods(rng: Random, spec: dict[str, Any], app: str) -> None:
+    """Some keep apart from their like, are spread, or go where others are."""
+    wish = rng.random()
+    like = {"matchLabels": {"app": app}}
+    if wish < 0.12:
+        term = {"topologyKey": "kubernetes.io/hostname", "labelSelector": like}
+        spec.setdefault("affinity", {})["podAntiAffinity"] = {_REQUIRED: [term]}
+    elif wish < 0.24:
+        constraint = {"maxSkew": rng.randrange(1, 3), "topologyKey": ZONE_LABEL}
+        constraint |= {"whenUnsatisfiable": "DoNotSchedule", "labelSelector": like}
+        spec["topologySpreadConstraints"] = [constraint]
+    elif wish < 0.36:
+        other = {"matchLabels": {"app": "db" if app == "web" else "web"}}
+        term = {"topologyKey": ZONE_LABEL, "labelSelector": other}
+        spec.setdefault("affinity", {})["podAffinity"] = {_REQUIRED: [term]}
+    elif wish < 0.5:
+        soft = {"maxSkew": 1, "topologyKey": ZONE_LABEL, "whenUnsatisfiable": "ScheduleAnyway"}
+        spec["topologySpreadConstraints"] = [soft | {"labelSelector": like}]
 
 
 def _zone_affinity(zone: str) -> JsonObject:
     rule = {"key": ZONE_LABEL, "operator": "In", "values": [zone]}
     terms = {"nodeSelectorTerms": [{"matchExpressions": [rule]}]}
-    return {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": terms}}
+    return {"nodeAffinity": {_REQUIRED: terms}}
 
 
 def _is_deletion(request: Request) -> bool:
