@@ -95,7 +95,8 @@ class LiveJudge(abc.ABC):
             await self.stage.remove(incoming.pod)
             for companion in reversed(incoming.companions):
                 await self.stage.remove(companion)
-            await self._put_back(before)
+            if incoming.may_preempt:
+                await self.stage.put_back(sorted(_gone(before, await self.stage.look())))
 
     async def _present(self, incoming: Incoming) -> str:
         """The pod may be tried; returns its uid."""
@@ -137,12 +138,10 @@ class LiveJudge(abc.ABC):
             await stage.until(
                 lambda: self.notes(key).has_preempted, timeout_s=PATIENCE_S, poll_s=_LOOK_S
             )
-            await stage.until(
-                lambda: len(_gone(before, stage.pods)) > 0, timeout_s=1.0, poll_s=_LOOK_S
-            )
-            victims = tuple(sorted(_gone(before, stage.pods)))
+            victims = tuple(sorted(_gone(before, await stage.look())))
         is_bound = bool(pod["spec"].get("nodeName"))
-        is_gated = bool(notes.gate) and not is_bound
+        # one that preempts is gated, too, but only after its attempt
+        is_gated = bool(notes.gate) and not is_bound and not notes.attempts
         return Verdict(
             node=pod["spec"].get("nodeName", ""),
             reason="" if is_bound or is_gated else condition.get("reason", ""),
@@ -157,11 +156,6 @@ class LiveJudge(abc.ABC):
             victims=victims,
             rejected=dict(notes.rejected),
         )
-
-    async def _put_back(self, before: dict[str, Manifest]) -> None:
-        gone = _gone(before, self.stage.pods)
-        if gone:
-            await self.stage.put_back(sorted(gone))
 
 
 #: Reasons of a PodScheduled condition that a scheduler gave.

@@ -107,6 +107,10 @@ class Stage:
         own = {key_of(made) for made in self._made if made["kind"] == "Pod"}
         return {key: pod for key, pod in self.pods.items() if key in own}
 
+    async def look(self) -> dict[str, Manifest]:
+        """All pods as they are at this moment, whatever the watch has told yet."""
+        return {key_of(pod): pod for pod in await self.api.list("/api/v1/pods")}
+
     # --- one object ---
 
     async def make(self, manifest: Manifest) -> Manifest:
@@ -137,14 +141,22 @@ class Stage:
     async def put_back(self, keys: Sequence[str]) -> None:
         """Pods of the world that have left, or are leaving, are there again."""
         by_key = {key_of(made): made for made in self._made if made["kind"] == "Pod"}
+        uids = {}
         for key in keys:
-            manifest = by_key[key]
-            await self.remove(manifest)
-            await self.make(manifest)
+            await self.remove(by_key[key])
+            uids[key] = (await self.make(by_key[key]))["metadata"]["uid"]
+        await self.until(
+            lambda: all(self._uid_of(key) == uid for key, uid in uids.items()),
+            timeout_s=10,
+            poll_s=0.05,
+        )
 
     async def settle(self) -> None:
         """Whoever watches has very likely seen what was made."""
         await asyncio.sleep(_SETTLE_S)
+
+    def _uid_of(self, key: str) -> str:
+        return str(self.pods.get(key, {}).get("metadata", {}).get("uid", ""))
 
     async def _delete(self, manifest: Manifest) -> Manifest:
         with contextlib.suppress(ApiError):

@@ -85,6 +85,12 @@ class Incoming:
         """``namespace/name``."""
         return key_of(self.pod)
 
+    @property
+    def may_preempt(self) -> bool:
+        """Whether its priority is above that of any resident."""
+        name = self.pod["spec"].get("priorityClassName", "")
+        return PRIORITIES.get(name, (0, ""))[0] > min(value for value, _ in PRIORITIES.values())
+
 
 @dataclass(frozen=True, slots=True)
 class Event:
