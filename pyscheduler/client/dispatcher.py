@@ -205,7 +205,8 @@ class Dispatcher:
         A POST whose answer was lost is not sent again, since it may have created something.
 
         Args:
-            method: ``POST``, ``PUT``, ``DELETE``, or ``PATCH`` (a JSON merge patch).
+            method: ``POST``, ``PUT``, ``DELETE``, ``PATCH`` (a JSON merge patch), or ``GET``, for
+                what a write was refused for: it goes where writes go.
             path: from ``/api`` or ``/apis`` on, without the server.
             body: the object or patch; None sends none.
 

@@ -6,7 +6,7 @@ Plugins get a `Handle` when they are made; what is behind each part is made by `
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from pyscheduler.api.core_v1 import Pod
@@ -14,6 +14,7 @@ from pyscheduler.clock import Clock
 from pyscheduler.framework.columns import StateColumn
 from pyscheduler.framework.informers import Informers, Listers
 from pyscheduler.framework.nodes import NodeTable
+from pyscheduler.framework.shared import SharedParts
 from pyscheduler.framework.waiting import PodsInPreBind, WaitingPods
 from pyscheduler.framework.what_if import WhatIfs
 
@@ -51,7 +52,8 @@ class Writes(Protocol):
         """Any other write, for example a plugin's own resource; answers the decoded JSON.
 
         Args:
-            method: ``POST``, ``PUT``, ``DELETE``, or ``PATCH`` (a JSON merge patch).
+            method: ``POST``, ``PUT``, ``DELETE``, ``PATCH`` (a JSON merge patch), or ``GET`` for
+                what the watch has not told yet, such as what a write was refused for.
             path: from ``/api`` or ``/apis`` on, without the server.
             body: the object or patch; None sends none.
 
@@ -215,3 +217,5 @@ class Handle:
     features: Mapping[str, bool]
     #: None when none is configured
     extenders: CandidateExtenders | None = None
+    #: what the plugins of all profiles have in common
+    shared: SharedParts = field(default_factory=SharedParts)

@@ -352,6 +352,10 @@ UNTOLD = {
     ("NodeResourcesFit", "NodeUpdateNodeTaint"): "the same",
     (
         "NodeResourcesFit",
+        "DeviceClassAdd|Update",
+    ): "the class alone gives no devices; told by DynamicResources",
+    (
+        "NodeResourcesFit",
         "TargetPodUpdatePodScaleDown",
     ): "the embedded API server has no resize; told in unit tests",
     ("NodeAffinity", "NodeUpdateNodeTaint"): "the same",

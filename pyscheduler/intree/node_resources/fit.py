@@ -1,16 +1,22 @@
 """NodeResourcesFit: what the pod asks for must be free, and how much stays free is the score.
 
-Source: kube-scheduler 1.37, ``plugins/noderesources/fit.go``. Knowing differences: extended
-resources that a DeviceClass provides are not delegated to DynamicResources, and deferred resizes
-(alpha) are not handled.
+Of extended resources that a device class provides, a node that has none to allocate may still have
+devices: these are left to DynamicResources, which knows nothing of this plugin nor this of it.
+
+Source: kube-scheduler 1.37, ``plugins/noderesources/fit.go``. Knowing differences: deferred resizes
+(alpha) are not handled, and a scoring strategy counts no devices: a resource that a node has only
+as devices has no part in that node's score.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from msgspec.structs import replace
+
 from pyscheduler import framework as fwk
 from pyscheduler.api.core_v1 import Node, Pod
+from pyscheduler.api.resource_v1 import DEVICE_CLASS_RESOURCE_PREFIX, DeviceClass
 from pyscheduler.api.resources import (
     CPU,
     EPHEMERAL_STORAGE,
@@ -19,6 +25,8 @@ from pyscheduler.api.resources import (
     node_allocatable,
     pod_requests,
 )
+from pyscheduler.framework.arithmetic import wrapped_int64
+from pyscheduler.framework.extended_resources import ExtendedResources, is_extended_resource
 from pyscheduler.framework.status import Int64Array
 from pyscheduler.intree.node_resources.args import NodeResourcesFitArgs
 from pyscheduler.intree.node_resources.strategies import Share, Shares, strategy_of
@@ -56,9 +64,12 @@ class NodeResourcesFit(
         self._strategy = strategy_of(args.scoring_strategy)
         self._ignored = frozenset(args.ignored_resources)
         self._ignored_groups = frozenset(args.ignored_resource_groups)
+        self._extended = ExtendedResources(handle)
 
-    def sign_pod(self, pod: Pod) -> tuple[object, ...]:
-        """All that the pod's requests follow from."""
+    def sign_pod(self, pod: Pod) -> tuple[object, ...] | None:
+        """All that the pod's requests follow from; None if some of them may become devices."""
+        if len(self._extended) and any(map(self._extended.class_of, pod_requests(pod).requests)):
+            return None
         spec = pod.spec
         return (spec.containers, spec.init_containers, spec.overhead, spec.resources)
 
@@ -77,7 +88,9 @@ class NodeResourcesFit(
             reasons.append(_TOO_MANY_PODS)
         for resource, request, reason in state.read(NEEDS):
             allocatable = node.allocatable.get(resource, 0)
-            if request > allocatable - node.requested.get(resource, 0):
+            if self._may_be_devices(resource, node.allocatable):
+                continue
+            if request > wrapped_int64(allocatable - node.requested.get(resource, 0)):
                 reasons.append(reason)
                 is_hopeless |= request > allocatable
         if not reasons:
@@ -91,7 +104,9 @@ class NodeResourcesFit(
         verdict = nodes.verdict().reject(nodes.pod_count >= nodes.max_pods, _TOO_MANY_PODS)
         for resource, request, reason in state.read(NEEDS):
             allocatable = nodes.allocatable(resource)
-            is_short = nodes.requested(resource) > allocatable - request
+            is_short = allocatable - nodes.requested(resource) < request
+            if self._extended.class_of(resource) is not None:
+                is_short &= allocatable != 0
             if is_short.any():
                 is_hopeless = is_short & (allocatable < request)
                 verdict.reject(is_hopeless, reason, unresolvable=True)
@@ -102,9 +117,9 @@ class NodeResourcesFit(
         """Looks up what the pod adds to each resource that is scored.
 
         CPU and memory count even if the pod asks for none, with the usual defaults; of the others
-        only what it asks for.
+        only what it asks for. As in 1.37.1, what the pod asks for as a whole does not count.
         """
-        pod_request = pod_requests(pod)
+        pod_request = pod_requests(_without_pod_level(pod))
         additions = {
             **pod_request.requests,
             CPU: pod_request.non_zero_cpu,
@@ -131,7 +146,8 @@ class NodeResourcesFit(
                 requested = node.non_zero_memory
             else:
                 requested = node.requested.get(resource, 0)
-            shares.append((weight, requested + addition, node.allocatable.get(resource, 0)))
+            requested = wrapped_int64(requested + addition)
+            shares.append((weight, requested, node.allocatable.get(resource, 0)))
         return self._strategy.score(shares)
 
     def score_nodes(self, state: fwk.CycleState, pod: Pod, nodes: fwk.NodeTable) -> Int64Array:
@@ -153,9 +169,13 @@ class NodeResourcesFit(
         other_shrunk = fwk.ClusterEvent(fwk.EventResource.ASSIGNED_POD, shrunk)
         itself_shrunk = fwk.ClusterEvent(fwk.EventResource.TARGET_POD, shrunk)
         node_change = fwk.NODE_ADDED | fwk.NODE_ALLOCATABLE_CHANGED
+        class_change = fwk.ClusterEvent(
+            fwk.EventResource.DEVICE_CLASS, fwk.ActionType.ADD | fwk.ActionType.UPDATE
+        )
         return [
             fwk.ClusterEventWithHint(fwk.ASSIGNED_POD_DELETED, self.after_pod_deleted),
             fwk.ClusterEventWithHint(node_change, self.after_node_change),
+            fwk.ClusterEventWithHint(class_change, self.after_class_change),
             fwk.ClusterEventWithHint(other_shrunk, self.after_pod_shrunk),
             fwk.ClusterEventWithHint(itself_shrunk),
         ]
@@ -185,13 +205,32 @@ class NodeResourcesFit(
             return fwk.QueueingHint.SKIP
         allocatable = node_allocatable(new)
         needs = self._needs(pod)
+        counted = [need for need in needs if not self._may_be_devices(need[0], allocatable)]
         if allocatable.get(PODS, 0) < 1 or any(
-            request > allocatable.get(resource, 0) for resource, request, _ in needs
+            request > allocatable.get(resource, 0) for resource, request, _ in counted
         ):
             return fwk.QueueingHint.SKIP
-        if isinstance(old, Node) and not _grew(needs, node_allocatable(old), allocatable):
-            return fwk.QueueingHint.SKIP
+        if len(counted) == len(needs) and isinstance(old, Node):
+            grew = _grew(needs, node_allocatable(old), allocatable)
+            return fwk.QueueingHint.QUEUE if grew else fwk.QueueingHint.SKIP
         return fwk.QueueingHint.QUEUE
+
+    def after_class_change(self, pod: Pod, old: object, new: object) -> fwk.QueueingHint:
+        """QUEUE when the class now provides a resource that the pod asks for."""
+        if not isinstance(new, DeviceClass):
+            return fwk.QueueingHint.SKIP
+        provided = new.spec.extended_resource_name
+        names = {provided} if provided else set()
+        if not isinstance(old, DeviceClass):
+            names.add(DEVICE_CLASS_RESOURCE_PREFIX + new.metadata.name)
+        elif old.spec.extended_resource_name == provided:
+            return fwk.QueueingHint.SKIP
+        asks = not names.isdisjoint(pod_requests(pod).requests)
+        return fwk.QueueingHint.QUEUE if asks else fwk.QueueingHint.SKIP
+
+    def _may_be_devices(self, resource: str, allocatable: Mapping[str, int]) -> bool:
+        """True when DynamicResources has the say about the resource on such a node."""
+        return not allocatable.get(resource, 0) and self._extended.class_of(resource) is not None
 
     def _needs(self, pod: Pod) -> Needs:
         requests = pod_requests(pod).requests
@@ -203,10 +242,15 @@ class NodeResourcesFit(
 
     def _is_ignored(self, resource: str) -> bool:
         """Only extended resources can be: names with a domain that is not Kubernetes' own."""
-        group, slash, _ = resource.partition("/")
-        if not slash or group == "kubernetes.io" or group.endswith(".kubernetes.io"):
+        if not is_extended_resource(resource):
             return False
-        return resource in self._ignored or group in self._ignored_groups
+        return resource in self._ignored or resource.partition("/")[0] in self._ignored_groups
+
+
+def _without_pod_level(pod: Pod) -> Pod:
+    if pod.spec.resources is None:
+        return pod
+    return replace(pod, spec=replace(pod.spec, resources=None))
 
 
 def _grew(needs: Needs, before: Mapping[str, int], after: Mapping[str, int]) -> bool:

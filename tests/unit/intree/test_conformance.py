@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from pyscheduler.framework import Plugin
+from pyscheduler.framework import EventResource, Plugin
 from pyscheduler.intree.registry import IN_TREE
 from pyscheduler.testing import (
     fake_handle,
@@ -14,6 +14,7 @@ from pyscheduler.testing import (
     make_pod,
     parametrize_with_checks,
 )
+from pyscheduler.testing.device_builders import make_device_class
 
 GPU = "example.com/gpu"
 MIB = 1024**2
@@ -142,6 +143,12 @@ PODS = [
 ]
 
 
+#: of other kinds, for hints
+OBJECTS: dict[EventResource | str, list[object]] = {
+    EventResource.DEVICE_CLASS: [make_device_class().extended_resource(GPU).obj()],
+}
+
+
 def _plugins() -> list[Plugin[Any]]:
     return [
         make_plugin(plugin_class, args, handle=fake_handle())
@@ -150,6 +157,6 @@ def _plugins() -> list[Plugin[Any]]:
     ]
 
 
-@parametrize_with_checks(_plugins(), pods=PODS, nodes=NODES, existing=EXISTING)
+@parametrize_with_checks(_plugins(), pods=PODS, nodes=NODES, existing=EXISTING, objects=OBJECTS)
 def test_conformance(check: Callable[[], None]) -> None:
     check()

@@ -10,8 +10,10 @@ import pytest
 from pyscheduler import framework as fwk
 from pyscheduler.api.core_v1 import Node, Pod
 from pyscheduler.framework import Plugin, QueueingHint
+from pyscheduler.framework.extended_resources import DEVICE_CLASSES
 from pyscheduler.intree.node_resources import NodeResourcesBalancedAllocation, NodeResourcesFit
 from pyscheduler.testing import (
+    FakeInformers,
     NodeBuilder,
     PluginHarness,
     PodBuilder,
@@ -20,6 +22,7 @@ from pyscheduler.testing import (
     make_plugin,
     make_pod,
 )
+from pyscheduler.testing.device_builders import make_device_class
 
 GPU = "example.com/gpu"
 QUEUE, SKIP = QueueingHint.QUEUE, QueueingHint.SKIP
@@ -191,6 +194,31 @@ def test_pods_that_ask_for_nothing_count_with_defaults() -> None:
 
     # two containers of 100m and 200 MiB: 80 % are free of both
     assert _fit(node, there).score(make_pod("p").req({}).obj()) == {"n": 80}
+
+
+def test_the_score_knows_nothing_of_what_the_pod_asks_for_as_a_whole() -> None:
+    """As in 1.37.1, whose scorer is made without the feature; the filter and the balance know."""
+    containers = make_pod("p").req({"cpu": "1", "memory": "1Gi"})
+    harness = _fit(NODE)
+
+    with_pod_level = containers.pod_level({"cpu": "2", "memory": "4Gi"})
+
+    assert harness.score(with_pod_level.obj()) == harness.score(containers.obj())
+
+
+FULL = str(2**63 - 1)
+
+
+def test_what_is_requested_of_a_node_wraps_around_as_upstream() -> None:
+    node = make_node("n").capacity({"cpu": "4", "memory": FULL})
+    bound_by_hand = [make_pod(f"q{i}").req({"memory": str(2**62)}).node("n").obj() for i in (1, 2)]
+    harness = PluginHarness(NodeResourcesFit, nodes=[node.obj()], pods=bound_by_hand)
+
+    # -2^63 are requested; FULL - (-2^63) is -1 in an int64
+    assert harness.filter(make_pod("p").req({"memory": "1"}).obj()) == {
+        "n": fwk.unschedulable("Insufficient memory")
+    }
+    assert harness.filter(make_pod("p").req({"cpu": "1"}).obj()) == {"n": None}
 
 
 def test_an_extended_resource_counts_if_asked_for() -> None:
@@ -427,3 +455,38 @@ def test_room_that_may_suffice_wakes_the_pod(
     event: fwk.ClusterEvent, old: Node | Pod | None, new: Node | Pod | None, expected: QueueingHint
 ) -> None:
     assert PluginHarness(NodeResourcesFit).hint(event, WAITING, old=old, new=new) is expected
+
+
+def _with_device_class() -> FakeInformers:
+    informers = FakeInformers()
+    device_class = make_device_class("gpus").extended_resource("example.com/gpu")
+    informers.of(DEVICE_CLASSES).put(device_class.obj())
+    return informers
+
+
+def test_resources_of_a_device_class_are_not_counted_where_a_node_has_none() -> None:
+    nodes = [
+        make_node("devices").capacity({"cpu": "4", "memory": "8Gi"}).obj(),
+        make_node("zero").capacity({"cpu": "4", "memory": "8Gi", "example.com/gpu": "0"}).obj(),
+        make_node("too-few").capacity({"cpu": "4", "memory": "8Gi", "example.com/gpu": "1"}).obj(),
+        make_node("enough").capacity({"cpu": "4", "memory": "8Gi", "example.com/gpu": "2"}).obj(),
+        make_node("small").capacity({"cpu": "500m", "memory": "8Gi"}).obj(),
+    ]
+    pod = make_pod("p").req({"cpu": "1", "example.com/gpu": "2", "example.com/other": "0"}).obj()
+
+    known = PluginHarness(NodeResourcesFit, nodes=nodes, informers=_with_device_class())
+    unknown = PluginHarness(NodeResourcesFit, nodes=nodes)
+
+    assert known.feasible(pod) == ["devices", "zero", "enough"]
+    assert known.filter(pod)["too-few"] == fwk.unresolvable("Insufficient example.com/gpu")
+    assert unknown.feasible(pod) == ["enough"]
+
+
+def test_nothing_is_kept_of_pods_whose_resources_may_become_devices() -> None:
+    known = PluginHarness(NodeResourcesFit, informers=_with_device_class())
+    unknown = PluginHarness(NodeResourcesFit)
+    pod = make_pod("p").req({"cpu": "1", "example.com/gpu": "2"}).obj()
+
+    assert known.sign(pod) is None
+    assert known.sign(make_pod("p").req({"cpu": "1", "example.com/nic": "1"}).obj()) is not None
+    assert unknown.sign(pod) is not None
