@@ -7,8 +7,9 @@ Node selectors are compiled with `node_selector(...)` or, for all that a pod req
 and remembered per struct, so pods of one template share them.
 
 Source: `apimachinery/pkg/labels/selector.go`, `component-helpers/scheduling/corev1/nodeaffinity`,
-1.37. Knowing difference: a bad requirement in one term makes the whole selector invalid, where
-upstream leaves out that term and goes on; the API server's validation admits neither.
+1.37. Of what a pod requires, a term with a bad requirement matches nothing and the others count, as
+upstream. Knowing difference: if there are no others, the pod is refused with what is wrong; and
+any other node selector is refused for one bad term.
 """
 
 from collections.abc import Mapping
@@ -214,7 +215,7 @@ def required_node_affinity(pod: Pod) -> RequiredNodeAffinity:
     """Returns what the pod's nodeSelector and required node affinity ask of a node.
 
     Raises:
-        InvalidSelector: as `node_term`.
+        InvalidSelector: there are terms, and none of them can be understood.
     """
     affinity = pod.spec.affinity
     node_affinity = affinity.node_affinity if affinity is not None else None
@@ -224,8 +225,37 @@ def required_node_affinity(pod: Pod) -> RequiredNodeAffinity:
 
 @lru_cache(maxsize=_REMEMBERED)
 def _required(labels: StringMap, required: NodeSelector | None) -> RequiredNodeAffinity:
-    terms = None if required is None else node_selector(required)
+    terms = None if required is None else _understood(required.node_selector_terms)
     return RequiredNodeAffinity(labels_selector(labels), terms)
+
+
+def _understood(wanted: tuple[NodeSelectorTerm, ...]) -> tuple[NodeTerm, ...]:
+    """The compiled terms, those that are bad as terms that match nothing.
+
+    Raises:
+        InvalidSelector: all of them are bad; what is wrong with the first.
+    """
+    terms: list[NodeTerm] = []
+    complaints: list[InvalidSelector] = []
+    for term in wanted:
+        try:
+            terms.append(node_term(term))
+        except InvalidSelector as error:
+            complaints.append(error)
+            terms.append(_never(term))
+    if complaints and len(complaints) == len(terms):
+        raise complaints[0]
+    return tuple(terms)
+
+
+def _never(term: NodeSelectorTerm) -> NodeTerm:
+    """Matches nothing; the names that the term pins count all the same."""
+    names = tuple(
+        Requirement(field.key, field.operator, frozenset(field.values))
+        for field in term.match_fields
+        if field.key == NAME_FIELD and field.operator == "In"
+    )
+    return NodeTerm(NOTHING, Selector(names))
 
 
 def parse_int64(text: str) -> int | None:

@@ -1,5 +1,7 @@
 """One node and the pods on it, with the sums kept as pods come and go.
 
+Sums beyond an int64, which only pods bound by hand can come to, wrap around as upstream's do.
+
 This is the `NodeInfo` that per-node hooks read. The cache changes it; while a cycle is under way it
 changes a copy instead (`clone`), so that the cycle's picture stands still.
 """
@@ -11,6 +13,7 @@ from collections.abc import Mapping
 from pyscheduler.api.core_v1 import Node, Pod
 from pyscheduler.api.host_ports import HostPort
 from pyscheduler.api.meta import ObjectMeta
+from pyscheduler.framework.arithmetic import wrapped_int64
 from pyscheduler.framework.columns import Aspect
 
 # Aspects as plain ints: an operation of an IntFlag costs half a microsecond, and these are on the
@@ -138,13 +141,13 @@ class NodeState:
     def _count(self, usage: PodUsage, sign: int) -> None:
         requested = self.requested
         for resource, amount in usage.requests.items():
-            total = requested.get(resource, 0) + sign * amount
+            total = wrapped_int64(requested.get(resource, 0) + sign * amount)
             if total:
                 requested[resource] = total
             else:
                 requested.pop(resource, None)
-        self.non_zero_cpu += sign * usage.non_zero_cpu
-        self.non_zero_memory += sign * usage.non_zero_memory
+        self.non_zero_cpu = wrapped_int64(self.non_zero_cpu + sign * usage.non_zero_cpu)
+        self.non_zero_memory = wrapped_int64(self.non_zero_memory + sign * usage.non_zero_memory)
         self.dirty |= _PODS
         for port in usage.ports:
             left = self.host_ports.get(port, 0) + sign

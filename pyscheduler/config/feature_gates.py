@@ -118,10 +118,10 @@ GATES: Final[Mapping[str, Gate]] = MappingProxyType(
             _on("SchedulerPopFromBackoffQ", _ON),
             _alpha(PRE_QUEUEING_HINTS, _BOTH),
             _on("StorageCapacityScoring", _ON),
-            _alpha("TaintTolerationComparisonOperators", _OFF),
+            _alpha("TaintTolerationComparisonOperators", _BOTH),
             _alpha("TopologyAwareWorkloadScheduling", _OFF),
             _locked("VolumeAttributesClass"),
-            _on("VolumeLimitScaling", _ON),
+            _on("VolumeLimitScaling", _BOTH),
             _on("WatchListClient", _ON),
         )
     }

@@ -7,11 +7,18 @@ Source: kube-scheduler 1.37, ``apis/config/types_pluginargs.go`` and ``validatio
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
+from typing import Final
 
 from pydantic import Field
 
 from pyscheduler.framework.args import Args
+from pyscheduler.framework.arithmetic import truncated_quotient
+from pyscheduler.framework.scores import MAX_NODE_SCORE
+
+#: A point of a shape scores 0..10, a node 0..100.
+_SCALE: Final = MAX_NODE_SCORE // 10
 
 
 class UtilizationShapePoint(Args):
@@ -39,3 +46,15 @@ def checked_shape(shape: tuple[UtilizationShapePoint, ...]) -> tuple[Utilization
                 f" {right.utilization} follows {left.utilization}"
             )
     return shape
+
+
+def score_at(shape: Sequence[UtilizationShapePoint], utilization: int) -> int:
+    """Return the score at ``utilization`` percent, 0..100: on the line between the points."""
+    if utilization <= shape[0].utilization:
+        return shape[0].score * _SCALE
+    for left, right in pairwise(shape):
+        if utilization <= right.utilization:
+            rise = (right.score - left.score) * _SCALE * (utilization - left.utilization)
+            run = right.utilization - left.utilization
+            return left.score * _SCALE + truncated_quotient(rise, run)
+    return shape[-1].score * _SCALE

@@ -30,8 +30,9 @@ def matching_required(nodes: NodeTable, required: RequiredNodeAffinity) -> BoolA
 
 
 def matching_term(nodes: NodeTable, term: NodeTerm) -> BoolArray:
-    """(N,) bool: the nodes that satisfy one term; an empty term none."""
-    if not term.expressions.requirements and not term.fields.requirements:
+    """(N,) bool: the nodes that satisfy one term; an empty term and a bad one none."""
+    is_empty = not term.expressions.requirements and not term.fields.requirements
+    if is_empty or term.expressions.is_nothing:
         return np.zeros(len(nodes), dtype=np.bool_)
     matching = _all_of(nodes, term.expressions.requirements)
     for requirement in term.fields.requirements:

@@ -1,7 +1,15 @@
 """ImageLocality: prefers nodes that already have the pod's images.
 
 An image that many nodes have counts more than one that few have, so that pods with the same rare
-image do not pile up. Only the whole-cluster form exists: how many nodes have an image is a fact
+image do not pile up. With n images named by init containers, containers and image volumes,
+
+    sum   = sum of trunc(size * (nodes that have the image / nodes)) over those that the node has
+    score = 100 * (clamp(sum, 23 MiB, n * 1000 MiB) - 23 MiB) / (n * 1000 MiB - 23 MiB)
+
+A name without a tag stands for ``latest``; one that is given twice counts twice. There is no state,
+and nothing to normalize.
+
+Only the whole-cluster form exists: how many nodes have an image is a fact
 about the cluster, and the columns know it.
 
 Source: kube-scheduler 1.37, ``plugins/imagelocality/image_locality.go``.

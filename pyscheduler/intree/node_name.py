@@ -1,5 +1,9 @@
 """NodeName: a pod that names its node runs on no other.
 
+PreFilter narrows the search to that node, so that preemption looks at no other; pods without
+``spec.nodeName`` are skipped. Such pods have been placed already and are not queued, so that the
+plugin speaks only to other callers, such as what-ifs. There is no state.
+
 Source: kube-scheduler 1.37, ``plugins/nodename/node_name.go``.
 """
 
@@ -32,9 +36,10 @@ class NodeName(
 
     def pre_filter(
         self, state: fwk.CycleState, pod: Pod, nodes: fwk.NodeTable
-    ) -> fwk.Status | None:
-        """Skips pods that name no node: nearly all."""
-        return None if pod.spec.node_name else fwk.SKIP
+    ) -> fwk.PreFilterResult | fwk.Status:
+        """Narrows the search to the node; skips pods that name none: nearly all."""
+        name = pod.spec.node_name
+        return fwk.PreFilterResult(frozenset((name,))) if name else fwk.SKIP
 
     def filter(self, state: fwk.CycleState, pod: Pod, node: fwk.NodeInfo) -> fwk.Status | None:
         """Compares the name."""

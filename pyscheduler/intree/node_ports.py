@@ -1,5 +1,9 @@
 """NodePorts: a host port serves one pod per address and protocol.
 
+Two ports exclude each other if number and protocol are equal, and the addresses are, too, or one of
+them is 0.0.0.0, for which no address stands. Those of containers and of sidecars count. PreFilter
+skips pods that take none; there is no state.
+
 Only the per-node form exists: few pods take host ports, and their conflicts are sets, not numbers.
 
 Source: kube-scheduler 1.37, ``plugins/nodeports/node_ports.go``.

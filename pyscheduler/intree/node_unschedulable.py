@@ -1,5 +1,9 @@
 """NodeUnschedulable: cordoned nodes take only pods that tolerate it.
 
+A node with ``spec.unschedulable`` is rejected unless the pod tolerates the taint
+``node.kubernetes.io/unschedulable:NoSchedule``, whether or not the node has it. PreFilter skips
+pods that tolerate it, which changes no answer; there is no state.
+
 Source: kube-scheduler 1.37, ``plugins/nodeunschedulable/node_unschedulable.go``.
 """
 

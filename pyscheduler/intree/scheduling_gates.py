@@ -1,5 +1,7 @@
 """SchedulingGates: keeps a pod out of the queue until its gates are gone.
 
+PreEnqueue names all gates that are left; only the removal of the last one wakes the pod.
+
 Source: kube-scheduler 1.37, ``plugins/schedulinggates/scheduling_gates.go``.
 """
 

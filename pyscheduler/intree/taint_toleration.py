@@ -1,5 +1,12 @@
 """TaintToleration: nodes with taints that the pod does not tolerate, hard and soft.
 
+A taint of effect NoSchedule or NoExecute that no toleration covers rejects the node. A node's score
+is the number of PreferNoSchedule taints that no toleration covers, turned around:
+``100 - 100 * number / highest number``, and 100 for all if no node has any. Tolerations with the
+operators ``Gt`` and ``Lt`` cover something only with the feature gate
+TaintTolerationComparisonOperators (alpha). There is no state: PreFilter and PreScore of upstream
+change no answer, and are left out.
+
 A cluster has few distinct taint sets however many nodes it has: those are judged, and the nodes
 look up the answer by the number of their set.
 
@@ -33,31 +40,35 @@ class TaintToleration(
 
     depends_on = (fwk.Aspect.TAINTS,)
 
+    def __init__(self, args: fwk.NoArgs, handle: fwk.Handle) -> None:
+        super().__init__(args, handle)
+        self._comparisons = handle.features["TaintTolerationComparisonOperators"]
+
     def sign_pod(self, pod: Pod) -> tuple[object]:
         """The tolerations."""
         return (pod.spec.tolerations,)
 
     def filter(self, state: fwk.CycleState, pod: Pod, node: fwk.NodeInfo) -> fwk.Status | None:
         """Rejects the node if a hard taint is not tolerated."""
-        return fwk.unresolvable(_REASON) if _is_untolerated(pod, node.node.taints) else None
+        return fwk.unresolvable(_REASON) if self._is_untolerated(pod, node.node.taints) else None
 
     def filter_nodes(
         self, state: fwk.CycleState, pod: Pod, nodes: fwk.NodeTable
     ) -> fwk.NodeVerdict:
         """The same for all nodes, by taint set."""
         verdict = nodes.verdict()
-        untolerated = by_taint_set(nodes, lambda taints: _is_untolerated(pod, taints))
+        untolerated = by_taint_set(nodes, lambda taints: self._is_untolerated(pod, taints))
         if untolerated is None:
             return verdict
         return verdict.reject(untolerated != 0, _REASON, unresolvable=True)
 
     def score(self, state: fwk.CycleState, pod: Pod, node: fwk.NodeInfo) -> int:
         """How many soft taints the pod does not tolerate; fewer is better."""
-        return _soft_count(pod, node.node.taints)
+        return self._soft_count(pod, node.node.taints)
 
     def score_nodes(self, state: fwk.CycleState, pod: Pod, nodes: fwk.NodeTable) -> Int64Array:
         """The same for all nodes, by taint set."""
-        counts = by_taint_set(nodes, lambda taints: _soft_count(pod, taints))
+        counts = by_taint_set(nodes, lambda taints: self._soft_count(pod, taints))
         return np.zeros(len(nodes), dtype=np.int64) if counts is None else counts
 
     def normalize(self, state: fwk.CycleState, pod: Pod, scores: Int64Array) -> Int64Array:
@@ -78,8 +89,8 @@ class TaintToleration(
 
     def after_node_change(self, pod: Pod, old: object, new: object) -> fwk.QueueingHint:
         """QUEUE when the pod tolerates the node now and did not before."""
-        was_tolerated = isinstance(old, Node) and not _is_untolerated(pod, old.taints)
-        is_tolerated = isinstance(new, Node) and not _is_untolerated(pod, new.taints)
+        was_tolerated = isinstance(old, Node) and not self._is_untolerated(pod, old.taints)
+        is_tolerated = isinstance(new, Node) and not self._is_untolerated(pod, new.taints)
         return (
             fwk.QueueingHint.QUEUE if is_tolerated and not was_tolerated else fwk.QueueingHint.SKIP
         )
@@ -90,14 +101,17 @@ class TaintToleration(
             return fwk.QueueingHint.QUEUE
         return fwk.QueueingHint.SKIP
 
+    def _is_untolerated(self, pod: Pod, taints: tuple[Taint, ...]) -> bool:
+        tolerations = pod.spec.tolerations
+        untolerated = find_untolerated(taints, tolerations, comparisons=self._comparisons)
+        return untolerated is not None
 
-def _is_untolerated(pod: Pod, taints: tuple[Taint, ...]) -> bool:
-    return bool(taints) and find_untolerated(taints, pod.spec.tolerations) is not None
-
-
-def _soft_count(pod: Pod, taints: tuple[Taint, ...]) -> int:
-    return sum(
-        taint.effect == PREFER_NO_SCHEDULE
-        and not any(tolerates(toleration, taint) for toleration in pod.spec.tolerations)
-        for taint in taints
-    )
+    def _soft_count(self, pod: Pod, taints: tuple[Taint, ...]) -> int:
+        return sum(
+            taint.effect == PREFER_NO_SCHEDULE
+            and not any(
+                tolerates(toleration, taint, comparisons=self._comparisons)
+                for toleration in pod.spec.tolerations
+            )
+            for taint in taints
+        )

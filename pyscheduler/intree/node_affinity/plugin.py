@@ -1,6 +1,19 @@
 """NodeAffinity: ``nodeSelector``, required and preferred node affinity.
 
-Source: kube-scheduler 1.37, ``plugins/nodeaffinity/node_affinity.go``.
+A node will do if its labels satisfy the pod's ``nodeSelector`` and at least one of the required
+terms, of which all expressions and fields must hold; and what the profile's ``addedAffinity``
+requires, too. A node's score is the sum of the weights of the preferred terms that it matches, the
+pod's and the profile's, times 100 / the highest, rounded down.
+
+PreFilter skips pods of which nothing is required, and narrows the search to names if every term
+pins ``metadata.name``; if no name is left: "pod affinity terms conflict". PreScore skips pods that
+prefer nothing, and leaves the compiled preferred terms. Required terms are compiled once per
+template.
+
+Source: kube-scheduler 1.37, ``plugins/nodeaffinity/node_affinity.go``. Knowing differences: a pod
+of which no required term can be understood (``Gt`` of what is no integer) is rejected with what is
+wrong, where upstream says that no node matches; a node that comes to match what the profile adds
+wakes pods, too, if it matched the pod before.
 """
 
 from __future__ import annotations

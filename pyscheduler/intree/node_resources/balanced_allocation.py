@@ -1,7 +1,14 @@
 """NodeResourcesBalancedAllocation: prefers nodes whose resources would be used more evenly.
 
 What counts is how the pod changes the balance: a node that the pod evens out beats one that it
-makes lopsided, wherever they start.
+makes lopsided, wherever they start. With d the standard deviation of the used fractions (each at
+most 1) of the resources that the node has, a node's balance is ``trunc((1 - d) * 100)``, and
+
+    score = 50 + trunc((50 + balance with the pod - balance without it) / 2)
+
+Two resources have d = abs(f1 - f2) / 2, fewer have d = 0. CPU, memory and ephemeral storage count
+always, other resources only if the pod asks for them. PreScore skips pods that ask for none of the
+resources and leaves the others' requests; there is nothing to normalize.
 
 Source: kube-scheduler 1.37, ``plugins/noderesources/balanced_allocation.go`` (the form of 1.36
 and later; before, only the balance with the pod counted).
@@ -18,6 +25,7 @@ import numpy.typing as npt
 from pyscheduler import framework as fwk
 from pyscheduler.api.core_v1 import Pod
 from pyscheduler.api.resources import CPU, EPHEMERAL_STORAGE, MEMORY, pod_requests
+from pyscheduler.framework.arithmetic import wrapped_int64
 from pyscheduler.framework.status import BoolArray, Int64Array
 from pyscheduler.intree.node_resources.args import NodeResourcesBalancedAllocationArgs
 
@@ -30,6 +38,8 @@ WANTED = fwk.StateKey[Wanted]("NodeResourcesBalancedAllocation.wanted")
 _ALWAYS_COUNTED = (CPU, MEMORY, EPHEMERAL_STORAGE)
 
 Fraction = npt.NDArray[np.float64]
+
+_LEAST_INT64 = -(2**63)
 
 
 class NodeResourcesBalancedAllocation(
@@ -63,9 +73,11 @@ class NodeResourcesBalancedAllocation(
             allocatable = node.allocatable.get(resource, 0)
             if allocatable > 0:
                 requested = node.requested.get(resource, 0)
-                before.append(min(requested / allocatable, 1.0))
-                after.append(min((requested + request) / allocatable, 1.0))
-        gain = fwk.MAX_NODE_SCORE // 2 + _balance(after) - _balance(before)
+                with_pod = wrapped_int64(requested + request)
+                # floats are divided, as in Go: Python's quotient of integers is more exact
+                before.append(min(float(requested) / float(allocatable), 1.0))
+                after.append(min(float(with_pod) / float(allocatable), 1.0))
+        gain = wrapped_int64(fwk.MAX_NODE_SCORE // 2 + _balance(after) - _balance(before))
         return fwk.MAX_NODE_SCORE // 2 + fwk.truncated_quotient(gain, 2)
 
     def score_nodes(self, state: fwk.CycleState, pod: Pod, nodes: fwk.NodeTable) -> Int64Array:
@@ -85,10 +97,7 @@ class NodeResourcesBalancedAllocation(
         gain = _balances(after, present)
         gain -= _balances(before, present)
         gain += fwk.MAX_NODE_SCORE // 2
-        # never negative: both balances lie between 50 and 100
-        gain //= 2
-        gain += fwk.MAX_NODE_SCORE // 2
-        return gain
+        return fwk.MAX_NODE_SCORE // 2 + fwk.truncated_quotient(gain, 2)
 
 
 def _balance(fractions: Sequence[float]) -> int:
@@ -101,7 +110,9 @@ def _balance(fractions: Sequence[float]) -> int:
         mean = sum(fractions) / len(fractions)
         squares = sum((fraction - mean) * (fraction - mean) for fraction in fractions)
         deviation = math.sqrt(squares / len(fractions))
-    return int((1 - deviation) * fwk.MAX_NODE_SCORE)
+    balance = (1 - deviation) * fwk.MAX_NODE_SCORE
+    # what does not fit becomes the least int64, as on amd64
+    return int(balance) if balance > _LEAST_INT64 else _LEAST_INT64
 
 
 def _balances(fractions: Sequence[Fraction], present: Sequence[BoolArray]) -> Int64Array:
@@ -114,7 +125,8 @@ def _balances(fractions: Sequence[Fraction], present: Sequence[BoolArray]) -> In
         deviations = _deviations(fractions, present, counts)
     if counts.min(initial=2) < 2:
         deviations[counts < 2] = 0.0
-    return ((1 - deviations) * fwk.MAX_NODE_SCORE).astype(np.int64)
+    with np.errstate(invalid="ignore"):  # what does not fit becomes the least int64
+        return ((1 - deviations) * fwk.MAX_NODE_SCORE).astype(np.int64)
 
 
 def _deviations(

@@ -12,12 +12,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from itertools import pairwise
 
 import numpy as np
 
 from pyscheduler import framework as fwk
-from pyscheduler.config.utilization_shape import UtilizationShapePoint
+from pyscheduler.config.utilization_shape import UtilizationShapePoint, score_at
 from pyscheduler.framework.arithmetic import wrapped_int64
 from pyscheduler.framework.status import Int64Array
 from pyscheduler.intree.node_resources.args import ScoringStrategy
@@ -69,12 +68,14 @@ class LeastAllocated(Strategy):
 
     def resource_score(self, requested: int, allocatable: int) -> int:
         """The free percentage, 0 when over-committed."""
-        return _percentage(max(allocatable - requested, 0), allocatable)
+        if requested > allocatable:
+            return 0
+        return _percentage(wrapped_int64(allocatable - requested), allocatable)
 
     def resource_scores(self, requested: Int64Array, allocatable: Int64Array) -> Int64Array:
         """The same for N nodes."""
         free = allocatable - requested
-        np.maximum(free, 0, out=free)
+        free[requested > allocatable] = 0
         return _percentages(free, allocatable)
 
 
@@ -95,7 +96,7 @@ class RequestedToCapacityRatio(Strategy):
 
     def __init__(self, shape: Sequence[UtilizationShapePoint]) -> None:
         #: score by utilization, for 0 to 100 percent
-        self._curve = np.array([_on_shape(shape, p) for p in range(101)], dtype=np.int64)
+        self._curve = np.array([score_at(shape, p) for p in range(101)], dtype=np.int64)
         self._curve.flags.writeable = False
 
     def score(self, shares: Sequence[Share]) -> int:
@@ -132,7 +133,7 @@ class RequestedToCapacityRatio(Strategy):
 
 
 def _percentage(part: int, whole: int) -> int:
-    """``part * 100 / whole`` as Go computes it in int64; both are at least 0."""
+    """``part * 100 / whole`` as Go computes it in int64; ``whole`` is above 0."""
     return fwk.truncated_quotient(wrapped_int64(part * fwk.MAX_NODE_SCORE), whole)
 
 
@@ -140,19 +141,6 @@ def _percentages(part: Int64Array, whole: Int64Array) -> Int64Array:
     """The same for N nodes; writes into ``part``."""
     part *= fwk.MAX_NODE_SCORE
     return fwk.truncated_quotient(part, whole)
-
-
-def _on_shape(shape: Sequence[UtilizationShapePoint], utilization: int) -> int:
-    """The score at ``utilization``, scaled from 0..10 to 0..100."""
-    scale = fwk.MAX_NODE_SCORE // 10
-    if utilization <= shape[0].utilization:
-        return shape[0].score * scale
-    for left, right in pairwise(shape):
-        if utilization <= right.utilization:
-            rise = (right.score - left.score) * scale * (utilization - left.utilization)
-            run = right.utilization - left.utilization
-            return left.score * scale + fwk.truncated_quotient(rise, run)
-    return shape[-1].score * scale
 
 
 def strategy_of(args: ScoringStrategy) -> Strategy:

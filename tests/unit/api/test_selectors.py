@@ -158,6 +158,33 @@ def test_names_are_those_that_terms_pin(
     assert required_node_affinity(_pod(terms=terms)).names == names
 
 
+_BAD = NodeSelectorTerm((NodeSelectorRequirement("cores", "Gt", ("many",)),))
+_BAD_AND_PINNED = NodeSelectorTerm(
+    (NodeSelectorRequirement("cores", "Gt", ("many",)),),
+    (NodeSelectorRequirement("metadata.name", "In", ("b",)),),
+)
+
+
+def test_a_bad_term_matches_nothing_and_the_others_count() -> None:
+    required = required_node_affinity(_pod(terms=[_BAD, _label_term("zone", "a")]))
+
+    assert required.matches({"zone": "a", "cores": "4"}, "n")
+    assert not required.matches({"zone": "b", "cores": "4"}, "n")
+    assert required.names is None
+
+
+def test_the_names_of_a_bad_term_are_still_names() -> None:
+    required = required_node_affinity(_pod(terms=[_BAD_AND_PINNED, _name_term("a")]))
+
+    assert required.names == {"a", "b"}
+    assert not required.matches({"cores": "4"}, "b")
+
+
+def test_required_affinity_of_bad_terms_alone_is_refused_by_name() -> None:
+    with pytest.raises(InvalidSelector, match="key 'cores': operator Gt needs one integer"):
+        required_node_affinity(_pod(terms=[_BAD, _BAD_AND_PINNED]))
+
+
 def test_pods_of_one_template_share_the_compiled_form() -> None:
     first, second = (_pod({"a": "b"}, [_label_term("zone", "a")]) for _ in range(2))
     assert required_node_affinity(first) is required_node_affinity(second)

@@ -46,6 +46,7 @@ ALWAYS_WAKE = {
     ("TaintToleration", "TargetPodUpdatePodToleration"): (
         "tolerations can only be added, and the queue tells of the pod's own alone"
     ),
+    ("NodeVolumeLimits", "storage.k8s.io/CSINodeAdd"): "upstream asks no hint: it may have room",
     ("VolumeRestrictions", "NodeAdd"): "upstream asks no hint: no pod has a disk there yet",
     ("VolumeZone", "NodeAdd"): "upstream asks no hint: it may be where the volume is",
     ("VolumeZone", "NodeUpdateNodeLabel"): "upstream asks no hint: the same",

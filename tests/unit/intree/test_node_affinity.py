@@ -141,6 +141,42 @@ def test_an_unknown_operator_rejects_the_pod_alone() -> None:
     assert answer == fwk.unresolvable("invalid node affinity: key 'zone': unknown operator 'Near'")
 
 
+def test_a_term_that_nobody_understands_leaves_the_others() -> None:
+    harness = PluginHarness(NodeAffinity, nodes=NODES)
+    pod = make_pod("p").required_affinity(("cores", "Gt", ["many"]))
+
+    answers = harness.filter(pod.required_affinity(("zone", "In", ["a"])).obj())
+
+    assert answers == {"a": None, "b": MISMATCH, "bare": MISMATCH}
+
+
+@pytest.mark.parametrize(
+    ("pod", "feasible"),
+    [
+        pytest.param(make_pod("p").required_affinity(("cores", "Gt", ["4"])), ["b"], id="greater"),
+        pytest.param(make_pod("p").required_affinity(("cores", "Lt", ["16"])), ["a"], id="less"),
+        pytest.param(
+            make_pod("p").required_affinity(("cores", "Gt", [str(2**63 - 1)])), [], id="greatest"
+        ),
+        pytest.param(
+            make_pod("p").required_affinity(("cores", "Gt", [str(-(2**63))])),
+            ["a", "b"],
+            id="least",
+        ),
+        pytest.param(
+            make_pod("p").required_affinity(("zone", "Gt", ["0"])), [], id="label-is-no-number"
+        ),
+        pytest.param(
+            make_pod("p").required_affinity(fields=[("metadata.name", "NotIn", ["a"])]),
+            ["b", "bare"],
+            id="any-other-name",
+        ),
+    ],
+)
+def test_numbers_and_names_are_compared(pod: PodBuilder, feasible: list[str]) -> None:
+    assert PluginHarness(NodeAffinity, nodes=NODES).feasible(pod.obj()) == feasible
+
+
 @pytest.mark.parametrize(
     ("pod", "expected"),
     [

@@ -24,6 +24,7 @@ from pyscheduler.testing import (
     make_plugin,
     make_pod,
 )
+from pyscheduler.testing.answers import Form, filter_rows
 
 MIB = 1024**2
 PORTS_TAKEN = "node(s) didn't have free ports for the requested pod ports"
@@ -96,11 +97,26 @@ async def test_a_refused_binding_is_raised() -> None:
 
 def test_a_named_node_is_the_only_one_left() -> None:
     harness = PluginHarness(NodeName, nodes=[make_node(name).obj() for name in "abc"])
-    reason = fwk.unresolvable("node(s) didn't match the requested node name")
+    left_out = fwk.unresolvable("node(s) didn't satisfy plugin(s) [NodeName]")
 
-    assert harness.filter(make_pod("p").node("b").obj()) == {"a": reason, "b": None, "c": reason}
-    assert harness.filter(make_pod("p").node("z").obj()) == dict.fromkeys("abc", reason)
+    assert harness.filter(make_pod("p").node("b").obj()) == {
+        "a": left_out,
+        "b": None,
+        "c": left_out,
+    }
+    assert harness.filter(make_pod("p").node("z").obj()) == dict.fromkeys("abc", left_out)
     assert harness.pre_filter(make_pod("p").obj()) is fwk.SKIP
+
+
+def test_the_filter_itself_knows_the_name() -> None:
+    harness = PluginHarness(NodeName, nodes=[make_node(name).obj() for name in "ab"])
+    pod = make_pod("p").node("b").obj()
+    plugin = NodeName(fwk.NoArgs(), harness.handle)
+    answers = [filter_rows(plugin, fwk.CycleState(), pod, harness.nodes, form) for form in Form]
+
+    assert answers == [
+        [fwk.unresolvable("node(s) didn't match the requested node name"), None]
+    ] * len(Form)
 
 
 @pytest.mark.parametrize(

@@ -66,6 +66,36 @@ def test_untolerated_hard_taints_reject(pod: PodBuilder, node: NodeBuilder, fits
     assert harness.filter(pod.obj()) == {"n": None if fits else UNTOLERATED, "other": None}
 
 
+@pytest.mark.parametrize(
+    ("operator", "bound", "value", "is_covered"),
+    [
+        pytest.param("Gt", "10", "11", True, id="greater"),
+        pytest.param("Gt", "10", "10", False, id="not-greater"),
+        pytest.param("Lt", "10", "-9", True, id="less"),
+        pytest.param("Lt", "10", "10", False, id="not-less"),
+        pytest.param("Gt", "10", "011", False, id="no-canonical-integer"),
+        pytest.param("Gt", "10", str(2**63), False, id="beyond-int64"),
+        pytest.param("Gt", "ten", "11", False, id="bound-is-no-integer"),
+    ],
+)
+@pytest.mark.parametrize("is_on", [True, False], ids=["gate-on", "gate-off"])
+def test_comparisons_tolerate_with_their_feature_gate(
+    operator: str, bound: str, value: str, is_covered: bool, is_on: bool
+) -> None:
+    nodes = [
+        make_node("hard").taint("level", value).obj(),
+        make_node("soft").taint("level", value, "PreferNoSchedule").obj(),
+        make_node("softer").taint("a", "", "PreferNoSchedule").obj(),
+    ]
+    features = {"TaintTolerationComparisonOperators": is_on}
+    harness = PluginHarness(TaintToleration, nodes=nodes, features=features)
+    pod = make_pod("p").toleration("level", bound, operator=operator).obj()
+    is_tolerated = is_covered and is_on
+
+    assert ("hard" in harness.feasible(pod)) is is_tolerated
+    assert harness.raw_score(pod)["soft"] == (0 if is_tolerated else 1)
+
+
 def _soft(name: str, *keys: str) -> Node:
     node = make_node(name)
     for key in keys:
