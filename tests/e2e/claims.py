@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.controlplane.api_client import Manifest
+from tests.controlplane.api_client import ApiError, Manifest
 from tests.controlplane.audit import AuditLog
 from tests.controlplane.waiting import eventually
 from tests.controlplane.witness import examine
@@ -26,6 +26,28 @@ async def all_bound(provider: Provider, *, timeout_s: float = LOAD_TIMEOUT_S) ->
         return not await provider.api.list(path, field_selector="spec.nodeName=")
 
     await eventually(none_waits, what="all pods to be bound", timeout_s=timeout_s, interval_s=0.5)
+
+
+async def waits_saying(provider: Provider, name: str, words: str) -> None:
+    """The pod of the tests' namespace waits, and its condition says these words."""
+    heard = ""
+
+    async def said() -> bool:
+        nonlocal heard
+        try:
+            pod = await provider.api.get(
+                f"/api/v1/namespaces/{provider.test_namespace}/pods/{name}"
+            )
+        except ApiError:
+            return False
+        conditions = {c["type"]: c for c in pod["status"].get("conditions", [])}
+        heard = conditions.get("PodScheduled", {}).get("message", "")
+        return words in heard
+
+    try:
+        await eventually(said, what=f"{name} to wait", timeout_s=60)
+    except TimeoutError:
+        raise AssertionError(f"pod {name} says {heard!r}") from None
 
 
 async def witness_is_content(provider: Provider, *, bound: int, expect_events: bool = True) -> None:
