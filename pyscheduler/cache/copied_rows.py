@@ -144,6 +144,9 @@ class CopiedRows:
 
     def tally(self, tally: PodTally) -> TallyCounts:
         """What the pods on the copied rows have by key, as it is now."""
+        for state in self._states:
+            # notes for the store, which never hears of what is done to a copy
+            state.pod_changes.clear()
         counts = PodCounts(self._states, len(self._states))
         return counts.tally(tally)
 

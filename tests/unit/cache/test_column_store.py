@@ -16,6 +16,7 @@ def _celsius(node: Node) -> int:
 
 CELSIUS = fwk.NodeColumn("example.com/celsius", np.int64, extract=_celsius, default=-1)
 REPLICAS = fwk.PodColumn("example.com/replicas", np.int64, extract=lambda pod: 1)
+NAMES = fwk.PodTally("example.com/names", lambda pod: [pod.name])
 LOAD = fwk.StateColumn("example.com/load", np.float64, default=0.5)
 
 
@@ -258,6 +259,20 @@ def test_columns_of_some_rows_and_of_copied_rows_cannot_be_unlocked() -> None:
             array.flags.writeable = True
     copied.add(0, make_pod("p").req({"cpu": "1"}).obj())
     assert arrays[1].tolist() == [1000], "we still write it"
+
+
+def test_a_tally_of_copied_rows_follows_what_is_added_and_taken_away() -> None:
+    there = make_pod("there").node("a").obj()
+    snapshot = snapshot_of([make_node("a").obj(), make_node("b").obj()], [there])
+    copied = snapshot.copy_rows([1, 0])
+
+    copied.add(0, make_pod("new").obj())
+    copied.remove(1, there)
+
+    tally = copied.tally(NAMES)
+    assert tally.rows("new").tolist() == [0]
+    assert "there" not in tally
+    assert snapshot.nodes.tally(NAMES).rows("there").tolist() == [0], "the snapshot's stays"
 
 
 def test_a_node_of_a_snapshot_cannot_be_changed() -> None:
