@@ -64,6 +64,18 @@ def port(number: int) -> list[JsonObject]:
     ]
 
 
+def spread_pod(**constraint: Any) -> JsonObject:
+    """A pod of the application ``web``, which wants two zones at least."""
+    wanted = {
+        "maxSkew": 1,
+        "minDomains": 2,
+        "topologyKey": "zone",
+        "whenUnsatisfiable": "DoNotSchedule",
+        "labelSelector": {"matchLabels": WEB},
+    }
+    return pod_a(labels=WEB, topologySpreadConstraints=[{**wanted, **constraint}])
+
+
 def needs_zone(zone: str) -> JsonObject:
     term = {"matchExpressions": [{"key": "zone", "operator": "In", "values": [zone]}]}
     return {
@@ -86,6 +98,13 @@ def adds(*objects: JsonObject) -> Act:
 
 def deletes(pod: str) -> Act:
     return lambda world: world.delete_pod(pod, at_once=True)
+
+
+def deletes_node(name: str) -> Act:
+    def act(world: World) -> None:
+        world.send("DELETE", f"/api/v1/nodes/{name}", {})
+
+    return act
 
 
 def patches_node(name: str, body: JsonObject) -> Act:
@@ -131,6 +150,11 @@ def has_been_given(name: str, cpu: str) -> Act:
 SMALL = make_node("n1", cpu="1")
 TAINTED = make_node("n1", taints=[TAINT])
 LABEL: JsonObject = {"metadata": {"labels": {"some": "label"}}}
+WEB, NOT_WEB = {"app": "web"}, {"app": "other"}
+IN_A = make_node("n1", labels={"zone": "a"})
+IN_B = make_node("n2", labels={"zone": "b"})
+TAINTED_IN_B = make_node("n2", labels={"zone": "b"}, taints=[TAINT])
+WEB_IN_A = on("n1", "web", labels=WEB)
 DECLARING = make_node("n2")
 DECLARING["status"] = {
     **DECLARING["status"],
@@ -325,6 +349,78 @@ STORIES = [
         pod_a(affinity={"podAffinity": db_by("zone")}),
         patches_node("n1", LABEL),
         patches_node("n1", {"metadata": {"labels": {"zone": "a"}}}),
+    ),
+    Story(
+        "PodTopologySpread",
+        "AssignedPodAdd",
+        (IN_A, TAINTED_IN_B, WEB_IN_A),
+        spread_pod(),
+        adds(on("n2", "other", labels=NOT_WEB)),
+        adds(on("n2", "web-b", labels=WEB)),
+    ),
+    Story(
+        "PodTopologySpread",
+        "AssignedPodUpdatePodLabel",
+        (IN_A, WEB_IN_A),
+        spread_pod(),
+        patches_pod("web", LABEL),
+        patches_pod("web", {"metadata": {"labels": NOT_WEB}}),
+    ),
+    Story(
+        "PodTopologySpread",
+        "AssignedPodDelete",
+        (IN_A, WEB_IN_A, on("n1", "other", labels=NOT_WEB)),
+        spread_pod(),
+        deletes("other"),
+        deletes("web"),
+    ),
+    Story(
+        "PodTopologySpread",
+        "TargetPodUpdatePodLabel",
+        (IN_A, WEB_IN_A),
+        spread_pod(),
+        patches_pod("pod-a", LABEL),
+        patches_pod("pod-a", {"metadata": {"labels": NOT_WEB}}),
+    ),
+    Story(
+        "PodTopologySpread",
+        "TargetPodUpdatePodToleration",
+        (IN_A, TAINTED_IN_B, WEB_IN_A),
+        spread_pod(nodeTaintsPolicy="Honor"),
+        patches_pod("pod-a", LABEL),
+        tolerates(TAINT),
+    ),
+    Story(
+        "PodTopologySpread",
+        "NodeAdd",
+        (IN_A, WEB_IN_A),
+        spread_pod(),
+        adds(make_node("n3")),
+        adds(IN_B),
+    ),
+    Story(
+        "PodTopologySpread",
+        "NodeDelete",
+        (IN_A, TAINTED_IN_B, make_node("n3"), WEB_IN_A),
+        spread_pod(minDomains=1),
+        deletes_node("n3"),
+        deletes_node("n2"),
+    ),
+    Story(
+        "PodTopologySpread",
+        "NodeUpdateNodeLabel",
+        (IN_A, make_node("n2"), WEB_IN_A),
+        spread_pod(),
+        patches_node("n2", LABEL),
+        patches_node("n2", {"metadata": {"labels": {"zone": "b"}}}),
+    ),
+    Story(
+        "PodTopologySpread",
+        "NodeUpdateNodeTaint",
+        (IN_A, TAINTED_IN_B, WEB_IN_A),
+        spread_pod(nodeTaintsPolicy="Honor"),
+        patches_node("n2", LABEL),
+        patches_node("n2", {"spec": {"taints": []}}),
     ),
     Story(
         "SchedulingGates",
