@@ -118,13 +118,3 @@ class DynamicResources(Placeholder):
     def is_needed(self, pod: Pod) -> bool:
         """True for claims and claim templates."""
         return bool(pod.spec.resource_claims)
-
-
-class NameOnly(fwk.Plugin[Any]):
-    """A name that a configuration may mention, without any effect yet."""
-
-    not_yet: ClassVar[bool] = True
-
-
-class NodeVolumeLimits(NameOnly):
-    """Will count volumes per driver; pods with claims are held back by VolumeBinding."""

@@ -25,6 +25,7 @@ from pyscheduler.intree.pod_topology_spread import PodTopologySpread
 from pyscheduler.intree.priority_sort import PrioritySort
 from pyscheduler.intree.scheduling_gates import SchedulingGates
 from pyscheduler.intree.taint_toleration import TaintToleration
+from pyscheduler.intree.volumes.limits import NodeVolumeLimits
 from pyscheduler.intree.volumes.restrictions import VolumeRestrictions
 from pyscheduler.intree.volumes.zone import VolumeZone
 
@@ -39,7 +40,7 @@ _DEFAULTS: tuple[tuple[type[Plugin[Any]], int], ...] = (
     (NodePorts, 0),
     (NodeResourcesFit, 1),
     (VolumeRestrictions, 0),
-    (not_yet.NodeVolumeLimits, 0),
+    (NodeVolumeLimits, 0),
     (not_yet.VolumeBinding, 0),
     (VolumeZone, 0),
     (PodTopologySpread, 2),

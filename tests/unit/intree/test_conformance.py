@@ -9,9 +9,14 @@ from pyscheduler.framework import EventResource, Plugin
 from pyscheduler.intree.registry import IN_TREE
 from pyscheduler.testing import (
     fake_handle,
+    make_attachment,
+    make_claim,
+    make_csi_node,
     make_node,
     make_plugin,
     make_pod,
+    make_storage_class,
+    make_volume,
     parametrize_with_checks,
 )
 from pyscheduler.testing.device_builders import make_device_class
@@ -145,6 +150,13 @@ PODS = [
 
 #: of other kinds, for hints
 OBJECTS: dict[EventResource | str, list[object]] = {
+    EventResource.PERSISTENT_VOLUME_CLAIM: [make_claim("data").obj(), make_claim("logs").obj()],
+    EventResource.PERSISTENT_VOLUME: [make_volume("pv").zone("a").obj()],
+    EventResource.STORAGE_CLASS: [make_storage_class("later").waits().obj()],
+    EventResource.CSI_NODE: [make_csi_node("small").driver("driver", limit=2).obj()],
+    EventResource.VOLUME_ATTACHMENT: [
+        make_attachment("at", driver="driver", node="small", volume="pv")
+    ],
     EventResource.DEVICE_CLASS: [make_device_class().extended_resource(GPU).obj()],
 }
 

@@ -8,7 +8,7 @@ import pytest
 
 from pyscheduler import framework as fwk
 from pyscheduler.framework import QueueingHint
-from pyscheduler.intree.not_yet import NameOnly, Placeholder
+from pyscheduler.intree.not_yet import Placeholder
 from pyscheduler.intree.registry import DEFAULT_PLUGINS, IN_TREE
 from pyscheduler.testing import PluginHarness, PodBuilder, fake_handle, make_plugin, make_pod
 
@@ -79,13 +79,6 @@ def test_only_the_pod_itself_can_help(new: PodBuilder, expected: QueueingHint) -
 
     assert harness.hint(event, pod, old=pod, new=new.obj()) is expected
     assert harness.hint(fwk.NODE_ADDED, pod) is QueueingHint.SKIP
-
-
-def test_names_without_effect_have_no_extension_point() -> None:
-    names = {name for name, plugin in IN_TREE.items() if issubclass(plugin, NameOnly)}
-
-    assert names == {"NodeVolumeLimits"}
-    assert all(IN_TREE[name].points() == frozenset() for name in names)
 
 
 def test_default_plugins_are_upstreams_in_order_and_weight() -> None:
