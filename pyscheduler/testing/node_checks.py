@@ -128,9 +128,12 @@ def check_signature_decides(subject: Subject) -> None:
     if not isinstance(subject.plugin, SignPlugin):
         return
     answers = subject.answers()
+    # what is signed may come of other objects, too
+    plugin = subject.made_for(subject.snapshot())
+    assert isinstance(plugin, SignPlugin)
     known: dict[object, Pod] = {}
     for pod in subject.pods:
-        signature = subject.plugin.sign_pod(pod)
+        signature = plugin.sign_pod(pod)
         if signature is None:
             continue
         twin = known.setdefault(signature, pod)
