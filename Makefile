@@ -111,6 +111,14 @@ e2e: $(VENV)/.dev ## end-to-end tests, a failed one tried once more; PROVIDER=lo
 record-config-oracle: $(VENV)/.dev ## what the real kube-scheduler makes of tests/parity/config/inputs
 	@$(PY) -m tests.parity.config.record
 
+.PHONY: parity
+parity: $(VENV)/.dev ## beside the real kube-scheduler, thousands of random cases; CASES=5000, SEED=1
+	@$(PY) -m tests.parity.campaign --cases $(or $(CASES),5000) --seed $(or $(SEED),1)
+
+.PHONY: record-parity
+record-parity: $(VENV)/.dev ## the real kube-scheduler's answers that tests/parity replays
+	@$(PY) -m tests.parity.record
+
 .PHONY: histories
 histories: $(VENV)/.dev ## thousands of random cluster lives with faults; COUNT=5000, SEED=1
 	@$(PY) -m tests.component.histories --count $(or $(COUNT),5000) --seed $(or $(SEED),1)

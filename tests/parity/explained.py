@@ -73,6 +73,27 @@ def _requests(spec: Manifest) -> Iterator[tuple[str, Fraction]]:
             yield resource, amount * 1000 if resource == "cpu" else amount
 
 
+# --- host ports held twice ---
+
+
+def _has_port_twice(case: Case, difference: Difference) -> bool:
+    """Whether two pods of one node hold the same host port, and the case preempts."""
+    if "preemption:" not in f"{difference.theirs}{difference.ours}" and difference.what not in (
+        "nominated",
+        "victims",
+    ):
+        return False
+    held = Counter(
+        (pod["spec"]["nodeName"], port.get("hostIP", ""), port.get("protocol", "TCP"), number)
+        for pod in _pods(case)
+        if pod["spec"].get("nodeName")
+        for container in pod["spec"]["containers"]
+        for port in container.get("ports", ())
+        if (number := port.get("hostPort"))
+    )
+    return any(count > 1 for count in held.values())
+
+
 EXPLAINED: Sequence[Explanation] = (
     Explanation(
         "quantities beyond int64",
@@ -80,5 +101,12 @@ EXPLAINED: Sequence[Explanation] = (
         " in an error; ours end at the largest int64",
         "docs/compatibility.md#plugins-one-by-one",
         _exceeds_int64,
+    ),
+    Explanation(
+        "a host port that two pods of a node hold",
+        "upstream keeps a set, so that a preemption which tries without one of the two takes the"
+        " port for free; ours counts them",
+        "docs/compatibility.md#plugins-one-by-one",
+        _has_port_twice,
     ),
 )

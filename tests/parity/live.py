@@ -27,7 +27,7 @@ _HOLD = "parity.example.com/companions"
 
 @dataclass(slots=True)
 class Notes:
-    """What a scheduler's log said of one pod."""
+    """What a scheduler's log said of one pod: of its first attempt, where there are more."""
 
     attempts: int = 0
     scores: dict[str, dict[str, int]] = field(default_factory=dict)
@@ -76,7 +76,10 @@ class LiveJudge(abc.ABC):
     def notes(self, key: str) -> Notes:
         """What the log has said of the pod so far."""
         for line in self._tail.lines():
-            self.note(line, lambda pod: self._notes.setdefault(pod, Notes()))
+            self.note(line, self._notes_of)
+        return self._notes_of(key)
+
+    def _notes_of(self, key: str) -> Notes:
         return self._notes.setdefault(key, Notes())
 
     def forget(self, key: str) -> None:

@@ -43,12 +43,15 @@ _NotesOf = Callable[[str], Notes]
 
 
 def _score(_: str, fields: _Fields, notes_of: _NotesOf) -> None:
-    by_plugin = notes_of(fields["pod"]).scores.setdefault(fields["node"], {})
-    by_plugin[fields["plugin"]] = int(fields["score"])
+    notes = notes_of(fields["pod"])
+    if notes.attempts == 1:
+        notes.scores.setdefault(fields["node"], {})[fields["plugin"]] = int(fields["score"])
 
 
 def _total(_: str, fields: _Fields, notes_of: _NotesOf) -> None:
-    notes_of(fields["pod"]).totals[fields["node"]] = int(fields["score"])
+    notes = notes_of(fields["pod"])
+    if notes.attempts == 1:
+        notes.totals[fields["node"]] = int(fields["score"])
 
 
 def _attempt(_: str, fields: _Fields, notes_of: _NotesOf) -> None:
@@ -62,8 +65,9 @@ def _gate(_: str, fields: _Fields, notes_of: _NotesOf) -> None:
 
 def _queued(line: str, fields: _Fields, notes_of: _NotesOf) -> None:
     found = _PLUGINS.search(line)
-    if found is not None:
-        notes_of(fields["pod"]).plugins = tuple(sorted(json.loads(found[1])))
+    notes = notes_of(fields["pod"])
+    if found is not None and not notes.plugins:
+        notes.plugins = tuple(sorted(json.loads(found[1])))
 
 
 def _woken(_: str, fields: _Fields, notes_of: _NotesOf) -> None:

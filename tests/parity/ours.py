@@ -26,6 +26,8 @@ def take(record: Mapping[str, Any], notes_of: Callable[[str], Notes]) -> None:
         case "nodes judged":
             notes = notes_of(record["pod"])
             notes.attempts += 1
+            if notes.attempts > 1:
+                return
             notes.scores = record.get("scores", {})
             notes.totals = record.get("totals", {})
             notes.rejected = {node: plugin for node, (plugin, *_) in record["rejected"].items()}
@@ -33,7 +35,8 @@ def take(record: Mapping[str, Any], notes_of: Callable[[str], Notes]) -> None:
             notes = notes_of(record["pod"])
             notes.gate, notes.gate_message = record["plugin"], record["message"]
         case "pod not scheduled":
-            notes_of(record["pod"]).plugins = tuple(record["plugins"])
+            notes = notes_of(record["pod"])
+            notes.plugins = notes.plugins or tuple(record["plugins"])
         case "victims were told to go":
             notes_of(record["pod"]).has_preempted = True
         case "event may help pod":

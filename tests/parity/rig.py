@@ -27,7 +27,7 @@ from tests.parity.oracle import KubeScheduler
 from tests.parity.ours import PyScheduler
 from tests.parity.stage import Stage
 from tests.parity.verdicts import Verdict
-from tests.parity.worlds import Case, Incoming, Manifest, World, duplicate
+from tests.parity.worlds import Case, Incoming, World
 
 #: Admission that would need a controller at work, or add to pods what no case is about.
 _WITHOUT_ADMISSION = "ServiceAccount,TaintNodesByCondition,StorageObjectInUseProtection"
@@ -92,7 +92,9 @@ class Rig:
     async def judge_world(self, world: World) -> AsyncIterator[Judged]:
         """Yields what both make of each pod of the world."""
         try:
-            await self.stage.build(world, self._twins(world))
+            judges = (self.theirs, self.ours)
+            twins = [twin for judge in judges for twin in world.twins(judge.scheduler_name)]
+            await self.stage.build(world, twins)
             await self.stage.settle()
             for case in world.cases():
                 try:
@@ -124,17 +126,6 @@ class Rig:
 
     async def _ask(self, incoming: Incoming) -> tuple[Verdict, Verdict]:
         return await self.theirs.judge(incoming), await self.ours.judge(incoming)
-
-    def _twins(self, world: World) -> list[Manifest]:
-        """Nominated pods, one of each for each scheduler: only its own are heeded."""
-        twins = []
-        for judge in (self.theirs, self.ours):
-            for pod in world.nominated:
-                twin = duplicate(pod)
-                twin["metadata"]["name"] += f"-{judge.scheduler_name}"
-                twin["spec"]["schedulerName"] = judge.scheduler_name
-                twins.append(twin)
-        return twins
 
 
 async def _start_oracle(plane: ControlPlane) -> Path:

@@ -10,19 +10,39 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from typing import Any, Protocol
 
-from tests.controlplane.api_client import ApiClient, ApiError, in_parallel
+from tests.controlplane.api_client import ApiError, in_parallel
 from tests.parity.paths import collection_path, object_path, status_of
 from tests.parity.worlds import GROUND, Manifest, World, key_of, reference_of, with_uids
 
 #: Objects of a kind are made in parallel, the kinds in this order; others follow one by one.
 _PARALLEL = ("Node", "Pod")
+_PODS = "/api/v1/pods"
 #: Of a deletion: no grace, and no finalizer that only a controller would take off.
 _AT_ONCE = {"gracePeriodSeconds": "0", "propagationPolicy": "Background"}
 #: Seconds in which watch events arrive; tens of times what they take on an idle machine. Too short
 #: shows as a difference that does not come again.
-_SETTLE_S = 0.1
+SETTLE_S = 0.1
+
+
+class Api(Protocol):
+    """What a stage needs of an API server's client."""
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        params: Mapping[str, str] | None = None,
+        content_type: str = "application/json",
+    ) -> Manifest:
+        """Returns the answer; raises `ApiError`."""
+
+    def watch(self, path: str, *, resource_version: str) -> AsyncIterator[Manifest]:
+        """Yields watch events."""
 
 
 class Stage:
@@ -32,8 +52,9 @@ class Stage:
         pods: every pod as the watch last told, by ``namespace/name``.
     """
 
-    def __init__(self, api: ApiClient) -> None:
+    def __init__(self, api: Api, *, settle_s: float) -> None:
         self.api = api
+        self._settle_s = settle_s
         self.pods: dict[str, Manifest] = {}
         self._changed = asyncio.Event()
         self._uids: dict[str, str] = {}
@@ -41,12 +62,13 @@ class Stage:
 
     @classmethod
     @contextlib.asynccontextmanager
-    async def on(cls, api: ApiClient) -> AsyncIterator[Stage]:
+    async def on(cls, api: Api, *, settle_s: float = SETTLE_S) -> AsyncIterator[Stage]:
         """Yields a stage with the ground laid, whose watch follows all pods."""
-        stage = cls(api)
+        stage = cls(api, settle_s=settle_s)
         for manifest in GROUND:
-            await api.create(collection_path(manifest), manifest)
-        version = await api.resource_version("/api/v1/pods")
+            await api.request("POST", collection_path(manifest), manifest)
+        pods = await api.request("GET", _PODS)
+        version = str(pods["metadata"]["resourceVersion"])
         watching = asyncio.create_task(stage._follow(version))
         try:
             yield stage
@@ -55,7 +77,7 @@ class Stage:
             await asyncio.gather(watching, return_exceptions=True)
 
     async def _follow(self, version: str) -> None:
-        async for event in self.api.watch("/api/v1/pods", resource_version=version):
+        async for event in self.api.watch(_PODS, resource_version=version):
             pod = event["object"]
             if event["type"] == "DELETED":
                 self.pods.pop(key_of(pod), None)
@@ -109,7 +131,8 @@ class Stage:
 
     async def look(self) -> dict[str, Manifest]:
         """All pods as they are at this moment, whatever the watch has told yet."""
-        return {key_of(pod): pod for pod in await self.api.list("/api/v1/pods")}
+        answer = await self.api.request("GET", _PODS)
+        return {key_of(pod): pod for pod in answer.get("items") or ()}
 
     # --- one object ---
 
@@ -117,13 +140,11 @@ class Stage:
         """The object exists with its status; returns it as the server has it."""
         resolved = with_uids(manifest, self._uids)
         self._made.append(manifest)  # before it is: a cancelled request may still succeed
-        made = await self.api.create(collection_path(resolved), resolved)
+        made = await self.api.request("POST", collection_path(resolved), resolved)
         self._uids[reference_of(manifest)] = made["metadata"]["uid"]
         status = status_of(resolved)
         if status is not None:
-            made = await self.api.patch(
-                f"{object_path(resolved)}/status", status, kind="merge-patch"
-            )
+            made = await self._patch(f"{object_path(resolved)}/status", status)
         return made
 
     async def remove(self, manifest: Manifest) -> None:
@@ -134,9 +155,7 @@ class Stage:
 
     async def ungate(self, pod: Manifest, gates: Sequence[Manifest]) -> None:
         """The pod has only these scheduling gates left."""
-        await self.api.patch(
-            object_path(pod), {"spec": {"schedulingGates": list(gates) or None}}, kind="merge-patch"
-        )
+        await self._patch(object_path(pod), {"spec": {"schedulingGates": list(gates) or None}})
 
     async def put_back(self, keys: Sequence[str]) -> None:
         """Pods of the world that have left, or are leaving, are there again."""
@@ -153,10 +172,15 @@ class Stage:
 
     async def settle(self) -> None:
         """Whoever watches has very likely seen what was made."""
-        await asyncio.sleep(_SETTLE_S)
+        await asyncio.sleep(self._settle_s)
 
     def _uid_of(self, key: str) -> str:
         return str(self.pods.get(key, {}).get("metadata", {}).get("uid", ""))
+
+    async def _patch(self, path: str, change: Manifest) -> Manifest:
+        return await self.api.request(
+            "PATCH", path, change, content_type="application/merge-patch+json"
+        )
 
     async def _delete(self, manifest: Manifest) -> Manifest:
         with contextlib.suppress(ApiError):

@@ -112,8 +112,18 @@ class World:
     name: str
     objects: Sequence[Manifest]
     incoming: Sequence[Incoming]
-    #: of the pods: their nomination, if they hold one; twins, one for each scheduler
+    #: pods that hold a nomination and wait at a gate; every scheduler gets its own, see `twins`
     nominated: Sequence[Manifest] = ()
+
+    def twins(self, scheduler_name: str) -> list[Manifest]:
+        """The nominated pods as one scheduler has them: only its own are heeded."""
+        twins = []
+        for pod in self.nominated:
+            twin = duplicate(pod)
+            twin["metadata"]["name"] += f"-{scheduler_name}"
+            twin["spec"]["schedulerName"] = scheduler_name
+            twins.append(twin)
+        return twins
 
     def cases(self) -> Iterator[Case]:
         """One case for each incoming pod."""

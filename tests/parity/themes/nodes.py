@@ -205,7 +205,7 @@ class NodePorts(Theme):
     weight = 1.2
 
     def resident(self, draft: Draft, pod: Manifest) -> None:
-        if draft.rng.random() < 0.7:
+        if draft.rng.random() < 0.4:
             self.incoming(draft, pod)
 
     def incoming(self, draft: Draft, pod: Manifest) -> None:
