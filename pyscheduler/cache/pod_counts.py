@@ -6,8 +6,9 @@ Each node's state notes the pods that came and went since the store last wrote i
 - per `PodMatcher` that somebody asked about: one array of matching pods per row;
 - per `PodTally`: its keys with the rows that have them, and an array for the keys asked about.
 
-Both are made on first use from the pods themselves, and given up least recently used first:
-selectors come and go with the workloads (``matchLabelKeys`` makes one per ReplicaSet).
+Both are made on first use, a matcher's from the kinds of pods (``pod_kinds``) and a tally from the
+pods themselves. Arrays are given up least recently used first: selectors come and go with the
+workloads (``matchLabelKeys`` makes one per ReplicaSet).
 
 Axes: arrays are (capacity,) int64 by row of the store.
 
@@ -25,11 +26,14 @@ from cachetools import LRUCache
 
 from pyscheduler.api.core_v1 import Pod
 from pyscheduler.cache.node_state import NodeState
+from pyscheduler.cache.pod_kinds import KINDS, KindIndex, PodKind, kind_of
 from pyscheduler.framework.pod_matching import PodMatcher, PodTally
 from pyscheduler.framework.status import Int64Array
 
 #: Arrays kept for matchers, and for keys of each tally. A guess: two selectors per workload.
 _KEPT = 512
+#: Kinds of pods for which it is remembered who counts them. A guess: those of a busy minute.
+_KINDS_KEPT = 4096
 #: Keys of a tally that are remembered to have come or gone. A guess: those of a few cycles.
 _CHANGES_KEPT = 1024
 
@@ -54,6 +58,9 @@ class PodCounts:
         self._matched = _Bounded(_KEPT)
         #: namespace -> what may match pods there; under None, what may match pods anywhere
         self._by_namespace: dict[str | None, list[tuple[PodMatcher, Int64Array]]] = {}
+        #: the arrays that count pods of a kind, of kinds that came or went lately
+        self._by_kind: dict[PodKind, list[Int64Array]] = {}
+        self._kinds = KindIndex()
         self._tallies: dict[PodTally, _KeptTally] = {}
 
     def matched(self, matcher: PodMatcher) -> Int64Array:
@@ -61,8 +68,12 @@ class PodCounts:
         counts = self._matched.get(matcher)
         if counts is None:
             counts = np.zeros(self._capacity, dtype=np.int64)
-            for row, state in enumerate(self._states):
-                counts[row] = sum(map(matcher.matches, _written(state)))
+            kinds = self.tally(KINDS)
+            for kind in self._kinds.candidates(matcher, kinds):
+                assert isinstance(kind, PodKind)
+                if kind.is_matched(matcher):
+                    for row, count in kinds.by_row(kind):
+                        counts[row] += count
             counts.setflags(write=False)
             self._matched[matcher] = counts
             self._matched.has_changed = True
@@ -86,9 +97,8 @@ class PodCounts:
             return
         row = state.row
         for pod, difference in changes:
-            for matcher, counts in self._concerned(pod.metadata.namespace):
-                if matcher.matches(pod):
-                    _add(counts, row, difference)
+            for counts in self._counting(pod) if self._matched else ():
+                _add(counts, row, difference)
             for kept in self._tallies.values():
                 kept.change(row, pod, difference)
 
@@ -117,16 +127,24 @@ class PodCounts:
         for kept in self._tallies.values():
             kept.resize(capacity)
 
-    def _concerned(self, namespace: str) -> Iterator[tuple[PodMatcher, Int64Array]]:
-        if self._matched.has_changed:
+    def _counting(self, pod: Pod) -> list[Int64Array]:
+        """The arrays that count ``pod``."""
+        if self._matched.has_changed or len(self._by_kind) > _KINDS_KEPT:
             self._matched.has_changed = False
+            self._by_kind = {}
             self._by_namespace = {}
             for pair in self._matched.items():
                 namespaces = pair[0].namespaces
                 for name in (None,) if namespaces is None else namespaces:
                     self._by_namespace.setdefault(name, []).append(pair)
-        yield from self._by_namespace.get(namespace, ())
-        yield from self._by_namespace.get(None, ())
+        kind = kind_of(pod)
+        counting = self._by_kind.get(kind)
+        if counting is None:
+            there = self._by_namespace.get(kind.namespace, [])
+            anywhere = self._by_namespace.get(None, [])
+            counting = [c for matcher, c in (*there, *anywhere) if kind.is_matched(matcher)]
+            self._by_kind[kind] = counting
+        return counting
 
 
 class _KeptTally:
@@ -157,6 +175,10 @@ class _KeptTally:
     def total(self, key: Hashable) -> int:
         """How often pods of the whole cluster have ``key``."""
         return sum(self._rows.get(key, {}).values())
+
+    def by_row(self, key: Hashable) -> Iterable[tuple[int, int]]:
+        """The rows with pods that have ``key``, each with how often."""
+        return self._rows.get(key, {}).items()
 
     def rows(self, key: Hashable) -> npt.NDArray[np.intp]:
         """The rows with pods that have ``key``, sorted."""

@@ -14,7 +14,7 @@ Called by: plugins (they make the values), ``cache.pod_counts`` (keeps the count
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -36,9 +36,12 @@ class PodTerm:
 
     def matches(self, pod: Pod) -> bool:
         """True when ``pod`` is meant."""
-        return (
-            self.namespaces is None or pod.metadata.namespace in self.namespaces
-        ) and self.selector.matches(pod.metadata.labels)
+        return self.means(pod.metadata.namespace, pod.metadata.labels)
+
+    def means(self, namespace: str, labels: Mapping[str, str]) -> bool:
+        """True when a pod of that namespace with these labels is meant."""
+        in_namespace = self.namespaces is None or namespace in self.namespaces
+        return in_namespace and self.selector.matches(labels)
 
 
 class PodMatcher:
@@ -69,9 +72,14 @@ class PodMatcher:
 
     def matches(self, pod: Pod) -> bool:
         """True when ``pod`` counts."""
-        if not self.terminating and pod.is_terminating:
+        metadata = pod.metadata
+        return self.means(metadata.namespace, metadata.labels, is_terminating=pod.is_terminating)
+
+    def means(self, namespace: str, labels: Mapping[str, str], *, is_terminating: bool) -> bool:
+        """True when a pod of that namespace with these labels counts."""
+        if is_terminating and not self.terminating:
             return False
-        return all(term.matches(pod) for term in self.terms)
+        return all(term.means(namespace, labels) for term in self.terms)
 
     def __hash__(self) -> int:
         return self._hash

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import numpy as np
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
@@ -124,7 +125,7 @@ STEPS = st.lists(
         st.tuples(st.just("unnode"), st.integers(0, 4), st.none()),
         st.tuples(st.just("namespace"), st.sampled_from(["red", "blue"]), LABELS),
         st.tuples(st.just("unnamespace"), st.sampled_from(["red", "blue"]), st.none()),
-        st.tuples(st.just("ask"), st.lists(_pods(odd=False), min_size=1, max_size=3), st.none()),
+        st.tuples(st.just("ask"), st.lists(_pods(odd=False), min_size=1, max_size=1), st.none()),
     ),
     min_size=8,
     max_size=25,
@@ -179,7 +180,7 @@ class World:
     def check(self, pods: list[Pod]) -> None:
         self.snapshot.refresh()
         by_signature: dict[Any, Any] = {}
-        for pod in pods:
+        for pod in (relabelled for pod in pods for relabelled in _relabelled(pod)):
             filtered, scored = self.filtered(pod), self.scored(pod)
             assert filtered == self.rule.filter(pod)
             raw = self.rule.score(
@@ -234,6 +235,16 @@ class World:
         assert found.tolist() == list(rule.normalized(raw).values())
 
 
+def _relabelled(pod: Pod) -> list[Pod]:
+    """The pod, and others that ask the same: of one class, or not."""
+    labels: list[dict[str, str]] = [{}, {"app": "a"}, {"app": "b", "tier": "a"}]
+    return [pod, *(Pod(metadata=_with(pod.metadata, own), spec=pod.spec) for own in labels)]
+
+
+def _with(metadata: ObjectMeta, labels: dict[str, str]) -> ObjectMeta:
+    return msgspec.structs.replace(metadata, labels=FrozenMap(labels))
+
+
 def _on(pod: Pod, node: str) -> Pod:
     spec = type(pod.spec)(affinity=pod.spec.affinity, node_name=node)
     return Pod(metadata=pod.metadata, spec=spec)
@@ -254,7 +265,7 @@ def _lived(args: dict[str, Any], steps: list[tuple[str, Any, Any]]) -> World:
 
 
 @settings(max_examples=150, deadline=None)
-@given(ARGS, STEPS, st.lists(_pods(odd=False), min_size=1, max_size=4))
+@given(ARGS, STEPS, st.lists(_pods(odd=False), min_size=1, max_size=2))
 def test_answers_are_those_of_the_rule(
     args: dict[str, Any], steps: list[tuple[str, Any, Any]], pods: list[Pod]
 ) -> None:

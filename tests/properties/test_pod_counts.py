@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pyscheduler import framework as fwk
 from pyscheduler.api.core_v1 import Pod
 from pyscheduler.api.frozen_map import StringMap
-from pyscheduler.api.selectors import EVERYTHING, labels_selector
+from pyscheduler.api.selectors import EVERYTHING, Requirement, Selector, labels_selector
 from pyscheduler.cache import SchedulerCache, Snapshot
 from pyscheduler.testing import make_node, make_pod
 
@@ -56,6 +56,12 @@ def _pod(i: int, variant: int, *, node: str = "") -> Pod:
     return builder.node(node).obj() if node else builder.obj()
 
 
+def _never_asked_before(number: int) -> fwk.PodMatcher:
+    requirement = Requirement("app", "In", frozenset(("web", "cache")))
+    namespaces = frozenset(("default", f"other-{number}"))
+    return fwk.PodMatcher([fwk.PodTerm(namespaces, Selector((requirement,)))])
+
+
 class Cluster:
     """A cache with its snapshot, changed step by step."""
 
@@ -66,6 +72,7 @@ class Cluster:
         #: the keys of the tally, followed by what is told of those that come and go
         self.followed: set[Hashable] = set()
         self.version = 0
+        self.checks = 0
 
     def step(self, action: str, i: int, variant: int) -> None:
         name = f"n{(i + variant) % 6}"
@@ -101,7 +108,8 @@ class Cluster:
         nodes = self.snapshot.nodes
         for table in (nodes, nodes.select(_every_other(nodes))):
             pods = [list(table.node(row).pods.values()) for row in range(len(table))]
-            for matcher in MATCHERS:
+            self.checks += 1
+            for matcher in (*MATCHERS, _never_asked_before(self.checks)):
                 expected = [sum(map(matcher.matches, on_node)) for on_node in pods]
                 assert table.pod_counts(matcher).tolist() == expected
             keys = [
