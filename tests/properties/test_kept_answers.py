@@ -35,6 +35,7 @@ def _node(i: int, variant: int) -> Node:
         {"cpu": str(1 + i % 4), "memory": f"{2 + i % 3}Gi", "pods": str(3 + variant)}
     )
     builder = builder.label("disk", "ssd" if variant % 2 else "hdd")
+    builder = builder.label("zone", f"z{i % 3}") if i != 5 else builder
     if variant == 2:
         builder = builder.taint("soft", effect="PreferNoSchedule")
     if variant == 3:
@@ -50,6 +51,21 @@ def _pending(variant: int) -> Pod:
         builder = builder.node_selector({"disk": "ssd"})
     if variant == 3:
         builder = builder.host_port(8080).preferred_affinity(10, ("disk", "In", ["ssd"]))
+    return builder.obj()
+
+
+def _social(variant: int) -> Pod:
+    """A pending pod to which it matters who else runs where."""
+    builder = make_pod(f"social-{variant}").label("app", "web").req({"cpu": "300m"})
+    if variant == 0:
+        builder = builder.spread("zone")
+    if variant == 1:
+        builder = builder.spread("zone", when_unsatisfiable="ScheduleAnyway")
+    if variant == 2:
+        builder = builder.anti_affinity("zone", {"app": "db"})
+        builder = builder.affinity("disk", {"app": "web"}, weight=7)
+    if variant == 3:
+        builder = builder.affinity("zone", {"app": "db"})
     return builder.obj()
 
 
@@ -86,8 +102,13 @@ class Rig:
             self.nodes.pop(name, None)
         elif action == "pod":
             builder = make_pod(f"p{i}-{variant}").req({"cpu": "300m", "memory": "256Mi"})
+            builder = builder.label("app", ("web", "db")[i % 2])
             if variant == 3:
                 builder = builder.host_port(8080)
+            if variant == 1 and i % 4 == 0:
+                builder = builder.anti_affinity("kubernetes.io/hostname", {"app": "web"})
+            if variant == 2 and i % 4 == 1:
+                builder = builder.affinity("zone", {"app": "web"}, weight=30)
             pod = builder.node(name).obj()
             self.cache.add_pod(pod)
             self.pods[pod.uid] = pod
@@ -105,6 +126,19 @@ class Rig:
         return kept, fresh
 
 
+def _assert_alike(rig: Rig, kept: ClassEntry, fresh: ClassEntry) -> None:
+    n = fresh.n
+    assert kept.feasible[:n].tolist() == fresh.feasible[:n].tolist()
+    assert kept.feasible_count == fresh.feasible_count
+    assert (
+        rig.filtering.diagnose(kept).message == rig.filtering.diagnose(fresh).message
+        or kept.feasible_count
+    )
+    if kept.feasible_count > 1:
+        assert kept.totals[:n].tolist() == fresh.totals[:n].tolist()
+        assert rig.filtering.differing_plugins(kept, fresh) == []
+
+
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(STEPS)
 def test_kept_answers_equal_fresh_ones(steps: list[tuple[str, int, int]]) -> None:
@@ -116,17 +150,8 @@ def test_kept_answers_equal_fresh_ones(steps: list[tuple[str, int, int]]) -> Non
             if action != "judge":
                 rig.step(action, i, variant)
                 continue
-            kept, fresh = await rig.judge(_pending(variant))
-            n = fresh.n
-            assert kept.feasible[:n].tolist() == fresh.feasible[:n].tolist()
-            assert kept.feasible_count == fresh.feasible_count
-            assert (
-                rig.filtering.diagnose(kept).message == rig.filtering.diagnose(fresh).message
-                or kept.feasible_count
-            )
-            if kept.feasible_count > 1:
-                assert kept.totals[:n].tolist() == fresh.totals[:n].tolist()
-                assert rig.filtering.differing_plugins(kept, fresh) == []
+            for pod in (_pending(variant), *map(_social, range(4))):
+                _assert_alike(rig, *await rig.judge(pod))
 
     asyncio.run(play())
 
