@@ -22,6 +22,7 @@ from pyscheduler.api.core_v1 import (
 from pyscheduler.api.frozen_map import FrozenMap
 from pyscheduler.api.meta import ObjectMeta, OwnerReference
 from pyscheduler.api.resource_v1 import (
+    EXACT_COUNT,
     AllocationResult,
     CELDeviceSelector,
     Device,
@@ -93,13 +94,13 @@ class ResourceClaimBuilder:
         self, name: str, device_class: str = DRIVER, **exactly: Any
     ) -> ResourceClaimBuilder:
         """Asks for one device more of the class, or as the fields of the request say."""
-        wanted = ExactDeviceRequest(device_class, **{"count": 1, **exactly})
+        fields = {"allocation_mode": EXACT_COUNT, "count": 1, **exactly}
+        wanted = ExactDeviceRequest(device_class, **fields)
         return self._request(DeviceRequest(name, exactly=wanted))
 
-    def first_of(self, name: str, **classes: str) -> ResourceClaimBuilder:
-        """Asks for a device of the first class that has one; the classes by alternative."""
-        alternatives = [DeviceSubRequest(key, named, count=1) for key, named in classes.items()]
-        return self._request(DeviceRequest(name, first_available=tuple(alternatives)))
+    def first_of(self, name: str, *alternatives: DeviceSubRequest) -> ResourceClaimBuilder:
+        """Asks for the first of these that can be had; see `alternative`."""
+        return self._request(DeviceRequest(name, first_available=alternatives))
 
     def allocated(
         self, *devices: str, node: str = "", pool: str = "", request: str = "gpu", **fields: Any
@@ -205,6 +206,11 @@ def make_resource_claim(name: str) -> ResourceClaimBuilder:
         name=name, namespace="default", uid=f"default/{name}", resource_version="1"
     )
     return ResourceClaimBuilder(ResourceClaim(metadata, status=ResourceClaimStatus()))
+
+
+def alternative(name: str, device_class: str = DRIVER, *, count: int = 1) -> DeviceSubRequest:
+    """One way to serve a request."""
+    return DeviceSubRequest(name, device_class, allocation_mode=EXACT_COUNT, count=count)
 
 
 def make_device_class(name: str = DRIVER) -> DeviceClassBuilder:

@@ -1,0 +1,1 @@
+"""The DynamicResources plugin: devices that pods claim, allocated with the choice of a node."""
