@@ -459,12 +459,12 @@ class SchedulingQueue(Tiers):
             self._arm(self._pool.times_out_at(now))
             if not was_gated:
                 self._tally.incoming(GATED, label)
-                _log.debug(
-                    "pod is gated",
-                    pod=entity.pod.key,
-                    plugin=entity.gating_plugin,
-                    message=status.message,
-                )
+            _log.debug(
+                "pod is gated",
+                pod=entity.pod.key,
+                plugin=entity.gating_plugin,
+                message=status.message,
+            )
             return False
         if entity.gating_plugin:
             self._set_gate(entity, "")

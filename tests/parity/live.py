@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tests.parity.stage import Stage
 from tests.parity.verdicts import Verdict, without_zeros
-from tests.parity.worlds import Incoming, Manifest, duplicate
+from tests.parity.worlds import Incoming, Manifest, duplicate, reference_of
 
 #: Seconds until a scheduler that says nothing is taken to have nothing to say.
 PATIENCE_S = 10.0
@@ -105,19 +105,25 @@ class LiveJudge(abc.ABC):
         """The pod may be tried; returns its uid."""
         pod = duplicate(incoming.pod)
         pod["spec"]["schedulerName"] = self.scheduler_name
-        if not incoming.companions:
-            made = await self.stage.make(pod)
-            return str(made["metadata"]["uid"])
-        gates = pod["spec"].get("schedulingGates", [])
-        made = await self.stage.make(
-            {**pod, "spec": {**pod["spec"], "schedulingGates": [*gates, {"name": _HOLD}]}}
-        )
+        uid_of_pod = f"$uid({reference_of(pod)})"
+        children = [one for one in incoming.companions if uid_of_pod in str(one)]
         for companion in incoming.companions:
-            await self.stage.make(companion)
+            if companion not in children:
+                await self.stage.make(companion)
+        if incoming.companions and not children:
+            await self.stage.settle()
+        if not children:
+            return _uid(await self.stage.make(pod))
+        gates = pod["spec"].get("schedulingGates", [])
+        held = duplicate(pod)
+        held["spec"]["schedulingGates"] = [*gates, {"name": _HOLD}]
+        made = await self.stage.make(held)
+        for child in children:
+            await self.stage.make(child)
         await self.stage.settle()
-        await self.stage.ungate(pod, gates)
         self.forget(incoming.key)
-        return str(made["metadata"]["uid"])
+        await self.stage.ungate(pod, gates)
+        return _uid(made)
 
     async def _verdict(self, key: str, uid: str, before: dict[str, Manifest]) -> Verdict:
         stage = self.stage
@@ -126,7 +132,7 @@ class LiveJudge(abc.ABC):
             pod = stage.pods.get(key)
             if pod is None or pod["metadata"]["uid"] != uid:  # the watch still tells of its twin
                 return False
-            if pod["spec"].get("nodeName") or _condition(pod).get("reason") in _ANSWERS:
+            if _host(pod) or _condition(pod).get("reason") in _ANSWERS:
                 return True
             return bool(self.notes(key).gate)
 
@@ -135,18 +141,19 @@ class LiveJudge(abc.ABC):
         pod = stage.pods[key]
         notes = self.notes(key)
         condition = _condition(pod)
-        nominated = pod["status"].get("nominatedNodeName", "")
+        host = _host(pod)
+        nominated = "" if host else pod["status"].get("nominatedNodeName", "")
         victims: tuple[str, ...] = ()
-        if nominated and not pod["spec"].get("nodeName"):
+        if nominated:
             await stage.until(
                 lambda: self.notes(key).has_preempted, timeout_s=PATIENCE_S, poll_s=_LOOK_S
             )
             victims = tuple(sorted(_gone(before, await stage.look())))
-        is_bound = bool(pod["spec"].get("nodeName"))
+        is_bound = bool(host)
         # one that preempts is gated, too, but only after its attempt
         is_gated = bool(notes.gate) and not is_bound and not notes.attempts
         return Verdict(
-            node=pod["spec"].get("nodeName", ""),
+            node=host,
             reason="" if is_bound or is_gated else condition.get("reason", ""),
             message=(
                 notes.gate_message if is_gated else "" if is_bound else condition.get("message", "")
@@ -155,7 +162,7 @@ class LiveJudge(abc.ABC):
             plugins=notes.plugins,
             scores=without_zeros(notes.scores),
             totals=dict(notes.totals),
-            nominated="" if is_bound else nominated,
+            nominated=nominated,
             victims=victims,
             rejected=dict(notes.rejected),
         )
@@ -163,6 +170,18 @@ class LiveJudge(abc.ABC):
 
 #: Reasons of a PodScheduled condition that a scheduler gave.
 _ANSWERS = ("Unschedulable", "SchedulerError")
+
+
+def _uid(manifest: Manifest) -> str:
+    return str(manifest["metadata"]["uid"])
+
+
+def _host(pod: Manifest) -> str:
+    """Where the pod is, or is expected while its volumes are being bound."""
+    host = pod["spec"].get("nodeName", "")
+    if not host and not _condition(pod):
+        host = pod["status"].get("nominatedNodeName", "")
+    return str(host)
 
 
 def _condition(pod: Manifest) -> Manifest:

@@ -71,8 +71,8 @@ class Incoming:
 
     Attributes:
         pod: without schedulerName; each judge puts in its own.
-        companions: objects that are made after the pod exists and before it may be tried, since
-            they refer to its uid (claims made from templates).
+        companions: objects that are there for this pod alone, since a verdict changes them: made
+            before it, or, where they name its uid, before it may be tried.
         event: what happens while the pod waits, if it does: see `Event`.
     """
 

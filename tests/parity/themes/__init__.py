@@ -6,5 +6,6 @@ from tests.parity.themes.base import Theme
 from tests.parity.themes.nodes import NODE_THEMES
 from tests.parity.themes.pods import POD_THEMES
 from tests.parity.themes.preemption import PREEMPTION_THEMES
+from tests.parity.themes.volumes import VOLUME_THEMES
 
-ALL_THEMES: Sequence[Theme] = (*NODE_THEMES, *POD_THEMES, *PREEMPTION_THEMES)
+ALL_THEMES: Sequence[Theme] = (*NODE_THEMES, *POD_THEMES, *PREEMPTION_THEMES, *VOLUME_THEMES)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.parity.worlds import Event, Incoming, Manifest, World
+from tests.parity.worlds import Event, Incoming, Manifest, World, reference_of
 
 ZONE = "topology.kubernetes.io/zone"
 REGION = "topology.kubernetes.io/region"
@@ -43,6 +43,15 @@ class Draft:
     nominated: list[Manifest] = field(default_factory=list)
     companions: dict[str, list[Manifest]] = field(default_factory=dict)
     events: dict[str, Event] = field(default_factory=dict)
+
+    def add_other(self, manifest: Manifest, *, replace: bool = False) -> bool:
+        """The object will be there; False when one of its name was drawn before."""
+        same = [one for one in self.others if reference_of(one) == reference_of(manifest)]
+        if same and replace:
+            self.others[self.others.index(same[0])] = manifest
+        elif not same:
+            self.others.append(manifest)
+        return not same
 
     @property
     def node_names(self) -> list[str]:
@@ -76,7 +85,7 @@ def draw_world(seed: int, index: int, themes: Sequence[Theme], *, pods: int = 25
     rng = random.Random(f"parity/{seed}/{index}")
     chosen = _choose(rng, themes, rng.choice((1, 2, 2, 3)))
     draft = Draft(f"s{seed}w{index}", rng)
-    for number in range(rng.choice((1, 2, 3, 4, 6, 8, 12))):
+    for number in range(rng.choice((1, 2, 3, 4, 5, 6, 8, 8, 12))):
         draft.nodes.append(_plain_node(draft, number))
     for number in range(rng.choice((0, 3, 8, 15, 25))):
         draft.residents.append(_plain_resident(draft, number))
@@ -114,8 +123,8 @@ def _plain_node(draft: Draft, number: int) -> Manifest:
     rng = draft.rng
     name = f"{draft.name}-n{number}"
     offered = {
-        "cpu": rng.choice(("4", "2", "8", "3500m", "940m", "16", "1")),
-        "memory": rng.choice(("8Gi", "4Gi", "2701500Ki", "32Gi", "1Gi")),
+        "cpu": rng.choice(("4", "2", "8", "3500m", "940m", "16", "32")),
+        "memory": rng.choice(("8Gi", "4Gi", "2701500Ki", "32Gi", "16Gi")),
         "ephemeral-storage": rng.choice(("10Gi", "50Gi")),
         "pods": rng.choice(("110", "20", "10")),
     }
