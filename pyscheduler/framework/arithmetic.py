@@ -16,7 +16,7 @@ from pyscheduler.framework.status import Int64Array
 
 Float64Array = npt.NDArray[np.float64]
 
-_HALF: Final = 0.5
+_ALMOST_HALF: Final = math.nextafter(0.5, 0.0)
 _INT64_BIT: Final = 1 << 63
 
 
@@ -56,11 +56,9 @@ def round_half_away(value: Float64Array) -> Int64Array: ...
 def round_half_away(value: Float64Array | float) -> Int64Array | int:
     """The nearest integer; halves go away from zero, as Go's ``math.Round``."""
     if isinstance(value, np.ndarray):
-        magnitudes = np.abs(value)
-        wholes = np.floor(magnitudes)
-        wholes += magnitudes - wholes >= _HALF
-        return np.copysign(wholes, value).astype(np.int64)
+        # the cast truncates; half itself would lift the number next below 0.5 to 1
+        return (value + np.copysign(_ALMOST_HALF, value)).astype(np.int64)
     whole = math.floor(abs(value))
-    if abs(value) - whole >= _HALF:
+    if abs(value) - whole >= 0.5:
         whole += 1
     return whole if value >= 0 else -whole

@@ -229,7 +229,7 @@ def plugin_over(cluster: Cluster) -> tuple[PodTopologySpread, fwk.NodeTable]:
     return plugin, snapshot.nodes
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(SEEDS)
 def test_filter_is_the_rule(seed: int) -> None:
     rng = Random(seed)
@@ -246,7 +246,7 @@ def test_filter_is_the_rule(seed: int) -> None:
         assert filter_rows(plugin, state, pod, nodes, form) == expected
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(SEEDS)
 def test_a_what_if_is_judged_as_if_it_were_so(seed: int) -> None:
     rng = Random(seed)
@@ -293,7 +293,7 @@ def replace_node(pod: Pod, node_name: str) -> Pod:
     return guest.obj()
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(SEEDS)
 def test_score_is_the_formula(seed: int) -> None:
     rng = Random(seed)

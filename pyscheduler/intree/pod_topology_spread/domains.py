@@ -1,8 +1,8 @@
 """One figure per domain: the nodes that share a value of the topology key.
 
 Nodes have the values of a label as codes, so a figure per domain is an array by code, and what
-holds for each node is one look-up: ``by_code[codes]``. The array has one entry more than there are
-values, the last: it answers for code -1, a node without the label.
+holds for each node is one look-up: ``by_code.take(codes)``. The array has one entry more than there
+are values, the last: it answers for code -1, a node without the label.
 
 Axes: N node rows of the table, V values of the topology key.
 """
@@ -38,31 +38,28 @@ class Domains:
         return self._code_of.get(value, -1)
 
 
-def nodes_per_code(codes: Codes, size: int, *, among: BoolArray | None) -> Int64Array:
-    """(size,) int64: how many nodes have each code.
+def counted_codes(codes: Codes, size: int, *, among: BoolArray | None) -> Codes:
+    """(N,): the code of each node that counts, and ``size`` for the others.
 
     Args:
         codes: (N,), of which none that counts is -1.
         size: V.
         among: (N,) bool: the nodes that count; None: all.
     """
-    return np.bincount(codes if among is None else codes[among], minlength=size)
+    return codes if among is None else np.where(among, codes, size)
 
 
-def pods_per_code(
-    codes: Codes, size: int, *, pods: Int64Array | None, among: BoolArray | None
-) -> Int64Array:
-    """(size,) int64: the sum of ``pods`` over the nodes of each code.
+def nodes_per_code(codes: Codes, size: int) -> Int64Array:
+    """(V,) int64: how many nodes have each of ``size`` codes; others are left out."""
+    return np.bincount(codes, minlength=size)[:size]
 
-    Args:
-        codes: (N,), of which none that counts is -1.
-        size: V.
-        pods: (N,); None: no node has any.
-        among: (N,) bool: the nodes that count; None: all.
+
+def pods_per_code(codes: Codes, size: int, pods: Int64Array | None) -> Int64Array:
+    """(V,) int64: the sum of ``pods`` (N,) over the nodes of each of ``size`` codes.
+
+    None stands for no pods at all.
     """
     if pods is None:
         return np.zeros(size, dtype=np.int64)
-    if among is not None:
-        codes, pods = codes[among], pods[among]
     # exact: a float holds every integer up to 2**53
-    return np.bincount(codes, weights=pods, minlength=size).astype(np.int64)
+    return np.bincount(codes, weights=pods, minlength=size)[:size].astype(np.int64)

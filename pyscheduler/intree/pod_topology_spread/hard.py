@@ -30,7 +30,12 @@ from pyscheduler import framework as fwk
 from pyscheduler.api.core_v1 import Node, Pod
 from pyscheduler.framework.status import BoolArray, Int64Array
 from pyscheduler.intree.pod_topology_spread.constraints import Constraint
-from pyscheduler.intree.pod_topology_spread.domains import Domains, nodes_per_code, pods_per_code
+from pyscheduler.intree.pod_topology_spread.domains import (
+    Domains,
+    counted_codes,
+    nodes_per_code,
+    pods_per_code,
+)
 from pyscheduler.intree.pod_topology_spread.inclusion import (
     NodeInclusion,
     both,
@@ -108,14 +113,10 @@ class HardCounts:
         counted = []
         for constraint, mask in zip(constraints, inclusion.masks(constraints, nodes), strict=True):
             codes, values = nodes.label_codes(constraint.topology_key)
-            among, size = both(labelled, mask), len(values)
-            counted.append(
-                _Counted(
-                    Domains(values),
-                    nodes_per_code(codes, size, among=among),
-                    pods_per_code(codes, size, pods=constraint.pods_on(nodes), among=among),
-                )
-            )
+            size = len(values)
+            codes = counted_codes(codes, size, among=both(labelled, mask))
+            pods = pods_per_code(codes, size, constraint.pods_on(nodes))
+            counted.append(_Counted(Domains(values), nodes_per_code(codes, size), pods))
         return cls(constraints, tuple(counted), inclusion)
 
     def clone(self) -> HardCounts:
@@ -155,7 +156,7 @@ class HardCounts:
         for index, constraint in enumerate(self._constraints):
             codes, _ = nodes.label_codes(constraint.topology_key)
             lacks = codes < 0
-            exceeds = (self._pods(index) > self._most(index))[codes]
+            exceeds = (self._pods(index) > self._most(index)).take(codes)
             if missing is None or violated is None:
                 missing, violated = lacks, exceeds
                 continue

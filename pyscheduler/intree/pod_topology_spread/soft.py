@@ -41,6 +41,7 @@ from pyscheduler.intree.pod_topology_spread.constraints import Constraint, PodCo
 from pyscheduler.intree.pod_topology_spread.domains import (
     Codes,
     Domains,
+    counted_codes,
     nodes_per_code,
     pods_per_code,
 )
@@ -53,6 +54,8 @@ from pyscheduler.intree.pod_topology_spread.inclusion import (
 
 #: The raw score of a node that is left out.
 IGNORED: Final = -1
+#: More than any node scores.
+_MOST: Final = np.iinfo(np.int64).max
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -181,8 +184,9 @@ class _DomainTerm:
             if blank < 0:
                 blank, size = size, size + 1
             codes, asked = np.where(codes < 0, blank, codes), np.where(asked < 0, blank, asked)
-        is_wanted = nodes_per_code(asked, size, among=wanted) > 0
-        pods = pods_per_code(codes, size, pods=constraint.pods_on(nodes), among=among)
+        is_wanted = nodes_per_code(counted_codes(asked, size, among=wanted), size) > 0
+        codes = counted_codes(codes, size, among=among)
+        pods = pods_per_code(codes, size, constraint.pods_on(nodes))
         weight = _weight(int(np.count_nonzero(is_wanted)))
         per_code = np.where(is_wanted, pods, 0) * weight + (constraint.max_skew - 1)
         #: (V + 1,) float64
@@ -194,7 +198,7 @@ class _DomainTerm:
 
     def add_to(self, total: FloatArray, nodes: fwk.NodeTable, codes: Codes) -> None:
         """Adds it to the scores of all nodes that have the key."""
-        total += self._by_code[codes]
+        total += self._by_code.take(codes)
 
 
 _Term = _NodeTerm | _DomainTerm
@@ -202,17 +206,14 @@ _Term = _NodeTerm | _DomainTerm
 
 def normalized(raw: Int64Array) -> Int64Array:
     """(F,) int64: raw scores brought into 0..100, the fewest pods best; ignored nodes get 0."""
-    if not raw.size:
-        return raw
-    scored = raw != IGNORED
-    if not scored.any():
-        return np.zeros_like(raw)
-    counted = raw[scored]
-    most, fewest = max(0, int(counted.max())), int(counted.min())
-    scores = np.full_like(raw, fwk.MAX_NODE_SCORE)
+    ignored = raw == IGNORED
+    counted = raw[~ignored] if ignored.any() else raw
+    most, fewest = int(counted.max(initial=0)), int(counted.min(initial=_MOST))
     if most:
         scores = fwk.truncated_quotient(fwk.MAX_NODE_SCORE * (most + fewest - raw), most)
-    scores[~scored] = 0
+    else:
+        scores = np.full_like(raw, fwk.MAX_NODE_SCORE)
+    scores[ignored] = 0
     return scores
 
 
