@@ -181,8 +181,7 @@ def _demand(
             f"{where}: could not retrieve device class {part.device_class_name}:"
             f' deviceclass.resource.k8s.io "{part.device_class_name}" not found'
         )
-    # The API server fills in both; a subrequest may leave them out.
-    mode = part.allocation_mode
+    mode = part.allocation_mode or EXACT_COUNT
     if mode not in (EXACT_COUNT, ALL_DEVICES):
         raise AllocationFailed(f"{where}: unsupported count mode {mode}")
     return Demand(
