@@ -37,7 +37,7 @@ class Strategy(ABC):
             if allocatable > 0:
                 total += weight * self.resource_score(requested, allocatable)
                 weights += weight
-        return fwk.truncated_quotient(total, weights) if weights else 0
+        return fwk.truncated_quotient(wrapped_int64(total), weights) if weights else 0
 
     def score_nodes(self, shares: Sequence[Shares], n: int) -> Int64Array:
         """N nodes: (N,) int64."""
@@ -75,7 +75,7 @@ class LeastAllocated(Strategy):
     def resource_scores(self, requested: Int64Array, allocatable: Int64Array) -> Int64Array:
         """The same for N nodes."""
         free = allocatable - requested
-        free[requested > allocatable] = 0
+        free *= requested <= allocatable
         return _percentages(free, allocatable)
 
 
@@ -124,12 +124,14 @@ class RequestedToCapacityRatio(Strategy):
 
     def resource_score(self, requested: int, allocatable: int) -> int:
         """The score of the used percentage, that of 100 when over-committed."""
-        return int(self._curve[max(_percentage(min(requested, allocatable), allocatable), 0)])
+        used = 100 if requested > allocatable else _percentage(requested, allocatable)
+        return int(self._curve[min(max(used, 0), 100)])
 
     def resource_scores(self, requested: Int64Array, allocatable: Int64Array) -> Int64Array:
         """The same for N nodes."""
         used = _percentages(np.minimum(requested, allocatable), allocatable)
-        return self._curve[np.maximum(used, 0)]
+        used[requested > allocatable] = 100
+        return self._curve[np.clip(used, 0, 100)]
 
 
 def _percentage(part: int, whole: int) -> int:

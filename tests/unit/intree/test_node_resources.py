@@ -221,6 +221,29 @@ def test_what_is_requested_of_a_node_wraps_around_as_upstream() -> None:
     assert harness.filter(make_pod("p").req({"cpu": "1"}).obj()) == {"n": None}
 
 
+def test_more_than_there_is_scores_as_all_of_it_however_large() -> None:
+    node = make_node("n").capacity({"memory": FULL})
+    strategy = {
+        "type": "RequestedToCapacityRatio",
+        "resources": [{"name": "memory", "weight": 1}],
+        "requestedToCapacityRatio": {
+            "shape": [{"utilization": 0, "score": 1}, {"utilization": 100, "score": 9}]
+        },
+    }
+    harness = PluginHarness(
+        NodeResourcesFit,
+        args={"scoringStrategy": strategy},
+        nodes=[node.obj(), make_node("tiny").capacity({"memory": "1"}).obj()],
+        pods=[make_pod(f"q{i}").req({"memory": str(2**62)}).node("tiny").obj() for i in (1, 2)],
+    )
+
+    # of n: 2^62 * 100 wraps around to 0; of tiny: -2^63 + 2^62, times 100 wraps around to 0, too
+    assert harness.raw_score(make_pod("p").req({"memory": str(2**62)}).obj()) == {
+        "n": 10,
+        "tiny": 10,
+    }
+
+
 def test_an_extended_resource_counts_if_asked_for() -> None:
     harness = _fit(NODE, args=_strategy("LeastAllocated", resources=CPU_AND_GPU))
     pod = make_pod("p").req({"cpu": "1", GPU: "2"}).obj()
