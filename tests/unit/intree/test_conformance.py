@@ -6,6 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 from pyscheduler.framework import EventResource, Plugin
+from pyscheduler.framework.extended_resources import DEVICE_CLASSES
+from pyscheduler.intree.dynamic_resources.claim_tracker import RESOURCE_CLAIMS
+from pyscheduler.intree.dynamic_resources.cluster_devices import (
+    DEVICE_TAINT_RULES,
+    RESOURCE_SLICES,
+)
 from pyscheduler.intree.registry import IN_TREE
 from pyscheduler.testing import (
     fake_handle,
@@ -19,7 +25,12 @@ from pyscheduler.testing import (
     make_volume,
     parametrize_with_checks,
 )
-from pyscheduler.testing.device_builders import make_device_class
+from pyscheduler.testing.device_builders import (
+    make_device_class,
+    make_resource_claim,
+    make_slice,
+    make_taint_rule,
+)
 
 GPU = "example.com/gpu"
 MIB = 1024**2
@@ -51,6 +62,11 @@ PLUGIN_ARGS: dict[str, list[dict[str, Any]]] = {
                 {"name": GPU, "weight": 1},
             ]
         },
+    ],
+    "InterPodAffinity": [
+        {},
+        {"hardPodAffinityWeight": 40},
+        {"ignorePreferredTermsOfExistingPods": True},
     ],
     "NodeAffinity": [
         {},
@@ -106,6 +122,13 @@ EXISTING = [
     make_pod("on-plain").req({"cpu": "3", "memory": "2Gi"}).node("plain").obj(),
     make_pod("on-full").node("full").host_port(8080).obj(),
     make_pod("on-gpu").req({"cpu": "1", GPU: "3"}).node("gpu").host_port(9090, ip="10.0.0.1").obj(),
+    make_pod("social")
+    .label("app", "x")
+    .anti_affinity("zone", {"app": "y"})
+    .affinity("zone", {"app": "y"}, weight=5)
+    .affinity("kubernetes.io/hostname", {"app": "x"})
+    .node("small")
+    .obj(),
 ]
 
 PODS = [
@@ -143,6 +166,13 @@ PODS = [
     make_pod("claims").claim("data").obj(),
     make_pod("spread").label("app", "x").spread("zone").obj(),
     make_pod("apart").anti_affinity("kubernetes.io/hostname", {"app": "x"}).obj(),
+    make_pod("near").label("app", "x").affinity("zone", {"app": "x"}).obj(),
+    make_pod("avoided").label("app", "y").obj(),
+    make_pod("first").label("app", "z").affinity("zone", {"app": "z"}).obj(),
+    make_pod("inclined")
+    .affinity("zone", {"app": "x"}, weight=10)
+    .anti_affinity("kubernetes.io/hostname", {"app": "x"}, weight=3)
+    .obj(),
     make_pod("devices").resource_claim("gpu").obj(),
     make_pod("gated").gate("example.com/wait").obj(),
 ]
@@ -158,6 +188,11 @@ OBJECTS: dict[EventResource | str, list[object]] = {
         make_attachment("at", driver="driver", node="small", volume="pv")
     ],
     EventResource.DEVICE_CLASS: [make_device_class().extended_resource(GPU).obj()],
+    EventResource.RESOURCE_CLAIM: [make_resource_claim("gpu").request("one").obj()],
+    DEVICE_TAINT_RULES: [make_taint_rule("rule")],
+    RESOURCE_CLAIMS: [make_resource_claim("gpu").request("one").obj()],
+    RESOURCE_SLICES: [make_slice("gpu").devices("gpu-0").obj()],
+    DEVICE_CLASSES: [make_device_class().obj()],
 }
 
 
