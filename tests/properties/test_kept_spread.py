@@ -1,0 +1,156 @@
+"""What is kept of pods that are spread equals a fresh judgement, whatever happens meanwhile.
+
+Pods come, go, are relabelled and deleted, nodes move to other zones, services appear: a class's
+answers are kept through all of it and brought up to date by what changed alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from random import Random
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from pyscheduler.api.core_v1 import Node, Pod, Service, ServiceSpec
+from pyscheduler.api.frozen_map import FrozenMap
+from pyscheduler.api.meta import LabelSelector, ObjectMeta
+from pyscheduler.cache import SchedulerCache, Snapshot
+from pyscheduler.clock import FakeClock
+from pyscheduler.intree.pod_topology_spread import PodTopologySpread
+from pyscheduler.runtime.budget import Budget
+from pyscheduler.runtime.filtering import Filtering
+from pyscheduler.runtime.scoring import Scoring
+from pyscheduler.testing import FakeInformers, PodBuilder, fake_handle, make_node, make_pod
+from pyscheduler.testing.harness import make_plugin
+from pyscheduler.testing.profiles import profile_of
+
+ZONE, HOSTNAME, SOFT = "topology.kubernetes.io/zone", "kubernetes.io/hostname", "ScheduleAnyway"
+WEB = LabelSelector(match_labels=FrozenMap({"app": "web"}))
+
+_POD = make_pod("waiting").label("app", "web")
+WAITING = (
+    _POD,
+    _POD.spread(ZONE),
+    _POD.spread(ZONE, node_taints_policy="Honor").spread(HOSTNAME, max_skew=2),
+    _POD.node_selector({"disk": "ssd"}).spread(ZONE, min_domains=2),
+    _POD.label("version", "1").spread(ZONE, selector=WEB, match_label_keys=["version"]),
+    _POD.spread(ZONE, when_unsatisfiable=SOFT).spread(HOSTNAME, when_unsatisfiable=SOFT),
+    _POD.spread(ZONE, max_skew=2).spread(
+        "rack", when_unsatisfiable=SOFT, node_taints_policy="Honor"
+    ),
+    make_pod("waiting").spread(ZONE, selector=WEB).spread(ZONE, when_unsatisfiable=SOFT),
+)
+
+
+def _node(rng: Random, name: str) -> Node:
+    node = make_node(name)
+    if rng.random() < 0.8:
+        node = node.label(ZONE, rng.choice("abc"))
+    if rng.random() < 0.7:
+        node = node.label("rack", rng.choice("123")).label("disk", rng.choice(["ssd", "hdd"]))
+    if rng.random() < 0.2:
+        node = node.taint("dedicated")
+    return node.obj()
+
+
+def _pod(rng: Random, name: str, node: str) -> Pod:
+    pod = make_pod(name).label("app", rng.choice(["web", "web", "db"])).node(node)
+    if rng.random() < 0.5:
+        pod = pod.label("version", rng.choice("12"))
+    if rng.random() < 0.2:
+        pod = pod.terminating()
+    return pod.obj()
+
+
+class Rig:
+    """The plugin alone over one cache, its answers kept."""
+
+    def __init__(self, rng: Random) -> None:
+        self._rng = rng
+        self._cache = SchedulerCache()
+        self._snapshot = Snapshot(self._cache)
+        self._informers = FakeInformers()
+        handle = fake_handle(self._snapshot, informers=self._informers)
+        plugin = make_plugin(PodTopologySpread, handle=handle)
+        self._profile = profile_of(plugin, handle, scheduler_name="s")
+        budget = Budget(FakeClock())
+        self._filtering = Filtering(self._profile, self._snapshot, budget)
+        self._scoring = Scoring(self._profile, self._snapshot, budget)
+        self._nodes: dict[str, Node] = {}
+        self._pods: dict[str, Pod] = {}
+
+    def happen(self) -> None:
+        """Something happens."""
+        rng = self._rng
+        name = f"n{rng.randrange(10)}"
+        chance = rng.random()
+        if chance < 0.35:
+            self._put_pod(f"p{rng.randrange(25)}", name)
+        elif chance < 0.55 and self._pods:
+            self._cache.remove_pod(self._pods.pop(rng.choice(sorted(self._pods))))
+        elif chance < 0.85 or not self._nodes:
+            self._put_node(name)
+        elif chance < 0.92:
+            gone = rng.choice(sorted(self._nodes))
+            del self._nodes[gone]
+            self._cache.remove_node(gone)
+        else:
+            labels = rng.choice([{"app": "web"}, {"version": "1"}, {}])
+            service = Service(
+                ObjectMeta(name=rng.choice("ab"), namespace="default"),
+                ServiceSpec(FrozenMap(labels)),
+            )
+            self._informers.of("services.v1").put(service)
+
+    def _put_node(self, name: str) -> None:
+        node = _node(self._rng, name)
+        if name in self._nodes:
+            self._cache.update_node(self._nodes[name], node)
+        else:
+            self._cache.add_node(node)
+        self._nodes[name] = node
+
+    def _put_pod(self, name: str, node: str) -> None:
+        known = self._pods.get(name)
+        pod = _pod(self._rng, name, node if known is None else known.node_name)
+        if known is None:
+            self._cache.add_pod(pod)
+        else:
+            self._cache.update_pod(pod)
+        self._pods[name] = pod
+
+    async def check(self, waiting: PodBuilder) -> None:
+        """What is kept of the pod's class equals what a fresh judgement gives."""
+        # another pod of the class each time
+        pod = waiting.uid(f"uid-{self._rng.random()}").obj()
+        self._snapshot.refresh()
+        kept = await self._filtering.evaluate(pod, self._profile.sign(pod))
+        fresh = await self._filtering.judge_all(pod)
+        for entry in (kept, fresh):
+            if entry.feasible_count > 1:
+                await self._scoring.score(entry, pod)
+        n = fresh.n
+        assert kept.feasible[:n].tolist() == fresh.feasible[:n].tolist()
+        if not fresh.feasible_count:
+            diagnose = self._filtering.diagnose
+            assert diagnose(kept).message == diagnose(fresh).message
+        elif fresh.feasible_count > 1:
+            assert kept.totals[:n].tolist() == fresh.totals[:n].tolist()
+            assert kept.skip_scores == fresh.skip_scores
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.integers(0, 2**32))
+def test_kept_answers_equal_fresh_ones(seed: int) -> None:
+    async def play() -> None:
+        rng = Random(seed)
+        rig = Rig(rng)
+        for _ in range(20):
+            rig.happen()
+        for _ in range(25):
+            for _ in range(rng.randrange(3)):
+                rig.happen()
+            await rig.check(rng.choice(WAITING))
+
+    asyncio.run(play())
