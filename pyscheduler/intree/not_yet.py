@@ -14,7 +14,6 @@ from pydantic import (
 
 from pyscheduler import framework as fwk
 from pyscheduler.api.core_v1 import Pod
-from pyscheduler.config.models import Duration
 from pyscheduler.config.utilization_shape import UtilizationShapePoint, checked_shape
 
 #: All of the score for a storage class with no room used, none for a full one.
@@ -34,25 +33,6 @@ class VolumeBindingArgs(fwk.Args):
         Field(strict=False),
         AfterValidator(lambda shape: checked_shape(shape or _FREE_STORAGE)),
     ] = _FREE_STORAGE
-
-
-def _at_least(least_s: float) -> AfterValidator:
-    def check(duration_s: float) -> float:
-        if duration_s < least_s:
-            raise ValueError(f"must be at least {least_s:g}s, got {duration_s:g}s")
-        return duration_s
-
-    return AfterValidator(check)
-
-
-class DynamicResourcesArgs(fwk.Args):
-    """Arguments of DynamicResources, in seconds; a file has them as Go writes durations."""
-
-    #: 0 is no limit
-    filter_timeout: Annotated[Duration, _at_least(0)] = Field(default=10.0, validate_default=False)
-    binding_timeout: Annotated[Duration, _at_least(1)] = Field(
-        default=600.0, validate_default=False
-    )
 
 
 class Placeholder(fwk.PreFilterPlugin, fwk.SignPlugin, fwk.EnqueueExtensions, fwk.Plugin[Any]):
@@ -107,14 +87,3 @@ class VolumeBinding(Placeholder):
             volume.persistent_volume_claim is not None or volume.ephemeral is not None
             for volume in pod.spec.volumes
         )
-
-
-class DynamicResources(Placeholder):
-    """Will allocate devices for resource claims."""
-
-    args_model = DynamicResourcesArgs
-    what = "resource claims"
-
-    def is_needed(self, pod: Pod) -> bool:
-        """True for claims and claim templates."""
-        return bool(pod.spec.resource_claims)

@@ -13,6 +13,7 @@ from pyscheduler.framework import Plugin
 from pyscheduler.intree import not_yet
 from pyscheduler.intree.default_binder import DefaultBinder
 from pyscheduler.intree.default_preemption import DefaultPreemption
+from pyscheduler.intree.dynamic_resources import DynamicResources
 from pyscheduler.intree.image_locality import ImageLocality
 from pyscheduler.intree.inter_pod_affinity import InterPodAffinity
 from pyscheduler.intree.node_affinity import NodeAffinity
@@ -45,7 +46,7 @@ _DEFAULTS: tuple[tuple[type[Plugin[Any]], int], ...] = (
     (VolumeZone, 0),
     (PodTopologySpread, 2),
     (InterPodAffinity, 2),
-    (not_yet.DynamicResources, 2),
+    (DynamicResources, 2),
     (DefaultPreemption, 0),
     (NodeResourcesBalancedAllocation, 1),
     (ImageLocality, 1),

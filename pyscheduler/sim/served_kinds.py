@@ -201,6 +201,14 @@ RESOURCE_SLICES = ServedKind(
     _DEVICES, "resourceslices", "ResourceSlice", False, returns_deleted=True
 )
 DEVICE_CLASSES = ServedKind(_DEVICES, "deviceclasses", "DeviceClass", False, returns_deleted=True)
+DEVICE_TAINT_RULES = ServedKind(
+    _DEVICES,
+    "devicetaintrules",
+    "DeviceTaintRule",
+    False,
+    subresources=("status",),
+    returns_deleted=True,
+)
 
 BUILT_IN_KINDS = (
     PODS,
@@ -229,6 +237,7 @@ BUILT_IN_KINDS = (
     RESOURCE_CLAIM_TEMPLATES,
     RESOURCE_SLICES,
     DEVICE_CLASSES,
+    DEVICE_TAINT_RULES,
 )
 
 

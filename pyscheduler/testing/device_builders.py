@@ -34,6 +34,10 @@ from pyscheduler.api.resource_v1 import (
     DeviceRequestAllocationResult,
     DeviceSelector,
     DeviceSubRequest,
+    DeviceTaint,
+    DeviceTaintRule,
+    DeviceTaintRuleSpec,
+    DeviceTaintSelector,
     ExactDeviceRequest,
     ResourceClaim,
     ResourceClaimConsumerReference,
@@ -217,6 +221,14 @@ def make_device_class(name: str = DRIVER) -> DeviceClassBuilder:
     """A class of all devices."""
     metadata = ObjectMeta(name=name, uid=name, resource_version="1")
     return DeviceClassBuilder(DeviceClass(metadata, DeviceClassSpec()))
+
+
+def make_taint_rule(name: str, *, driver: str = DRIVER, key: str = "broken") -> DeviceTaintRule:
+    """All devices of the driver must not be given to anybody more."""
+    rule = DeviceTaintRuleSpec(
+        DeviceTaint(key, "NoSchedule"), device_selector=DeviceTaintSelector(driver=driver)
+    )
+    return DeviceTaintRule(ObjectMeta(name=name, uid=name, resource_version="1"), rule)
 
 
 def make_slice(node: str, *, driver: str = DRIVER) -> SliceBuilder:

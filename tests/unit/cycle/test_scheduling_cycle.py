@@ -253,7 +253,6 @@ async def test_no_pod_is_popped_while_too_many_binds_wait() -> None:
     ("build", "plugin"),
     [
         pytest.param(lambda p: p.claim("data"), "VolumeBinding", id="volume claim"),
-        pytest.param(lambda p: p.resource_claim("gpu"), "DynamicResources", id="resource claim"),
     ],
 )
 async def test_what_cannot_be_judged_yet_is_never_bound(build: object, plugin: str) -> None:

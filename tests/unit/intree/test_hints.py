@@ -34,6 +34,17 @@ CASES: list[HintCase] = [
 
 #: What wakes every pod that the plugin rejected: nothing to choose, so nothing that does not wake.
 ALWAYS_WAKE = {
+    ("DynamicResources", "NodeAdd"): "upstream asks no hint: it may have devices",
+    ("DynamicResources", "NodeUpdateNodeLabel"): "upstream asks no hint: slices select by labels",
+    ("DynamicResources", "NodeUpdateNodeAllocatable"): "upstream asks no hint",
+    ("DynamicResources", "resource.k8s.io/DeviceClassAdd"): "upstream asks no hint",
+    ("DynamicResources", "resource.k8s.io/DeviceClassUpdate"): "upstream asks no hint",
+    ("DynamicResources", "resource.k8s.io/ResourceSliceAdd"): "upstream asks no hint",
+    ("DynamicResources", "resource.k8s.io/ResourceSliceUpdate"): "upstream asks no hint",
+    ("DynamicResources", "devicetaintrules.v1.resource.k8s.ioAdd"): (
+        "upstream's slices change with it, and it asks no hint about these"
+    ),
+    ("DynamicResources", "devicetaintrules.v1.resource.k8s.ioDelete"): "the same",
     ("NodeDeclaredFeatures", "NodeAdd"): "upstream does not ask what a node that joins declares",
     ("InterPodAffinity", "TargetPodUpdatePodLabel"): (
         "upstream asks nothing more: whoever kept the pod out may mean others now"

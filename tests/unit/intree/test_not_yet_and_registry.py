@@ -14,7 +14,6 @@ from pyscheduler.testing import PluginHarness, PodBuilder, fake_handle, make_plu
 
 NEEDS = {
     "VolumeBinding": (make_pod("p").claim("data"), "persistent volume claims"),
-    "DynamicResources": (make_pod("p").resource_claim("gpu"), "resource claims"),
 }
 DEFAULT_ORDER = [
     "SchedulingGates",
@@ -68,14 +67,14 @@ def test_ephemeral_volumes_are_claims_too() -> None:
     ("new", "expected"),
     [
         pytest.param(make_pod("p"), QueueingHint.QUEUE, id="claim-gone"),
-        pytest.param(make_pod("p").resource_claim("b"), QueueingHint.SKIP, id="still-needs-it"),
+        pytest.param(make_pod("p").claim("b"), QueueingHint.SKIP, id="still-needs-it"),
         pytest.param(make_pod("q"), QueueingHint.SKIP, id="another-pod"),
     ],
 )
 def test_only_the_pod_itself_can_help(new: PodBuilder, expected: QueueingHint) -> None:
-    pod = make_pod("p").resource_claim("a").obj()
+    pod = make_pod("p").claim("a").obj()
     event = fwk.ClusterEvent(fwk.EventResource.TARGET_POD, fwk.ActionType.UPDATE)
-    harness = PluginHarness(IN_TREE["DynamicResources"])
+    harness = PluginHarness(IN_TREE["VolumeBinding"])
 
     assert harness.hint(event, pod, old=pod, new=new.obj()) is expected
     assert harness.hint(fwk.NODE_ADDED, pod) is QueueingHint.SKIP

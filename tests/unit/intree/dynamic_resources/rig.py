@@ -89,9 +89,9 @@ class ClaimServer(FakeWrites):
         if "/resourceclaims" not in path:
             return {}
         namespace, name = path.split("/")[5], path.split("/")[7:8]
-        body = msgspec.json.decode(msgspec.json.encode(body))
+        sent: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(body))
         if method == "POST":
-            return self._create(namespace, body)
+            return self._create(namespace, sent)
         if self.gate is not None and method == "PATCH":
             await self.gate.wait()
         key = f"{namespace}/{name[0]}"
@@ -103,10 +103,9 @@ class ClaimServer(FakeWrites):
         if method == "DELETE":
             self.remove(key)
             return {}
-        metadata = body["metadata"]
-        if metadata["resourceVersion"] != kept["metadata"]["resourceVersion"]:
+        if sent["metadata"]["resourceVersion"] != kept["metadata"]["resourceVersion"]:
             raise Conflict(409, "Conflict", f"{key} has been modified")
-        stored = self._store(key, _merged(kept, body))
+        stored = self._store(key, _merged(kept, sent))
         if self.lost_answers:
             self.lost_answers -= 1
             raise ServerUnreachable("connection reset")
