@@ -310,7 +310,8 @@ class Filtering:
                 skipped.add(name)
             else:
                 return False
-        entry.nominated.clear()
+        if not skipped & entry.state.skipped_filters >= set(stale):
+            entry.nominated.clear()
         if skipped != entry.state.skipped_filters:
             entry.state.skipped_filters = frozenset(skipped)
             known = {answer.plugin: answer for answer in entry.filters}

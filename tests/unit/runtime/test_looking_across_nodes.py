@@ -110,6 +110,23 @@ async def test_a_rejection_by_what_was_prepared_again_turns_the_pod_away() -> No
     assert rig.messages == {"second": "0/12 nodes are available: over the quota."}
 
 
+async def test_what_promised_pods_take_is_kept_while_nobody_who_looks_across_has_a_say() -> None:
+    rig = Rig(Bystander)
+    for i in range(12):
+        rig.add_node(node(f"n{i}"))
+    promised = make_pod("promised").req({"cpu": "1"}).priority(10).gate("example.com/wait")
+    rig.add_pod(promised.scheduler_name("pyscheduler").nominated("n5").obj())
+    bystander: Any = rig.profile.plugins["Bystander"]
+    await _bind(rig, "first")
+    judged = bystander.judged
+
+    await _bind(rig, "second", "third")
+
+    assert "n5" not in rig.bound.values()
+    assert judged == 13
+    assert bystander.judged == judged
+
+
 class RanksAmongFeasible(
     fwk.PreScorePlugin, fwk.ScorePlugin, fwk.SignPlugin, fwk.Plugin[fwk.NoArgs]
 ):
