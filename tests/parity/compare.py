@@ -35,6 +35,8 @@ def differences(theirs: Verdict, ours: Verdict) -> list[Difference]:
     if bool(theirs.node) != bool(ours.node):
         found.append(Difference("node", theirs.node, ours.node))
     found += _score_differences(theirs, ours)
+    if theirs.node == ours.node and theirs.choices != ours.choices:
+        found.append(Difference("choices", dict(theirs.choices), dict(ours.choices)))
     if not found and theirs.node != ours.node and not _is_a_tie(theirs, ours):
         found.append(Difference("node", theirs.node, ours.node))
     return found

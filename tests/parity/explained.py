@@ -6,6 +6,7 @@ message or by plugin would hide faults. docs/compatibility.md says the same to u
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -94,6 +95,23 @@ def _has_port_twice(case: Case, difference: Difference) -> bool:
     return any(count > 1 for count in held.values())
 
 
+# --- errors of plugins ---
+
+_THEIR_ERROR = re.compile(r'^running (?:PreFilter plugin )?"(\w+)"(?: filter plugin)?: ')
+_OUR_ERROR = re.compile(r"^plugin (\w+) failed in \w+: ")
+
+
+def _is_an_error_of_the_same_plugin(case: Case, difference: Difference) -> bool:
+    theirs = _THEIR_ERROR.match(str(difference.theirs))
+    ours = _OUR_ERROR.match(str(difference.ours))
+    return (
+        difference.what == "message"
+        and theirs is not None
+        and ours is not None
+        and theirs[1] == ours[1]
+    )
+
+
 EXPLAINED: Sequence[Explanation] = (
     Explanation(
         "quantities beyond int64",
@@ -108,5 +126,12 @@ EXPLAINED: Sequence[Explanation] = (
         " port for free; ours counts them",
         "docs/compatibility.md#plugins-one-by-one",
         _has_port_twice,
+    ),
+    Explanation(
+        "the words around a plugin's error",
+        "a fault is told by plugin and hook, whatever the hook; and of several nodes' errors"
+        " upstream tells the one that came first, which is no rule",
+        "docs/compatibility.md#plugins-one-by-one",
+        _is_an_error_of_the_same_plugin,
     ),
 )

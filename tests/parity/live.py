@@ -9,9 +9,11 @@ next finds the state as it was.
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from tests.parity.stage import Stage
 from tests.parity.verdicts import Verdict, without_zeros
@@ -21,6 +23,8 @@ from tests.parity.worlds import Incoming, Manifest, duplicate, reference_of
 PATIENCE_S = 10.0
 #: Seconds between two looks at a log, while the watch is silent.
 _LOOK_S = 0.02
+#: Looks at claims that are being written to, at most.
+_LOOKS = 50
 #: Holds back a pod whose companions are not made yet.
 _HOLD = "parity.example.com/companions"
 
@@ -93,13 +97,29 @@ class LiveJudge(abc.ABC):
         self.forget(incoming.key)
         try:
             uid = await self._present(incoming)
-            return await self._verdict(incoming.key, uid, before)
+            verdict = await self._verdict(incoming.key, uid, before)
+            if verdict.node and incoming.companions:
+                verdict = replace(verdict, choices=await self._choices(incoming))
+            return verdict
         finally:
             await self.stage.remove(incoming.pod)
             for companion in reversed(incoming.companions):
                 await self.stage.remove(companion)
             if incoming.may_preempt:
                 await self.stage.put_back(sorted(_gone(before, await self.stage.look())))
+
+    async def _choices(self, incoming: Incoming) -> Mapping[str, Any]:
+        """What was written about the pod's own claims, once nothing more is written."""
+        stage, key = self.stage, incoming.key
+        before: Mapping[str, Any] = {}
+        for _ in range(_LOOKS):
+            chosen = await stage.choices(incoming.companions)
+            is_bound = bool(stage.pods.get(key, {}).get("spec", {}).get("nodeName"))
+            if is_bound or (chosen and chosen == before):
+                return chosen
+            before = chosen
+            await asyncio.sleep(_LOOK_S)
+        return before
 
     async def _present(self, incoming: Incoming) -> str:
         """The pod may be tried; returns its uid."""

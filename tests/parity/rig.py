@@ -32,6 +32,9 @@ from tests.parity.worlds import Case, Incoming, World
 #: Admission that would need a controller at work, or add to pods what no case is about.
 _WITHOUT_ADMISSION = "ServiceAccount,TaintNodesByCondition,StorageObjectInUseProtection"
 
+#: Off by default; without them the API server drops fields that a pod may need a feature by.
+_GATES = {"UserNamespacesHostNetworkSupport": True, "VolumeBindMountOptions": True}
+
 _QPS = 5000.0
 
 

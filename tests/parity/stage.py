@@ -136,6 +136,16 @@ class Stage:
         answer = await self.api.request("GET", _PODS)
         return {key_of(pod): pod for pod in answer.get("items") or ()}
 
+    async def choices(self, companions: Sequence[Manifest]) -> dict[str, Any]:
+        """What schedulers wrote into claims and volumes of one pod, by kind and name."""
+        found = {}
+        for companion in companions:
+            if companion["kind"] in _CHOSEN_OF:
+                now = await self.api.request("GET", object_path(companion))
+                if chosen := _CHOSEN_OF[companion["kind"]](now):
+                    found[f"{companion['kind']}/{companion['metadata']['name']}"] = chosen
+        return found
+
     # --- one object ---
 
     async def make(self, manifest: Manifest) -> Manifest:
@@ -190,3 +200,35 @@ class Stage:
                 await self._patch(object_path(manifest), {"metadata": {"finalizers": None}})
             await self.api.request("DELETE", object_path(manifest), params=_AT_ONCE)
         return {}
+
+
+def _chosen_devices(claim: Manifest) -> Any:
+    allocation = (claim.get("status") or {}).get("allocation")
+    if not allocation:
+        return None
+    results = (allocation.get("devices") or {}).get("results") or []
+    return {
+        "devices": [
+            "/".join(result[field] for field in ("request", "driver", "pool", "device"))
+            for result in results
+        ],
+        "nodeSelector": allocation.get("nodeSelector"),
+        "reservedFor": [one["name"] for one in claim["status"].get("reservedFor") or ()],
+    }
+
+
+def _chosen_node(claim: Manifest) -> Any:
+    annotations = claim["metadata"].get("annotations") or {}
+    return annotations.get("volume.kubernetes.io/selected-node")
+
+
+def _chosen_claim(volume: Manifest) -> Any:
+    return (volume["spec"].get("claimRef") or {}).get("name")
+
+
+#: How to read what was decided for an object of each kind; None while nothing was.
+_CHOSEN_OF: Mapping[str, Callable[[Manifest], Any]] = {
+    "ResourceClaim": _chosen_devices,
+    "PersistentVolumeClaim": _chosen_node,
+    "PersistentVolume": _chosen_claim,
+}

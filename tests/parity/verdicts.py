@@ -26,6 +26,7 @@ class Verdict:
         nominated: the node on which room is made.
         victims: ``namespace/name`` of the pods that had to leave.
         rejected: node -> plugin that rejected it first; only ours tells.
+        choices: what was decided for the pod's own claims: volumes, nodes, devices.
     """
 
     node: str = ""
@@ -38,6 +39,7 @@ class Verdict:
     nominated: str = ""
     victims: tuple[str, ...] = ()
     rejected: Mapping[str, str] = field(default_factory=dict)
+    choices: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def best(self) -> frozenset[str]:

@@ -16,6 +16,7 @@ class TaintToleration(Theme):
     """Taints of all effects, tolerations that fit, nearly fit, and fit everything."""
 
     name = "TaintToleration"
+    weight = 1.0
 
     def node(self, draft: Draft, node: Manifest) -> None:
         rng = draft.rng
@@ -59,7 +60,7 @@ class NodeUnschedulable(Theme):
     """Nodes that are cordoned, and pods that do not mind."""
 
     name = "NodeUnschedulable"
-    weight = 0.6
+    weight = 0.5
 
     def node(self, draft: Draft, node: Manifest) -> None:
         if draft.rng.random() < 0.4:
@@ -156,7 +157,7 @@ class NodeAffinity(Theme):
     """Selectors, and terms with every operator, required and preferred."""
 
     name = "NodeAffinity"
-    weight = 1.5
+    weight = 1.2
 
     def node(self, draft: Draft, node: Manifest) -> None:
         rng = draft.rng
@@ -202,7 +203,7 @@ class NodePorts(Theme):
     """Host ports of few numbers on few addresses."""
 
     name = "NodePorts"
-    weight = 1.2
+    weight = 2.0
 
     def resident(self, draft: Draft, pod: Manifest) -> None:
         if draft.rng.random() < 0.4:
@@ -234,6 +235,7 @@ class ImageLocality(Theme):
     """Images that some nodes have, under all of their names."""
 
     name = "ImageLocality"
+    weight = 3.0
 
     def node(self, draft: Draft, node: Manifest) -> None:
         rng = draft.rng
@@ -251,6 +253,9 @@ class ImageLocality(Theme):
         spec = pod["spec"]
         if rng.random() < 0.3:
             spec.setdefault("initContainers", []).append(container(rng, "prepare"))
+        if rng.random() < 0.7:  # else what the pod asks for decides
+            for one in spec["containers"]:
+                one["resources"] = {}
         for one in [*spec["containers"], *spec.get("initContainers", ())]:
             one["image"] = rng.choice(
                 (*_IMAGES, "registry.example.com/huge:latest", "busybox", "unknown:1")
@@ -268,7 +273,7 @@ class NodeResourcesFit(Theme):
     """Odd, huge, missing and zero quantities; init containers, sidecars, overhead, pod level."""
 
     name = "NodeResourcesFit"
-    weight = 1.5
+    weight = 0.8
 
     def node(self, draft: Draft, node: Manifest) -> None:
         rng = draft.rng
@@ -350,6 +355,7 @@ class NodeResourcesBalancedAllocation(Theme):
     """Nodes used lopsidedly, pods that even out or make it worse."""
 
     name = "NodeResourcesBalancedAllocation"
+    weight = 0.8
 
     def node(self, draft: Draft, node: Manifest) -> None:
         node["status"]["allocatable"]["cpu"] = draft.rng.choice(("4", "8", "16"))
@@ -379,7 +385,7 @@ class SchedulingGates(Theme):
     """Pods with gates."""
 
     name = "SchedulingGates"
-    weight = 0.5
+    weight = 1.2
 
     def incoming(self, draft: Draft, pod: Manifest) -> None:
         if draft.rng.random() < 0.7:

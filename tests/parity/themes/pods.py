@@ -218,7 +218,7 @@ class InterPodAffinity(Theme):
     """Affinity and anti-affinity of both sides, over namespaces named, selected or meant."""
 
     name = "InterPodAffinity"
-    weight = 2.0
+    weight = 2.5
 
     def node(self, draft: Draft, node: Manifest) -> None:
         add_topology(draft, node)

@@ -18,7 +18,7 @@ class DefaultPreemption(Theme):
     """Full nodes of pods of several priorities, and who is worth more than they."""
 
     name = "DefaultPreemption"
-    weight = 2.0
+    weight = 3.0
 
     def node(self, draft: Draft, node: Manifest) -> None:
         rng = draft.rng
@@ -83,6 +83,7 @@ class Nominations(Theme):
     """Nodes promised to pods that wait at a gate, of priorities above and below."""
 
     name = "nominated pods"
+    weight = 0.8
 
     def furnish(self, draft: Draft) -> None:
         rng = draft.rng

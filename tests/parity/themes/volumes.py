@@ -161,6 +161,7 @@ class VolumeRestrictions(_Volumes):
     """Disks that cannot be shared, and claims for one pod alone."""
 
     name = "VolumeRestrictions"
+    weight = 1.5
     modes = ("ReadWriteOncePod", "ReadWriteOncePod", "ReadWriteOnce")
 
     def resident(self, draft: Draft, pod: Manifest) -> None:
@@ -211,6 +212,7 @@ class NodeVolumeLimits(_Volumes):
     """Nodes that take few volumes of a driver."""
 
     name = "NodeVolumeLimits"
+    weight = 2.0
     modes = ("ReadWriteMany",)
 
     def furnish(self, draft: Draft) -> None:
@@ -281,6 +283,7 @@ class VolumeZone(_Volumes):
     """Bound volumes in zones and regions."""
 
     name = "VolumeZone"
+    weight = 1.5
     modes = ("ReadWriteMany",)
 
 
@@ -288,7 +291,7 @@ class VolumeBinding(_Volumes):
     """Claims that are missing, lost, being deleted, unbound; volumes to choose from or to make."""
 
     name = "VolumeBinding"
-    weight = 1.5
+    weight = 2.0
 
     def furnish(self, draft: Draft) -> None:
         super().furnish(draft)
