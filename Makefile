@@ -149,6 +149,10 @@ bench-latency: $(VENV)/.dev ## the event loop's lag and an urgent pod's wait, be
 bench-memory: $(VENV)/.dev ## memory per stored pod, and pods per class
 	@$(PY) -m benchmarks.memory $(ARGS)
 
+.PHONY: bench-plugins
+bench-plugins: $(VENV)/.dev ## each plugin alone over 5,000 nodes; ARGS=--write puts the table into the documents
+	@$(PY) -m benchmarks.plugins $(ARGS)
+
 ##@ to ship it, and to tidy up
 
 .PHONY: image
