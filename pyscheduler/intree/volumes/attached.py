@@ -131,9 +131,12 @@ class AttachedVolumes:
         tally = nodes.tally(POD_VOLUMES)
         version, self._version = self._version, tally.version
         changed = tally.changed_keys(version) if 0 <= version <= tally.version else None
+        if changed is None:
+            changed = [*self._entries, *tally]
+            # all are about to be looked up
+            self._stale_claims.clear()
         # a tally tells of nobody's keys but those that `pod_volumes` gave
-        keys = cast("Iterable[PodVolume]", {*tally, *self._entries} if changed is None else changed)
-        for used in dict.fromkeys(keys):
+        for used in dict.fromkeys(cast("Iterable[PodVolume]", changed)):
             rows = tally.rows(used)
             if rows.size:
                 self._put(used, nodes.node(int(rows[0])).name)

@@ -30,9 +30,8 @@ from pyscheduler.intree.volumes.claims import CLAIMS, STORAGE_CLASSES, VOLUMES, 
 from pyscheduler.intree.volumes.migration import CannotTranslate
 
 
-@dataclass(frozen=True, slots=True)
-class DriverVolume:
-    """A volume as its driver knows it, or will."""
+class DriverVolume(NamedTuple):
+    """A volume as its driver knows it, or will; a tuple, for it is hashed often."""
 
     driver: str
     handle: str
