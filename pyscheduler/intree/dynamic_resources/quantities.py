@@ -38,17 +38,6 @@ class Quantity:
         """
         return cls(nano_value(text), _notation(text))
 
-    @classmethod
-    def of_units(cls, value: int, notation: Notation = "DecimalSI") -> Quantity:
-        """Returns the quantity of so many units."""
-        return cls(value * NANO, notation)
-
-    @property
-    def units(self) -> int:
-        """Whole units, rounded away from zero."""
-        units = -(-abs(self.nanos) // NANO)
-        return units if self.nanos >= 0 else -units
-
     def __str__(self) -> str:
         if self.nanos == 0:
             return "0"

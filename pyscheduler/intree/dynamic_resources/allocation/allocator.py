@@ -72,7 +72,7 @@ class Allocator:
             node: where.
             claims: those without an allocation, in the pod's order. The same objects for every
                 node, as far as possible: what was found out about one is kept.
-            is_expired: whether to give up; asked now and then.
+            is_expired: whether to give up; asked before each device that is looked at.
 
         Raises:
             AllocationFailed: it is no use trying other nodes either.

@@ -36,9 +36,6 @@ from pyscheduler.intree.dynamic_resources.allocation.pools import Candidate, Poo
 from pyscheduler.intree.dynamic_resources.allocation.requests import Demand, Wanted, claim_key
 from pyscheduler.intree.dynamic_resources.allocation.suitability import Knowledge, Suitability
 
-#: How many devices are looked for between two looks at the clock.
-_STEPS_PER_LOOK = 32
-
 #: Where to go on: index of the pool, index of the candidate in it.
 _Position: TypeAlias = tuple[int, int]
 
@@ -71,7 +68,7 @@ class Search:
         node: where.
         plans: the claims.
         pools: what the node sees, in order.
-        is_expired: whether to give up.
+        is_expired: whether to give up; asked before each device, as a selector may take long.
     """
 
     def __init__(
@@ -86,7 +83,6 @@ class Search:
         self._plans = plans
         self._pools = pools
         self._is_expired = is_expired
-        self._steps = 0
         self._suitability = Suitability(knowledge, node)
         self._ledger = Ledger(knowledge, self._suitability, claims=[plan.claim for plan in plans])
         #: demands for all devices -> those devices
@@ -144,6 +140,7 @@ class Search:
                     f" currently {state}"
                 )
             for candidate in pool.candidates:
+                self._look_at_the_clock()
                 # What is left of its capacity does not matter here: a device that has not enough
                 # left is one of all devices, and cannot be had.
                 if (
@@ -157,9 +154,8 @@ class Search:
     def _serve_claim(self, claim: int) -> _Step:
         if claim == len(self._plans):
             return _Outcome.DONE
-        outcome = yield self._serve_request(claim, 0)
-        # An earlier claim may get other devices, and leave this one a more modest alternative.
-        return _Outcome.FAILED if outcome is _Outcome.TOO_MANY else outcome
+        # Never TOO_MANY: the least alternatives fit, `_gather` saw to that.
+        return (yield self._serve_request(claim, 0))
 
     def _serve_request(self, claim: int, request: int) -> _Step:
         if request == len(self._plans[claim].wanted):
@@ -215,18 +211,18 @@ class Search:
             for index in range(first, len(candidates)):
                 candidate = candidates[index]
                 # The cheapest question first.
-                if (
-                    not ledger.is_in_use(claim, demand, candidate)
-                    and suitability.is_selected(demand, candidate)
-                    and ledger.has_capacity(demand, candidate)
+                if ledger.is_in_use(claim, demand, candidate):
+                    continue
+                self._look_at_the_clock()
+                if suitability.is_selected(demand, candidate) and ledger.has_capacity(
+                    demand, candidate
                 ):
                     yield (pool_index, index + 1), pool, candidate
             first = 0
 
     def _look_at_the_clock(self) -> None:
-        if self._steps % _STEPS_PER_LOOK == 0 and self._is_expired():
+        if self._is_expired():
             raise AllocationAborted("filter operation aborted: the time was up")
-        self._steps += 1
 
 
 def _run(step: _Step) -> _Outcome:

@@ -110,7 +110,7 @@ def string_environment() -> Environment:
     return environment
 
 
-def new_environment(*, consumable_capacity: bool) -> Environment:
+def new_environment() -> Environment:
     """Returns an environment to compile device selectors in.
 
     Raises:
@@ -155,11 +155,10 @@ def new_environment(*, consumable_capacity: bool) -> Environment:
     variables = {
         "device": kind.DYN,
         "device.driver": kind.STRING,
+        "device.allowMultipleAllocations": kind.BOOL,
         "device.attributes": kind.Map(kind.STRING, kind.Map(kind.STRING, kind.DYN)),
         "device.capacity": kind.Map(kind.STRING, kind.Map(kind.STRING, quantity)),
     }
-    if consumable_capacity:
-        variables["device.allowMultipleAllocations"] = kind.BOOL
     extensions = [
         cel.CelExtension("kubernetes", functions),
         ExtBindings(),

@@ -74,22 +74,15 @@ class DeviceSelector:
             raise SelectorError(_with_advice(str(error))) from error
         except CostExceeded as error:
             raise SelectorError(str(error)) from error
-        except RecursionError as error:
-            raise SelectorError("expression is nested too deeply") from error
         if not isinstance(found, bool):
             raise SelectorError("CEL result could not be converted to bool")
         return found
 
 
 class DeviceSelectors:
-    """Compiles device selectors and keeps them.
+    """Compiles device selectors and keeps them."""
 
-    Args:
-        consumable_capacity: whether devices have `allowMultipleAllocations`.
-    """
-
-    def __init__(self, *, consumable_capacity: bool = True) -> None:
-        self._consumable_capacity = consumable_capacity
+    def __init__(self) -> None:
         self._kept: LRUCache[str, DeviceSelector] = LRUCache(_KEPT)
         self._environment: Environment | None = None
         #: functions that the CEL library computes, by name and number of arguments
@@ -122,12 +115,10 @@ class DeviceSelectors:
             return DeviceSelector(build(read(compiled.serialize()), library=self._call))
         except CelError as error:
             raise SelectorError(f"compilation failed: {error}") from error
-        except RecursionError as error:
-            raise SelectorError("compilation failed: expression is nested too deeply") from error
 
     def _checked(self) -> Environment:
         if self._environment is None:
-            self._environment = new_environment(consumable_capacity=self._consumable_capacity)
+            self._environment = new_environment()
         return self._environment
 
     def _call(self, name: str, arguments: int) -> Function:
