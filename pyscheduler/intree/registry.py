@@ -10,7 +10,6 @@ from types import MappingProxyType
 from typing import Any
 
 from pyscheduler.framework import Plugin
-from pyscheduler.intree import not_yet
 from pyscheduler.intree.default_binder import DefaultBinder
 from pyscheduler.intree.default_preemption import DefaultPreemption
 from pyscheduler.intree.dynamic_resources import DynamicResources
@@ -26,9 +25,12 @@ from pyscheduler.intree.pod_topology_spread import PodTopologySpread
 from pyscheduler.intree.priority_sort import PrioritySort
 from pyscheduler.intree.scheduling_gates import SchedulingGates
 from pyscheduler.intree.taint_toleration import TaintToleration
-from pyscheduler.intree.volumes.limits import NodeVolumeLimits
-from pyscheduler.intree.volumes.restrictions import VolumeRestrictions
-from pyscheduler.intree.volumes.zone import VolumeZone
+from pyscheduler.intree.volumes import (
+    NodeVolumeLimits,
+    VolumeBinding,
+    VolumeRestrictions,
+    VolumeZone,
+)
 
 #: plugin class and default weight, in the order in which they run; 0: does not score
 _DEFAULTS: tuple[tuple[type[Plugin[Any]], int], ...] = (
@@ -42,7 +44,7 @@ _DEFAULTS: tuple[tuple[type[Plugin[Any]], int], ...] = (
     (NodeResourcesFit, 1),
     (VolumeRestrictions, 0),
     (NodeVolumeLimits, 0),
-    (not_yet.VolumeBinding, 0),
+    (VolumeBinding, 0),
     (VolumeZone, 0),
     (PodTopologySpread, 2),
     (InterPodAffinity, 2),
