@@ -97,6 +97,8 @@ class ClassEntry:
         "position",
         "pre_filter_status",
         "rejecting_plugins",
+        "rows",
+        "rows_version",
         "scored_version",
         "scores",
         "skip_scores",
@@ -128,6 +130,9 @@ class ClassEntry:
         #: grows when a row becomes feasible or stops being so
         self.feasible_version = 0
         self.scored_version = -1
+        #: the feasible rows, as of a version; see `feasible_rows`
+        self.rows: npt.NDArray[np.intp] = np.zeros(0, dtype=np.intp)
+        self.rows_version = (-1, -1)
         #: (capacity,) int64: weighted sums; -1 where not feasible
         self.totals: Int64Array = np.full(capacity, -1, dtype=np.int64)
         #: pods judged with this entry, for the cold check
@@ -150,6 +155,13 @@ class ClassEntry:
         own.feasible[list(overrides)] = False
         own.feasible_count = int(np.count_nonzero(own.feasible[: own.n]))
         return own
+
+    def feasible_rows(self) -> npt.NDArray[np.intp]:
+        """The rows of the feasible nodes, looked for only when they have changed."""
+        version = (self.feasible_version, self.feasible_count)
+        if self.rows_version != version:
+            self.rows, self.rows_version = np.flatnonzero(self.feasible[: self.n]), version
+        return self.rows
 
     @property
     def nbytes(self) -> int:

@@ -97,7 +97,7 @@ class Scoring:
             if entry.skip_scores is not None and name not in stale:
                 continue
             if feasible is None:
-                feasible = nodes.select(np.flatnonzero(entry.feasible[: nodes.n]))
+                feasible = nodes.select(entry.feasible_rows())
             status = pre_score(entry.state, pod, feasible)
             if status is None or status.is_success:
                 skipped.discard(name)
@@ -130,7 +130,7 @@ class Scoring:
         answer.fresh = answer.stale = True
 
     def _normalize(self, hook: ScoreHook, answer: ScoreAnswer, entry: ClassEntry, pod: Pod) -> None:
-        rows = np.flatnonzero(entry.feasible[: entry.n])
+        rows = entry.feasible_rows()
         if answer.normalized is answer.raw:
             answer.normalized = np.zeros(entry.capacity, dtype=np.int64)
         answer.normalized[rows] = hook.normalized(entry.state, pod, answer.raw[rows])
