@@ -10,51 +10,11 @@ import msgspec
 import pytest
 
 from pyscheduler.client.errors import ServerUnreachable
-from pyscheduler.sim.api_server import Response
-from pyscheduler.sim.exchange import Request
+from pyscheduler.sim.exchange import Request, Response
 from pyscheduler.sim.json_objects import JsonObject
 from pyscheduler.sim.workload import make_node, make_pod
+from tests.component.devices import CLAIMS, DRIVER, claim, device_class, device_slice, user
 from tests.component.world import World, is_binding, refusal
-
-DRIVER = "gpu.example.com"
-GROUP = "/apis/resource.k8s.io/v1"
-CLAIMS = f"{GROUP}/namespaces/default/resourceclaims"
-
-
-def device_class(name: str = DRIVER, **spec: object) -> JsonObject:
-    return _object("DeviceClass", name, spec)
-
-
-def device_slice(node: str, *devices: str) -> JsonObject:
-    spec = {
-        "driver": DRIVER,
-        "nodeName": node,
-        "pool": {"name": node, "generation": 1, "resourceSliceCount": 1},
-        "devices": [{"name": device} for device in devices],
-    }
-    return _object("ResourceSlice", f"{node}-slice", spec)
-
-
-def claim(name: str, *, count: int = 1, device_class: str = DRIVER) -> JsonObject:
-    exactly = {"deviceClassName": device_class, "allocationMode": "ExactCount", "count": count}
-    spec = {"devices": {"requests": [{"name": "gpu", "exactly": exactly}]}}
-    made = _object("ResourceClaim", name, spec)
-    made["metadata"]["namespace"] = "default"
-    return made
-
-
-def user(name: str, *claims: str, **spec: object) -> JsonObject:
-    references = [{"name": used, "resourceClaimName": used} for used in claims]
-    return make_pod(name, resourceClaims=references, **spec)
-
-
-def _object(kind: str, name: str, spec: object) -> JsonObject:
-    return {
-        "apiVersion": "resource.k8s.io/v1",
-        "kind": kind,
-        "metadata": {"name": name},
-        "spec": spec,
-    }
 
 
 def cluster(world: World, *, nodes: int, devices: int) -> None:

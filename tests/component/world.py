@@ -191,12 +191,14 @@ class World:
     # --- what is done
 
     def create(self, *objects: JsonObject) -> None:
-        """The nodes and pods exist."""
+        """The nodes, pods and whatever else exist."""
         for body in objects:
             if body["kind"] == "Node":
                 self.cluster.create_node(body)
-            else:
+            elif body["kind"] == "Pod":
                 self.cluster.create_pods([body])
+            else:
+                self.cluster.create(body)
 
     def send(
         self, method: str, path: str, body: JsonObject, *, content_type: str = ""
@@ -375,6 +377,10 @@ def _requests(pod: JsonObject) -> Counter[str]:
     total: Counter[str] = Counter(pods=1)
     for container in pod["spec"]["containers"]:
         total.update(_amounts(container.get("resources", {}).get("requests", {})))
+    # what a claim gives the pod is not the node's
+    devices = pod.get("status", {}).get("extendedResourceClaimStatus", {})
+    for mapping in devices.get("requestMappings", ()):
+        del total[mapping["resourceName"]]
     return total
 
 
