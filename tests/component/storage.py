@@ -1,0 +1,83 @@
+"""Claims, volumes and what drivers say, as a manifest has them."""
+
+from __future__ import annotations
+
+from pyscheduler.sim.json_objects import JsonObject
+
+EBS = "ebs.csi.aws.com"
+
+
+def inline(volume_id: str, name: str = "disk") -> JsonObject:
+    """A volume of a pod that is an EBS volume by now."""
+    return {"name": name, "awsElasticBlockStore": {"volumeID": volume_id}}
+
+
+def of_claim(claim: str) -> JsonObject:
+    """A volume of a pod that is a claim."""
+    return {"name": claim, "persistentVolumeClaim": {"claimName": claim}}
+
+
+def bound_claim(name: str, volume: str) -> JsonObject:
+    """A claim, as the controller leaves it."""
+    return {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {
+            "name": name,
+            "namespace": "default",
+            "annotations": {"pv.kubernetes.io/bind-completed": "yes"},
+        },
+        "spec": {
+            "accessModes": ["ReadWriteOnce"],
+            "resources": {"requests": {"storage": "1Gi"}},
+            "storageClassName": "",
+            "volumeName": volume,
+        },
+    }
+
+
+def csi_volume(name: str, claim: str, *, zone: str = "", driver: str = EBS) -> JsonObject:
+    """A driver's volume, bound to a claim."""
+    labels = {"topology.kubernetes.io/zone": zone} if zone else {}
+    return {
+        "apiVersion": "v1",
+        "kind": "PersistentVolume",
+        "metadata": {"name": name, "labels": labels},
+        "spec": {
+            "capacity": {"storage": "1Gi"},
+            "accessModes": ["ReadWriteOnce"],
+            "claimRef": {"namespace": "default", "name": claim},
+            "csi": {"driver": driver, "volumeHandle": f"vol-{name}"},
+        },
+    }
+
+
+def csi_node(name: str, limit: int, driver: str = EBS) -> JsonObject:
+    """What a driver says of a node."""
+    running = {
+        "name": driver,
+        "nodeID": name,
+        "topologyKeys": None,
+        "allocatable": {"count": limit},
+    }
+    return _of_storage("CSINode", name, {"drivers": [running]})
+
+
+def csi_driver(name: str, *, prevents_pods: bool) -> JsonObject:
+    """A driver, and whether pods must not go where it does not run."""
+    return _of_storage("CSIDriver", name, {"preventPodSchedulingIfMissing": prevents_pods})
+
+
+def attachment(name: str, node: str, volume: str, driver: str = EBS) -> JsonObject:
+    """The wish that a volume be attached to a node."""
+    spec = {"attacher": driver, "nodeName": node, "source": {"persistentVolumeName": volume}}
+    return _of_storage("VolumeAttachment", name, spec)
+
+
+def _of_storage(kind: str, name: str, spec: JsonObject) -> JsonObject:
+    return {
+        "apiVersion": "storage.k8s.io/v1",
+        "kind": kind,
+        "metadata": {"name": name},
+        "spec": spec,
+    }
