@@ -2,8 +2,6 @@ from __future__ import annotations
 
 import asyncio
 
-import pytest
-
 from pyscheduler import framework as fwk
 from pyscheduler.api.core_v1 import Pod
 from pyscheduler.testing import FakeWrites, make_node, make_pod
@@ -247,21 +245,3 @@ async def test_no_pod_is_popped_while_too_many_binds_wait() -> None:
     assert rig.queue.counts().active == 1
     loop.cancel()
     await asyncio.gather(loop, return_exceptions=True)
-
-
-@pytest.mark.parametrize(
-    ("build", "plugin"),
-    [
-        pytest.param(lambda p: p.claim("data"), "VolumeBinding", id="volume claim"),
-    ],
-)
-async def test_what_cannot_be_judged_yet_is_never_bound(build: object, plugin: str) -> None:
-    rig = Rig()
-    rig.add_node(node("n"))
-    assert callable(build)
-
-    rig.add_pod(build(make_pod("a").scheduler_name("pyscheduler")).obj())
-    await rig.settle()
-
-    assert rig.bound == {}
-    assert plugin in rig.messages["a"]

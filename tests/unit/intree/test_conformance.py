@@ -17,10 +17,12 @@ from pyscheduler.testing import (
     fake_handle,
     make_attachment,
     make_claim,
+    make_csi_driver,
     make_csi_node,
     make_node,
     make_plugin,
     make_pod,
+    make_storage_capacity,
     make_storage_class,
     make_volume,
     parametrize_with_checks,
@@ -184,6 +186,10 @@ OBJECTS: dict[EventResource | str, list[object]] = {
     EventResource.PERSISTENT_VOLUME: [make_volume("pv").zone("a").obj()],
     EventResource.STORAGE_CLASS: [make_storage_class("later").waits().obj()],
     EventResource.CSI_NODE: [make_csi_node("small").driver("driver", limit=2).obj()],
+    EventResource.CSI_DRIVER: [make_csi_driver("driver", storage_capacity=True)],
+    EventResource.CSI_STORAGE_CAPACITY: [
+        make_storage_capacity("room", "later", "10Gi", node_labels={"zone": "a"})
+    ],
     EventResource.VOLUME_ATTACHMENT: [
         make_attachment("at", driver="driver", node="small", volume="pv")
     ],

@@ -58,6 +58,13 @@ ALWAYS_WAKE = {
         "tolerations can only be added, and the queue tells of the pod's own alone"
     ),
     ("NodeVolumeLimits", "storage.k8s.io/CSINodeAdd"): "upstream asks no hint: it may have room",
+    ("VolumeBinding", "storage.k8s.io/StorageClassAdd"): "a class that is new can be any pod's",
+    ("VolumeBinding", "PersistentVolumeAdd"): "upstream asks no hint: it may be free, or bound",
+    ("VolumeBinding", "PersistentVolumeUpdate"): "upstream asks no hint: the same",
+    ("VolumeBinding", "NodeAdd"): "upstream asks no hint: it may be where a volume is",
+    ("VolumeBinding", "NodeUpdateNodeLabel"): "upstream asks no hint: the same",
+    ("VolumeBinding", "storage.k8s.io/CSINodeAdd"): "upstream asks no more: it may be migrated",
+    ("VolumeBinding", "storage.k8s.io/CSIStorageCapacityAdd"): "upstream asks no more",
     ("VolumeRestrictions", "NodeAdd"): "upstream asks no hint: no pod has a disk there yet",
     ("VolumeZone", "NodeAdd"): "upstream asks no hint: it may be where the volume is",
     ("VolumeZone", "NodeUpdateNodeLabel"): "upstream asks no hint: the same",

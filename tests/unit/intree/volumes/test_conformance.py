@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from pyscheduler.intree.volumes.binding import VolumeBinding
 from pyscheduler.intree.volumes.limits import NodeVolumeLimits
 from pyscheduler.intree.volumes.restrictions import VolumeRestrictions
 from pyscheduler.intree.volumes.zone import VolumeZone
@@ -12,7 +13,7 @@ from tests.unit.intree.volumes.samples import EXISTING, NODES, OBJECTS, PODS
 
 
 @parametrize_with_checks(
-    [VolumeRestrictions, NodeVolumeLimits, VolumeZone],
+    [VolumeRestrictions, NodeVolumeLimits, VolumeBinding, VolumeZone],
     pods=PODS,
     nodes=NODES,
     existing=EXISTING,

@@ -374,7 +374,7 @@ async def test_the_wait_ends_with_its_time() -> None:
     assert not waiting.done()
     harness.clock.advance(0.2)
 
-    with pytest.raises(PySchedulerError, match="^binding volumes: context deadline exceeded$"):
+    with pytest.raises(PySchedulerError, match=r"^binding volumes: context deadline exceeded$"):
         await waiting
 
 
@@ -392,7 +392,7 @@ async def test_a_volume_that_cannot_be_translated_fails_the_wait() -> None:
 
     with pytest.raises(
         PySchedulerError,
-        match="^binding volumes: failed to translate pv to csi: could not translate pv: .*disk",
+        match=r"^binding volumes: failed to translate pv to csi: could not translate pv: .*disk",
     ):
         await waiting
 
@@ -403,7 +403,7 @@ async def test_a_conflict_is_raised_as_the_server_says_it_and_nothing_stays_assu
     sibling = make_pod("sibling").claim("data").obj()
     harness.writes.failure = Refused("the object has been modified")
 
-    with pytest.raises(Refused, match="^the object has been modified$"):
+    with pytest.raises(Refused, match=r"^the object has been modified$"):
         await harness.pre_bind(POD, "n1")
     harness.unreserve(POD, "n1")
 
