@@ -95,12 +95,17 @@ def _with_images(rng: Random, node: NodeBuilder) -> NodeBuilder:
 def _bound(rng: Random, name: str, node: str) -> Pod:
     pod = make_pod(name).req(_amounts(rng, 0.4)).node(node).label("app", rng.choice("xy"))
     if _maybe(rng, 0.3):
-        pod = pod.host_port(rng.choice([80, 81]))
+        pod = _with_port(rng, pod)
     if _maybe(rng, 0.2):
         pod = pod.anti_affinity("zone", {"app": "x"})
     if _maybe(rng, 0.1):
         pod = pod.terminating()
     return pod.obj()
+
+
+def _with_port(rng: Random, pod: PodBuilder) -> PodBuilder:
+    ip = rng.choice(["", "0.0.0.0", "10.0.0.1", "10.0.0.2"])
+    return pod.host_port(rng.choice([80, 81]), protocol=rng.choice(["TCP", "UDP"]), ip=ip)
 
 
 def _pod(rng: Random) -> Pod:
@@ -181,12 +186,12 @@ _ASPECTS: Final[tuple[Callable[[Random, PodBuilder], PodBuilder], ...]] = (
     _relating,
     lambda rng, pod: pod.node_selector({"zone": rng.choice("abc")}),
     lambda rng, pod: pod.node(f"n{rng.randrange(8)}"),
-    lambda rng, pod: pod.host_port(rng.choice([80, 81])),
+    _with_port,
     lambda rng, pod: pod.image("redis:7").image_volume("nginx"),
     lambda rng, pod: pod.own_users_on_host_network(),
     lambda rng, pod: pod.spread("zone", max_skew=rng.randrange(1, 3)),
     lambda rng, pod: pod.spread(
-        "kubernetes.io/hostname", when_unsatisfiable=rng.choice(["DoNotSchedule", "ScheduleAnyway"])
+        rng.choice(["zone", "kubernetes.io/hostname"]), when_unsatisfiable="ScheduleAnyway"
     ),
 )
 
