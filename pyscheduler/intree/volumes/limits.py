@@ -339,14 +339,18 @@ class NodeVolumeLimits(
         return fwk.QueueingHint.SKIP
 
     def after_attachment_deleted(self, pod: Pod, old: object, new: object) -> fwk.QueueingHint:
-        """QUEUE for pods that name claims, and for those with a volume of the same driver."""
+        """QUEUE for pods that name claims, and for those with a volume of the same driver.
+
+        Raises:
+            CannotTranslate: a volume may be of any driver; the pod is tried, as with upstream.
+        """
         if not isinstance(old, VolumeAttachment):
             return fwk.QueueingHint.SKIP
         for volume in pod.spec.volumes:
             if volume.persistent_volume_claim is not None:
                 return fwk.QueueingHint.QUEUE
-            plugin = migration.plugin_of(volume)
-            if plugin is not None and plugin.driver == old.spec.attacher:
+            found = migration.of_pod(volume, pod.namespace)
+            if found is not None and found.driver == old.spec.attacher:
                 return fwk.QueueingHint.QUEUE
         return fwk.QueueingHint.SKIP
 

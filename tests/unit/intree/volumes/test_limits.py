@@ -14,8 +14,17 @@ from pyscheduler.api.core_v1 import (
     Pod,
     Volume,
 )
-from pyscheduler.framework import SKIP, Status, unresolvable, unschedulable
+from pyscheduler.framework import (
+    SKIP,
+    ActionType,
+    ClusterEvent,
+    EventResource,
+    Status,
+    unresolvable,
+    unschedulable,
+)
 from pyscheduler.intree.volumes.limits import NodeVolumeLimits, VolumesUnclear
+from pyscheduler.intree.volumes.migration import CannotTranslate
 from pyscheduler.testing import (
     ClaimBuilder,
     FakeInformers,
@@ -467,3 +476,11 @@ def test_what_is_counted_follows_claims_volumes_classes_and_attachments() -> Non
     volumes.put(make_volume("pv").csi(DRIVER, "h").obj())
     attachments.remove("at")
     assert not _full(cluster)
+
+
+def test_a_hint_about_a_volume_no_driver_understands_fails_so_that_the_pod_is_tried() -> None:
+    event = ClusterEvent(EventResource.VOLUME_ATTACHMENT, ActionType.DELETE)
+    gone = make_attachment("at", driver="other", node="n", volume="pv")
+
+    with pytest.raises(CannotTranslate):
+        harness().hint(event, make_pod("p").volume(inline("aws://odd")).obj(), old=gone)
