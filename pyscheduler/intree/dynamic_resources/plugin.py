@@ -63,6 +63,7 @@ from pyscheduler.intree.dynamic_resources.allocation import (
     NodeAllocationFailed,
 )
 from pyscheduler.intree.dynamic_resources.args import DynamicResourcesArgs
+from pyscheduler.intree.dynamic_resources.cel.declarations import CelMissing
 from pyscheduler.intree.dynamic_resources.claims import (
     ClaimUnusable,
     claims_of,
@@ -85,6 +86,8 @@ from pyscheduler.intree.dynamic_resources.reserving import Reserving
 _LONGEST_SEARCH_S: Final = 0.5
 
 CLAIMS = fwk.StateKey[PodClaims]("DynamicResources.claims")
+#: True once PreFilter was asked about the pod, whatever it found
+HAS_LOOKED = fwk.StateKey[bool]("DynamicResources.has_looked")
 
 
 class DynamicResources(
@@ -151,6 +154,7 @@ class DynamicResources(
         self, state: fwk.CycleState, pod: Pod, nodes: fwk.NodeTable
     ) -> fwk.Status | None:
         """Looks up the claims, and prepares the search if any of them has to be allocated."""
+        state.write(HAS_LOOKED, True)
         extended = self._extended_of(pod)
         if not pod.spec.resource_claims and not extended:
             return fwk.SKIP
@@ -208,6 +212,10 @@ class DynamicResources(
         self, state: fwk.CycleState, pod: Pod, statuses: fwk.NodeStatuses
     ) -> tuple[fwk.PostFilterResult | None, fwk.Status | None]:
         """Takes the devices from one claim that is of no use anywhere, so that it gets others."""
+        if not state.get(HAS_LOOKED):
+            # a PreFilter in front of this one turned the pod away: upstream misses its own state,
+            # says so, and no plugin behind it is asked
+            return None, fwk.unresolvable("not found")
         held = state.get(CLAIMS)
         if held is None:
             return None, fwk.unschedulable()
@@ -395,7 +403,8 @@ class DynamicResources(
         except NodeAllocationFailed as error:
             return fwk.unresolvable(str(error))
         except AllocationFailed as error:
-            return _error(str(error))
+            # trying again does not install it
+            return fwk.unresolvable(str(error)) if _lacks_cel(error) else _error(str(error))
         if found is None:
             return fwk.unresolvable("cannot allocate all claims")
         return dict(zip(claims, found, strict=True))
@@ -404,3 +413,9 @@ class DynamicResources(
 def _error(text: str) -> fwk.Status:
     """Ends the attempt; the pod is tried again after its backoff."""
     return fwk.Status(fwk.Code.ERROR, (text,))
+
+
+def _lacks_cel(error: BaseException) -> bool:
+    """True when an allocation failed because the extra ``dra`` is not installed."""
+    cause = error.__cause__
+    return isinstance(error, CelMissing) or (cause is not None and _lacks_cel(cause))

@@ -22,6 +22,8 @@ from pyscheduler.api.resource_v1 import (
     DeviceRequest,
     ResourceClaim,
 )
+from pyscheduler.intree.dynamic_resources.cel import selectors
+from pyscheduler.intree.dynamic_resources.cel.declarations import CelMissing
 from pyscheduler.testing import make_node, make_pod
 from pyscheduler.testing.device_builders import (
     DRIVER,
@@ -237,6 +239,44 @@ def test_how_long_a_search_may_take(timeout: str, search_s: float) -> None:
     assert rig.plugin._search_s == pytest.approx(search_s)
 
 
+def test_without_the_extra_a_pod_that_needs_it_waits_and_is_told_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def missing() -> None:
+        raise CelMissing("needs the extra dra")
+
+    monkeypatch.setattr(selectors, "new_environment", missing)
+    picky = make_device_class("picky").selector("true").obj()
+    rig = Rig(
+        CLASS,
+        picky,
+        make_slice("n").devices("gpu-0").obj(),
+        make_resource_claim("c").request("gpu", "picky").obj(),
+        make_resource_claim("d").request("gpu").obj(),
+    )
+    state = rig.prepared(POD)
+
+    status = rig.plugin.filter(state, POD, rig.handle.snapshot.nodes.node(0))
+
+    assert status is not None
+    assert status.code is fwk.Code.UNSCHEDULABLE_AND_UNRESOLVABLE
+    assert status.message.endswith("needs the extra dra")
+    assert rig.judged(make_pod("q").resource_claim("d").obj())[1] == {"n": ""}
+
+
+def test_an_expression_that_cannot_be_understood_is_an_error_that_names_it() -> None:
+    odd = make_device_class("odd").selector("device.colour.is(red").obj()
+    claim = make_resource_claim("c").request("gpu", "odd").obj()
+    rig = Rig(odd, make_slice("n").devices("gpu-0").obj(), claim)
+    state = rig.prepared(POD)
+
+    status = rig.plugin.filter(state, POD, rig.handle.snapshot.nodes.node(0))
+
+    assert status is not None
+    assert status.code is fwk.Code.ERROR
+    assert "odd" in status.message
+
+
 # --- PostFilter ---
 
 
@@ -261,7 +301,14 @@ async def test_a_claim_that_others_use_stays_as_it_is() -> None:
 
 
 async def test_without_claims_nothing_can_be_deallocated() -> None:
-    assert await _post_filter(Rig(), fwk.CycleState()) == fwk.unschedulable()
+    rig, state = Rig(), fwk.CycleState()
+    rig.plugin.pre_filter(state, make_pod("p").obj(), rig.handle.snapshot.nodes)
+
+    assert await _post_filter(rig, state) == fwk.unschedulable()
+
+
+async def test_a_pod_that_another_pre_filter_turned_away_ends_the_search_as_upstream_does() -> None:
+    assert await _post_filter(Rig(), fwk.CycleState()) == fwk.unresolvable("not found")
 
 
 async def _post_filter(rig: Rig, state: fwk.CycleState) -> fwk.Status | None:
