@@ -24,9 +24,9 @@ from pyscheduler import framework as fwk
 from pyscheduler.api.core_v1 import ObjectReference
 from pyscheduler.api.frozen_map import FrozenMap
 from pyscheduler.api.volumes_v1 import PersistentVolume, PersistentVolumeClaim
-from pyscheduler.framework.assumed_objects import AssumedObjects
 from pyscheduler.intree.volumes.binding.annotations import BOUND_BY_CONTROLLER, SELECTED_NODE
 from pyscheduler.intree.volumes.binding.finding import is_kept_for
+from pyscheduler.intree.volumes.binding.known import KnownStorage
 from pyscheduler.intree.volumes.binding.search import Outcome
 
 
@@ -60,27 +60,17 @@ class Reservation:
     bindings: list[Binding] = field(default_factory=list)
     selections: list[Selection] = field(default_factory=list)
 
-    def revert(
-        self,
-        volumes: AssumedObjects[PersistentVolume],
-        claims: AssumedObjects[PersistentVolumeClaim],
-    ) -> None:
+    def revert(self, known: KnownStorage) -> None:
         """Takes back what is not written; may be called again."""
         for binding in self.bindings:
             if not binding.written:
-                volumes.restore(binding.volume)
+                known.volumes.restore(binding.volume)
         for selection in self.selections:
             if not selection.written:
-                claims.restore(selection.claim)
+                known.claims.restore(selection.claim)
 
 
-def reserve(
-    outcome: Outcome,
-    node_name: str,
-    *,
-    volumes: AssumedObjects[PersistentVolume],
-    claims: AssumedObjects[PersistentVolumeClaim],
-) -> Reservation:
+def reserve(outcome: Outcome, node_name: str, *, known: KnownStorage) -> Reservation:
     """The outcome is assumed.
 
     Raises:
@@ -91,14 +81,14 @@ def reserve(
         for match in outcome.matches:
             binding = bind_to(match.volume, match.claim)
             if binding.patch:
-                volumes.assume(binding.volume)
+                known.volumes.assume(binding.volume)
             reservation.bindings.append(binding)
         for provision in outcome.provisions:
             selection = _select(provision.claim, node_name)
-            claims.assume(selection.claim)
+            known.claims.assume(selection.claim)
             reservation.selections.append(selection)
     except fwk.CannotAssume:
-        reservation.revert(volumes, claims)
+        reservation.revert(known)
         raise
     return reservation
 

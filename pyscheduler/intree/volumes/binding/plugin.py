@@ -17,15 +17,14 @@ Objects that the pod refers to and that cannot be understood (a quantity, a sele
 turn it away with a message that names object, field and value.
 
 Source: kube-scheduler 1.37, ``plugins/volumebinding``. Knowing differences: each module names its
-own; where no claim waits for its first pod, PreScore skips (upstream scores every node 0). The
-assumptions of one profile are not seen by another, as upstream: the version decides who is first.
+own; where no claim waits for its first pod, PreScore skips (upstream scores every node 0);
+assumptions are seen by all profiles (upstream: by their own; the API server refuses the second).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from operator import attrgetter
 from typing import Final
 
 import numpy as np
@@ -34,8 +33,8 @@ from pyscheduler import framework as fwk
 from pyscheduler.api.core_v1 import Pod
 from pyscheduler.api.quantity import InvalidQuantity, nano_value, value
 from pyscheduler.api.selectors import InvalidSelector
-from pyscheduler.api.storage_v1 import CSIDriver, CSINode, CSIStorageCapacity, StorageClass
-from pyscheduler.api.volumes_v1 import PersistentVolume, PersistentVolumeClaim
+from pyscheduler.api.storage_v1 import StorageClass
+from pyscheduler.api.volumes_v1 import PersistentVolumeClaim
 from pyscheduler.errors import PySchedulerError
 from pyscheduler.framework.status import Int64Array
 from pyscheduler.intree.volumes.binding.annotations import SELECTED_NODE, is_bound
@@ -48,35 +47,22 @@ from pyscheduler.intree.volumes.binding.bound import (
     objection,
     objections,
 )
-from pyscheduler.intree.volumes.binding.finding import (
-    STORAGE,
-    Candidates,
-    place_of,
-    volume_worth,
-)
+from pyscheduler.intree.volumes.binding.finding import STORAGE, Candidates
 from pyscheduler.intree.volumes.binding.hints import EVENTS
-from pyscheduler.intree.volumes.binding.provisioning import Provisioner, room_of
+from pyscheduler.intree.volumes.binding.known import known_storage
+from pyscheduler.intree.volumes.binding.provisioning import Provisioner
 from pyscheduler.intree.volumes.binding.reasons import (
     NO_ROOM,
     NO_VOLUME,
     NODE_CONFLICT,
     VOLUME_GONE,
 )
-from pyscheduler.intree.volumes.binding.remembered import Remembered
 from pyscheduler.intree.volumes.binding.scoring import score_of
 from pyscheduler.intree.volumes.binding.search import Unbound, VolumeSearch
 from pyscheduler.intree.volumes.binding.sorting import sort_claims
 from pyscheduler.intree.volumes.binding.waiting import BindingWait
 from pyscheduler.intree.volumes.binding.writing import write
-from pyscheduler.intree.volumes.claims import (
-    CLAIMS,
-    CSI_DRIVERS,
-    CSI_NODES,
-    CSI_STORAGE_CAPACITIES,
-    STORAGE_CLASSES,
-    VOLUMES,
-    has_claims,
-)
+from pyscheduler.intree.volumes.claims import has_claims
 
 _CAPACITY_SCORING: Final = "StorageCapacityScoring"
 _IMMEDIATE: Final = "pod has unbound immediate PersistentVolumeClaims"
@@ -120,28 +106,8 @@ class VolumeBinding(
         self._scores = handle.features[_CAPACITY_SCORING]
         if not self._scores and "shape" in args.model_fields_set:
             raise ValueError("shape: remove it, or turn on the feature gate StorageCapacityScoring")
-        self._claims = fwk.AssumedObjects(handle.informers.of(CLAIMS, PersistentVolumeClaim))
-        self._volumes = fwk.AssumedObjects(
-            handle.informers.of(VOLUMES, PersistentVolume), index=place_of
-        )
-        self._volume_worth = Remembered(volume_worth)
-        self._volumes.add_handler(self._volume_worth)
-        # capacities are never assumed: it is the index that is wanted
-        self._capacities = fwk.AssumedObjects(
-            handle.informers.of(CSI_STORAGE_CAPACITIES, CSIStorageCapacity),
-            index=attrgetter("storage_class_name"),
-        )
-        self._rooms = Remembered(room_of)
-        self._capacities.add_handler(self._rooms)
-        self._classes = handle.listers.of(STORAGE_CLASSES, StorageClass)
-        self._drivers = handle.listers.of(CSI_DRIVERS, CSIDriver)
-        self._csi_nodes = handle.listers.of(CSI_NODES, CSINode)
-        self._wait = BindingWait(
-            handle,
-            volumes=self._volumes,
-            claims=self._claims,
-            timeout_s=args.bind_timeout_seconds,
-        )
+        self._known = known_storage(handle)
+        self._wait = BindingWait(handle, self._known, timeout_s=args.bind_timeout_seconds)
 
     def sign_pod(self, pod: Pod) -> tuple[()] | None:
         """Pods without claims are alike; of others nothing is kept."""
@@ -155,7 +121,7 @@ class VolumeBinding(
         """Skips pods without claims; turns away those whose claims are not ready."""
         if not pod.spec.volumes or not has_claims(pod):
             return fwk.SKIP
-        sorted_claims = sort_claims(pod, self._claims.get, self._classes.get)
+        sorted_claims = sort_claims(pod, self._known.claims.get, self._known.classes.get)
         if isinstance(sorted_claims, fwk.Status):
             return sorted_claims
         if sorted_claims.immediate:
@@ -231,7 +197,9 @@ class VolumeBinding(
         if outcome.reason:
             return _no_volumes_for(node_name)
         try:
-            reservation = reserve(outcome, node_name, volumes=self._volumes, claims=self._claims)
+            reservation = reserve(
+                outcome, node_name, volumes=self._known.volumes, claims=self._known.claims
+            )
         except fwk.CannotAssume as error:
             return fwk.Status(fwk.Code.ERROR, (str(error),))
         state.write(RESERVED, reservation)
@@ -241,7 +209,7 @@ class VolumeBinding(
         """Takes back what is not written."""
         reservation = state.get(RESERVED)
         if reservation is not None:
-            reservation.revert(self._volumes, self._claims)
+            reservation.revert(self._known)
 
     def pre_bind_pre_flight(
         self, state: fwk.CycleState, pod: Pod, node_name: str
@@ -261,7 +229,7 @@ class VolumeBinding(
         reservation = state.get(RESERVED)
         if reservation is None:
             return None
-        await write(reservation, self.handle.writes, volumes=self._volumes, claims=self._claims)
+        await write(reservation, self.handle.writes, known=self._known)
         await self._wait.until_bound(pod, node_name, reservation)
         return None
 
@@ -273,11 +241,11 @@ class VolumeBinding(
 
     def _bound(self, claim: PersistentVolumeClaim) -> BoundVolume | None:
         name = claim.spec.volume_name
-        volume = self._volumes.get(name)
+        volume = self._known.volumes.get(name)
         if volume is None:
             return None
         try:
-            return bound_volume(volume, self._csi_nodes.list())
+            return bound_volume(volume, self._known.csi_nodes.list())
         except InvalidSelector as error:
             raise NotUnderstood(
                 f'persistentvolume "{name}": spec.nodeAffinity.required: {error}'
@@ -303,22 +271,22 @@ class VolumeBinding(
         provisioner = Provisioner(
             claim,
             storage_class,
-            driver=self._drivers.get(storage_class.provisioner),
-            rooms=map(self._rooms.of, self._capacities.indexed(storage_class.name)),
+            driver=self._known.drivers.get(storage_class.provisioner),
+            rooms=self._known.rooms(storage_class.name),
             size=size,
         )
         if SELECTED_NODE in claim.annotations:
             return 0, Unbound(claim, provisioner, None)
         candidates = Candidates(claim)
         try:
-            candidates.collect(nanos, self._volumes, self._volume_worth)
+            candidates.collect(nanos, self._known.volumes, self._known.worth)
         except InvalidSelector as error:
             raise _claim_not_understood(claim, "selector", error) from error
         return nanos, Unbound(claim, provisioner, candidates)
 
     def _are_bound(self, search: VolumeSearch) -> bool:
         """True when a controller was faster."""
-        current = [self._claims.get(claim.key) for claim in search.claims]
+        current = [self._known.claims.get(claim.key) for claim in search.claims]
         return all(claim is not None and is_bound(claim) for claim in current)
 
 

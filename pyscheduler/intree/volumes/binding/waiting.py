@@ -22,14 +22,14 @@ from typing import Any
 
 from pyscheduler import framework as fwk
 from pyscheduler.api.core_v1 import Node, Pod
-from pyscheduler.api.storage_v1 import CSINode
 from pyscheduler.api.volumes_v1 import PersistentVolume, PersistentVolumeClaim
 from pyscheduler.errors import PySchedulerError
-from pyscheduler.framework.assumed_objects import AssumedObjects, is_newer_version, key_of
+from pyscheduler.framework.assumed_objects import is_newer_version, key_of
 from pyscheduler.intree.volumes.binding.annotations import SELECTED_NODE, is_bound
 from pyscheduler.intree.volumes.binding.assuming import Binding, Reservation, Selection
 from pyscheduler.intree.volumes.binding.bound import why_unreachable
-from pyscheduler.intree.volumes.claims import CLAIMS, CSI_NODES, VOLUMES
+from pyscheduler.intree.volumes.binding.known import KnownStorage
+from pyscheduler.intree.volumes.claims import CLAIMS, VOLUMES
 from pyscheduler.intree.volumes.migration import CannotTranslate
 
 _PODS = "pods.v1"
@@ -48,26 +48,16 @@ class BindingWait:
 
     Args:
         handle: the scheduler.
-        volumes: as the watch told.
-        claims: likewise.
+        known: what the watch told of volumes and claims.
         timeout_s: how long a pod waits.
     """
 
-    def __init__(
-        self,
-        handle: fwk.Handle,
-        *,
-        volumes: AssumedObjects[PersistentVolume],
-        claims: AssumedObjects[PersistentVolumeClaim],
-        timeout_s: float,
-    ) -> None:
+    def __init__(self, handle: fwk.Handle, known: KnownStorage, *, timeout_s: float) -> None:
         self._clock = handle.clock
-        self._volumes = volumes
-        self._claims = claims
+        self._known = known
         self._timeout_s = timeout_s
         self._pods = handle.listers.of(_PODS, Pod)
         self._nodes = handle.listers.of(_NODES, Node)
-        self._csi_nodes = handle.listers.of(CSI_NODES, CSINode)
         #: who waits for news of what
         self._waiting: dict[_Key, set[asyncio.Event]] = {}
         for resource, model in (
@@ -122,12 +112,12 @@ class BindingWait:
         )
 
     def _is_bound(self, binding: Binding, node: Node) -> bool:
-        volume = self._volumes.told(binding.volume.name)
+        volume = self._known.volumes.told(binding.volume.name)
         if volume is None:
             raise _failed(
                 f'failed to check binding: persistentvolumes "{binding.volume.name}" not found'
             )
-        claim = self._claims.told(binding.claim.key)
+        claim = self._known.claims.told(binding.claim.key)
         if claim is None:
             raise _failed(
                 f'failed to check binding: persistentvolumeclaims "{binding.claim.key}" not found'
@@ -145,7 +135,7 @@ class BindingWait:
 
     def _is_made(self, selection: Selection, node: Node) -> bool:
         key = selection.claim.key
-        claim = self._claims.told(key)
+        claim = self._known.claims.told(key)
         if claim is None:
             raise _failed(
                 f'failed to check provisioning pvc: persistentvolumeclaims "{key}" not found'
@@ -157,14 +147,14 @@ class BindingWait:
         if claim.annotations.get(SELECTED_NODE) != node.name:
             raise _failed(f'provisioning failed for PVC "{claim.name}"')
         if claim.spec.volume_name:
-            volume = self._volumes.told(claim.spec.volume_name)
+            volume = self._known.volumes.told(claim.spec.volume_name)
             if volume is None:
                 return False  # the watch of volumes may be behind that of claims
             self._must_reach(volume, node)
         return is_bound(claim)
 
     def _must_reach(self, volume: PersistentVolume, node: Node) -> None:
-        reason = why_unreachable(volume, node.labels, self._csi_nodes.get(node.name))
+        reason = why_unreachable(volume, node.labels, self._known.csi_nodes.get(node.name))
         if reason:
             raise _failed(
                 f'pv "{volume.name}" node affinity doesn\'t match node "{node.name}": {reason}'

@@ -15,19 +15,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from pyscheduler.api.meta import ObjectMeta
-from pyscheduler.api.volumes_v1 import PersistentVolume, PersistentVolumeClaim
-from pyscheduler.framework.assumed_objects import AssumedObjects
 from pyscheduler.framework.handle import Writes
 from pyscheduler.intree.volumes.binding.assuming import Reservation
+from pyscheduler.intree.volumes.binding.known import KnownStorage
 
 
-async def write(
-    reservation: Reservation,
-    writes: Writes,
-    *,
-    volumes: AssumedObjects[PersistentVolume],
-    claims: AssumedObjects[PersistentVolumeClaim],
-) -> None:
+async def write(reservation: Reservation, writes: Writes, *, known: KnownStorage) -> None:
     """All of the reservation is written; whatever a refused write raises is raised."""
     try:
         for binding in reservation.bindings:
@@ -39,7 +32,7 @@ async def write(
             path = f"/api/v1/namespaces/{claim.namespace}/persistentvolumeclaims/{claim.name}"
             selection.written = await _patch(writes, path, claim.metadata, selection.patch)
     finally:
-        reservation.revert(volumes, claims)
+        reservation.revert(known)
 
 
 async def _patch(writes: Writes, path: str, metadata: ObjectMeta, patch: Mapping[str, Any]) -> str:
