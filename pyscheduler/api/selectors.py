@@ -278,6 +278,7 @@ def _field_requirement(wanted: NodeSelectorRequirement) -> Requirement:
     if len(wanted.values) != 1 and wanted.operator in _FIELD_OPERATORS:
         raise InvalidSelector(
             f"field {wanted.key!r}: operator {wanted.operator} needs exactly one value"
+            f"{_given(wanted.values)}"
         )
     return _node_requirement(wanted, _FIELD_OPERATORS)
 
@@ -290,10 +291,14 @@ def _requirement(
     if operator in ("In", "NotIn") and not values:
         raise InvalidSelector(f"key {key!r}: operator {operator} needs values")
     if operator in ("Exists", "DoesNotExist") and values:
-        raise InvalidSelector(f"key {key!r}: operator {operator} takes no values")
+        raise InvalidSelector(f"key {key!r}: operator {operator} takes no values{_given(values)}")
     if operator not in ("Gt", "Lt"):
         return Requirement(key, operator, frozenset(values))
     bound = parse_int64(values[0]) if len(values) == 1 else None
     if bound is None:
-        raise InvalidSelector(f"key {key!r}: operator {operator} needs one integer")
+        raise InvalidSelector(f"key {key!r}: operator {operator} needs one integer{_given(values)}")
     return Requirement(key, operator, frozenset(), bound)
+
+
+def _given(values: tuple[str, ...]) -> str:
+    return f", got {', '.join(map(repr, values))}" if values else ""

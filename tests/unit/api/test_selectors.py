@@ -59,8 +59,12 @@ def test_a_node_requirement_matches(
         pytest.param(NodeSelectorRequirement("k", "Near", ("1",)), "'Near'", id="operator"),
         pytest.param(NodeSelectorRequirement("k", "In"), "In needs values", id="no values"),
         pytest.param(NodeSelectorRequirement("k", "Exists", ("1",)), "no values", id="values"),
-        pytest.param(NodeSelectorRequirement("k", "Gt", ("x",)), "one integer", id="no integer"),
-        pytest.param(NodeSelectorRequirement("k", "Lt", ("1", "2")), "one integer", id="two"),
+        pytest.param(
+            NodeSelectorRequirement("k", "Gt", ("x",)), "one integer, got 'x'$", id="no integer"
+        ),
+        pytest.param(
+            NodeSelectorRequirement("k", "Lt", ("1", "2")), "integer, got '1', '2'$", id="two"
+        ),
     ],
 )
 def test_a_bad_node_requirement_is_refused_by_name(
