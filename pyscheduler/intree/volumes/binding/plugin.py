@@ -197,9 +197,7 @@ class VolumeBinding(
         if outcome.reason:
             return _no_volumes_for(node_name)
         try:
-            reservation = reserve(
-                outcome, node_name, volumes=self._known.volumes, claims=self._known.claims
-            )
+            reservation = reserve(outcome, node_name, known=self._known)
         except fwk.CannotAssume as error:
             return fwk.Status(fwk.Code.ERROR, (str(error),))
         state.write(RESERVED, reservation)
