@@ -1,11 +1,21 @@
 """NodeResourcesFit: what the pod asks for must be free, and how much stays free is the score.
 
+The rule: a node takes the pod if one more pod is allowed and, of each resource, what the pod asks
+for is at most what is allocatable less what the pods there ask for. All shortages are told; one
+that even the empty node would have makes the node unresolvable. The score is that of the configured
+strategy over its resources (``strategies``); CPU and memory count with defaults for containers that
+ask for none, other resources only if the pod asks for them. There is nothing to normalize.
+
+PreFilter leaves what the pod asks for, in the order in which shortages are told; PreScore what the
+pod adds to each scored resource. Neither changes when pods come and go.
+
 Of extended resources that a device class provides, a node that has none to allocate may still have
 devices: these are left to DynamicResources, which knows nothing of this plugin nor this of it.
 
 Source: kube-scheduler 1.37, ``plugins/noderesources/fit.go``. Knowing differences: deferred resizes
 (alpha) are not handled, and a scoring strategy counts no devices: a resource that a node has only
-as devices has no part in that node's score.
+as devices has no part in that node's score. A node that joins or grows wakes pods whatever it has
+of ignored resources, which upstream's hint does not ignore.
 """
 
 from __future__ import annotations

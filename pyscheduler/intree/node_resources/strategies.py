@@ -1,8 +1,16 @@
 """How NodeResourcesFit turns "requested of allocatable" into a score: three strategies.
 
 Every strategy scores each resource from 0 to 100 and joins them by weight, for one node in plain
-integers and for N nodes in int64 arrays. A percentage is taken as Go takes it: of more than
-2^63 / 100 the product wraps around, and the quotient is truncated toward zero.
+integers and for N nodes in int64 arrays. With r requested (the pod included), a allocatable:
+
+    LeastAllocated            (a - r) * 100 / a, 0 if r > a
+    MostAllocated             min(r, a) * 100 / a
+    RequestedToCapacityRatio  the broken line at r * 100 / a, at 100 if r > a
+
+    score                     sum of weight * score / sum of weights, truncated; of the third,
+                              rounded, and without resources that score 0
+
+Sums and products wrap around in int64, and quotients are truncated toward zero, as in Go.
 
 Source: kube-scheduler 1.37, ``plugins/noderesources/{least_allocated,most_allocated,
 requested_to_capacity_ratio}.go``.
