@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pyscheduler.api.quantity import INT64_MAX, NANO
+from pyscheduler.api.quantity import INT64_MAX, NANO, nano_value
 from pyscheduler.api.resource_v1 import (
     CapacityRequestPolicy,
     CapacityRequestPolicyRange,
@@ -37,7 +37,7 @@ def consumption(
 ) -> Mapping[str, Quantity] | None:
     """Returns what the request takes of each capacity; None if the device cannot serve it.
 
-    Whether as much is left does not matter here, see `fits`.
+    Whether others took some of it does not matter here, see `fits`.
 
     Args:
         request: what is asked for.
@@ -48,7 +48,7 @@ def consumption(
         InvalidCapacity: it cannot be computed.
     """
     asked = {} if request is None else request.requests
-    if any(name not in device.capacity for name in asked):
+    if not asked.keys() <= device.capacity.keys():
         return None
     taken = {}
     for name, capacity in sorted(device.capacity.items()):
@@ -61,8 +61,11 @@ def consumption(
         if taken[name].nanos < 0:
             raise InvalidCapacity(f'capacity "{name}": capacity value is negative')
     for name, quantity in taken.items():
-        policy = device.capacity[name].request_policy
+        capacity = device.capacity[name]
+        policy = capacity.request_policy
         if policy is not None and not _is_admitted(quantity, policy, fractional=fractional):
+            return None
+        if quantity.nanos > nano_value(capacity.value):
             return None
     return taken
 
@@ -81,7 +84,7 @@ def fits(
     """
     for name, quantity in consumed.items():
         total = quantity.nanos + sum(others.get(name, 0) for others in taken)
-        if total > Quantity.parse(device.capacity[name].value).nanos:
+        if total > nano_value(device.capacity[name].value):
             return False
     return True
 

@@ -83,11 +83,13 @@ class Ledger:
             AllocationFailed: what the demand consumes cannot be computed.
         """
         consumed = self._suitability.consumption(demand, candidate, doing=doing)
-        if not consumed:
-            return consumed is not None
-        device = candidate.id
-        allocated = self._allocated.capacity.get(device, {})
-        return fits(consumed, candidate.device, allocated, self._consumed.get(device, {}))
+        if consumed is None:
+            return False
+        taken = (
+            self._allocated.capacity.get(candidate.id),
+            self._consumed.get(candidate.id),
+        )
+        return not any(taken) or fits(consumed, candidate.device, *filter(None, taken))
 
     def take(
         self, claim: int, demand: Demand, candidate: Candidate, pool: Pool, *, must: bool

@@ -138,8 +138,10 @@ class PoolSlices:
         #: Whether some slice names no node, so that any node may see the pool.
         self.is_floating = len(names) > len(self.node_names)
         self._candidates: dict[str, tuple[Candidate, ...]] = {}
-        #: What was seen: (node name, names of slices) -> the pool.
+        #: what was seen: names of slices -> the pool
         self._seen: dict[tuple[str, ...], Pool | None] = {}
+        #: the same by the node's name, if nothing else about the node matters
+        self._seen_by_name: dict[str, Pool | None] = {}
 
     def seen_from(self, node: Node) -> Pool | None:
         """Returns what the node sees of the pool; None if that is nothing.
@@ -147,6 +149,14 @@ class PoolSlices:
         Raises:
             AllocationFailed: a node selector cannot be understood.
         """
+        if self.is_floating:
+            return self._seen_now(node)
+        name = node.metadata.name
+        if name not in self._seen_by_name:
+            self._seen_by_name[name] = self._seen_now(node)
+        return self._seen_by_name[name]
+
+    def _seen_now(self, node: Node) -> Pool | None:
         relevant = self._newest_relevant(node)
         if not relevant:
             return None

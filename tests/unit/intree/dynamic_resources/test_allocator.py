@@ -140,6 +140,18 @@ def memory(amount: str) -> CapacityRequirements:
             id="all-that-are-selected",
         ),
         pytest.param(
+            [a_claim(everything(capacity=memory("20Gi")))],
+            [
+                a_slice(
+                    "s",
+                    device("small", capacity={"memory": "10Gi"}),
+                    device("large", capacity={"memory": "40Gi"}),
+                )
+            ],
+            [["req: large"]],
+            id="all-that-are-large-enough",
+        ),
+        pytest.param(
             [a_claim(exactly(number=2), constraints=[SAME_NUMA])],
             by_numa(0, 1, 0),
             [["req: d0", "req: d2"]],
