@@ -81,3 +81,47 @@ def _of_storage(kind: str, name: str, spec: JsonObject) -> JsonObject:
         "metadata": {"name": name},
         "spec": spec,
     }
+
+
+def late_class(name: str, provisioner: str = "kubernetes.io/no-provisioner") -> JsonObject:
+    """A class whose claims are bound where their first pod goes."""
+    return {
+        "apiVersion": "storage.k8s.io/v1",
+        "kind": "StorageClass",
+        "metadata": {"name": name},
+        "provisioner": provisioner,
+        "volumeBindingMode": "WaitForFirstConsumer",
+    }
+
+
+def pending_claim(name: str, storage_class: str = "late") -> JsonObject:
+    """A claim that nobody has bound."""
+    return {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {"name": name, "namespace": "default"},
+        "spec": {
+            "accessModes": ["ReadWriteOnce"],
+            "resources": {"requests": {"storage": "1Gi"}},
+            "storageClassName": storage_class,
+        },
+    }
+
+
+def free_volume(name: str, node: str, storage_class: str = "late") -> JsonObject:
+    """A volume of one node that is nobody's yet, and not yet said to be available."""
+    reachable = {"key": "kubernetes.io/hostname", "operator": "In", "values": [node]}
+    return {
+        "apiVersion": "v1",
+        "kind": "PersistentVolume",
+        "metadata": {"name": name},
+        "spec": {
+            "capacity": {"storage": "1Gi"},
+            "accessModes": ["ReadWriteOnce"],
+            "storageClassName": storage_class,
+            "csi": {"driver": "csi.example.com", "volumeHandle": f"vol-{name}"},
+            "nodeAffinity": {
+                "required": {"nodeSelectorTerms": [{"matchExpressions": [reachable]}]}
+            },
+        },
+    }

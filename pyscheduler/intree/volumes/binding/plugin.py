@@ -218,17 +218,15 @@ class VolumeBinding(
         return fwk.PreBindPreFlightResult(allow_parallel=True)
 
     async def pre_bind(self, state: fwk.CycleState, pod: Pod, node_name: str) -> fwk.Status | None:
-        """Writes what was decided, and waits until the claims are bound.
-
-        Raises:
-            ClientError: a write was refused, or could not be made for long.
-            BindingFailed: the claims were not bound.
-        """
+        """Writes what was decided, and waits until the claims are bound."""
         reservation = state.get(RESERVED)
         if reservation is None:
             return None
-        await write(reservation, self.handle.writes, known=self._known)
-        await self._wait.until_bound(pod, node_name, reservation)
+        try:
+            await write(reservation, self.handle.writes, known=self._known)
+            await self._wait.until_bound(pod, node_name, reservation)
+        except PySchedulerError as error:  # refused, or not bound: no fault of ours
+            return fwk.Status(fwk.Code.ERROR, (str(error),))
         return None
 
     def events_to_register(self) -> Sequence[fwk.ClusterEventWithHint]:
