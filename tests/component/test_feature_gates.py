@@ -7,11 +7,13 @@ from collections.abc import Sequence
 import pytest
 
 from pyscheduler import framework as fwk
+from pyscheduler import testing
 from pyscheduler.api.core_v1 import Pod
 from pyscheduler.config.feature_gates import with_gates
 from pyscheduler.intree.registry import DEFAULT_PLUGINS, IN_TREE
 from pyscheduler.runtime.registry import Registry
 from pyscheduler.sim.workload import make_node, make_pod
+from pyscheduler.testing.cluster import embedded_cluster
 from tests.component.world import World
 
 
@@ -53,3 +55,32 @@ async def test_pre_hints_are_asked_if_their_gate_is_on(
     assert other.pod.name == "node-2"
     assert other.attempts == attempts_of_the_other
     world.assert_sound()
+
+
+class WhenOn(fwk.FilterPlugin, fwk.EnqueueExtensions, fwk.Plugin[fwk.NoArgs]):
+    """Lets pods in while a feature is on."""
+
+    def filter(self, state: fwk.CycleState, pod: Pod, node: fwk.NodeInfo) -> fwk.Status | None:
+        is_on = self.handle.features["TaintTolerationComparisonOperators"]
+        return None if is_on else fwk.unschedulable("the feature is off")
+
+    def events_to_register(self) -> Sequence[fwk.ClusterEventWithHint]:
+        return ()
+
+
+@pytest.mark.parametrize(
+    ("gates", "message"),
+    [
+        pytest.param({"TaintTolerationComparisonOperators": True}, "", id="on"),
+        pytest.param({}, "the feature is off", id="off, as by default"),
+    ],
+)
+async def test_plugins_see_the_gates_of_their_cluster(gates: dict[str, bool], message: str) -> None:
+    node = testing.make_node("n").obj()
+
+    async with embedded_cluster(WhenOn, nodes=[node], feature_gates=gates) as cluster:
+        cluster.create(testing.make_pod("p").obj())
+        await cluster.run_for(5)
+
+        assert cluster.node_of("p") == ("" if message else "n")
+        assert message in cluster.message("p")
