@@ -202,12 +202,7 @@ RESOURCE_SLICES = ServedKind(
 )
 DEVICE_CLASSES = ServedKind(_DEVICES, "deviceclasses", "DeviceClass", False, returns_deleted=True)
 DEVICE_TAINT_RULES = ServedKind(
-    _DEVICES,
-    "devicetaintrules",
-    "DeviceTaintRule",
-    False,
-    subresources=("status",),
-    returns_deleted=True,
+    _DEVICES, "devicetaintrules", "DeviceTaintRule", False, subresources=("status",)
 )
 
 BUILT_IN_KINDS = (

@@ -19,7 +19,7 @@ _WORKLOAD = {
     },
 }
 #: Answer their deletion as most kinds do; the others here answer with what was deleted.
-_TOLD_BY_STATUS = frozenset({"CSIStorageCapacity", "ReplicaSet", "StatefulSet"})
+_TOLD_BY_STATUS = frozenset({"CSIStorageCapacity", "DeviceTaintRule", "ReplicaSet", "StatefulSet"})
 
 KINDS = [
     pytest.param(
@@ -108,6 +108,16 @@ KINDS = [
         id="ResourceSlice",
     ),
     pytest.param("/apis/resource.k8s.io/v1/deviceclasses", {"spec": {}}, id="DeviceClass"),
+    pytest.param(
+        "/apis/resource.k8s.io/v1/devicetaintrules",
+        {
+            "spec": {
+                "deviceSelector": {"driver": "gpu.example.com"},
+                "taint": {"key": "broken", "effect": "NoSchedule"},
+            }
+        },
+        id="DeviceTaintRule",
+    ),
 ]
 
 
