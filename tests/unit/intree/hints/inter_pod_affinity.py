@@ -141,6 +141,7 @@ CASES = (
     _joined("for-anti-affinity", _APART, _PLAIN, wakes=True),
     _joined("for-preferred", _PREFERS, _ZONE_A, wakes=False),
     _joined("unreadable", _UNREADABLE, _PLAIN, wakes=True),
+    _joined("gap-others-keep-the-pod-out", _POD, _ZONE_A, wakes=False),
     _moved("gets-the-key", _NEAR, _PLAIN, _ZONE_A, wakes=True),
     _moved("changes-domain", _NEAR, _ZONE_A, _ZONE_B, wakes=True),
     _moved("loses-the-key", _NEAR, _ZONE_A, _PLAIN, wakes=False),
