@@ -125,3 +125,37 @@ def free_volume(name: str, node: str, storage_class: str = "late") -> JsonObject
             },
         },
     }
+
+
+def reachable_from(volume: JsonObject, key: str, *values: str) -> JsonObject:
+    """The volume, from nodes with such a label alone."""
+    term = {"matchExpressions": [{"key": key, "operator": "In", "values": list(values)}]}
+    affinity = {"required": {"nodeSelectorTerms": [term]}}
+    return {**volume, "spec": {**volume["spec"], "nodeAffinity": affinity}}
+
+
+def as_bound(volume: str) -> JsonObject:
+    """A patch of a claim: the controller has bound it."""
+    annotations = {"pv.kubernetes.io/bind-completed": "yes"}
+    return {"metadata": {"annotations": annotations}, "spec": {"volumeName": volume}}
+
+
+def migrated_on(node: str) -> JsonObject:
+    """A node whose EBS volumes belong to the CSI driver."""
+    body = _of_storage("CSINode", node, {"drivers": []})
+    body["metadata"]["annotations"] = {
+        "storage.alpha.kubernetes.io/migrated-plugins": "kubernetes.io/aws-ebs"
+    }
+    return body
+
+
+def storage_capacity(name: str, room: str, storage_class: str = "late") -> JsonObject:
+    """So much room for a class on every node."""
+    return {
+        "apiVersion": "storage.k8s.io/v1",
+        "kind": "CSIStorageCapacity",
+        "metadata": {"name": name, "namespace": "default"},
+        "storageClassName": storage_class,
+        "nodeTopology": {},
+        "capacity": room,
+    }

@@ -24,13 +24,17 @@ from tests.component.devices import (
     user,
 )
 from tests.component.storage import (
+    as_bound,
     attachment,
     bound_claim,
     csi_driver,
     csi_node,
     csi_volume,
     inline,
+    migrated_on,
     of_claim,
+    pending_claim,
+    reachable_from,
 )
 from tests.component.world import World
 
@@ -190,6 +194,14 @@ ALSO_CORDONED["spec"] = {**ALSO_CORDONED.get("spec", {}), "unschedulable": True}
 ZONE = "topology.kubernetes.io/zone"
 IN_ZONE_A = make_node("n1", labels={ZONE: "a"})
 CSI_NODE = "/apis/storage.k8s.io/v1/csinodes/n1"
+PVCS = "/api/v1/namespaces/default/persistentvolumeclaims"
+HOST = "kubernetes.io/hostname"
+ON_HOST_N1 = make_node("n1", labels={HOST: "n1"})
+ON_N2_ALONE = reachable_from(csi_volume("pv", "data"), HOST, "n2")
+IN_DRIVERS_ZONE_A = make_node("n1", labels={"topology.ebs.csi.aws.com/zone": "a"})
+BUILT_IN_ZONE_A = reachable_from(csi_volume("pv", "data"), ZONE, "a")
+del BUILT_IN_ZONE_A["spec"]["csi"]
+BUILT_IN_ZONE_A["spec"]["awsElasticBlockStore"] = {"volumeID": "vol-pv"}
 ATTACHMENTS = "/apis/storage.k8s.io/v1/volumeattachments"
 
 _DEVICES = "resource.k8s.io/"
@@ -622,6 +634,59 @@ STORIES = [
         sends("PATCH", "/api/v1/persistentvolumes/pv", {"metadata": {"labels": {ZONE: "a"}}}),
     ),
     Story(
+        "VolumeBinding",
+        "PersistentVolumeClaimUpdate",
+        (
+            make_node("n1"),
+            csi_volume("pv", "data"),
+            pending_claim("data", ""),
+            pending_claim("logs", ""),
+        ),
+        pod_a(volumes=[of_claim("data")]),
+        sends("PATCH", f"{PVCS}/logs", LABEL),
+        sends("PATCH", f"{PVCS}/data", as_bound("pv")),
+    ),
+    Story(
+        "VolumeBinding",
+        "PersistentVolumeUpdate",
+        (ON_HOST_N1, ON_N2_ALONE, bound_claim("data", "pv"), pending_claim("logs", "")),
+        pod_a(volumes=[of_claim("data")]),
+        sends("PATCH", f"{PVCS}/logs", LABEL),
+        sends("PATCH", "/api/v1/persistentvolumes/pv", {"spec": {"nodeAffinity": None}}),
+    ),
+    Story(
+        "VolumeBinding",
+        "NodeAdd",
+        (ON_HOST_N1, ON_N2_ALONE, bound_claim("data", "pv")),
+        pod_a(volumes=[of_claim("data")]),
+        patches_node("n1", {"metadata": {"annotations": {"some": "note"}}}),
+        adds(make_node("n2", labels={HOST: "n2"})),
+    ),
+    Story(
+        "VolumeBinding",
+        "NodeUpdateNodeLabel",
+        (make_node("n1"), ON_N2_ALONE, bound_claim("data", "pv")),
+        pod_a(volumes=[of_claim("data")]),
+        patches_node("n1", {"metadata": {"annotations": {"some": "note"}}}),
+        patches_node("n1", {"metadata": {"labels": {HOST: "n2"}}}),
+    ),
+    Story(
+        "VolumeBinding",
+        "storage.k8s.io/CSINodeAdd",
+        (IN_DRIVERS_ZONE_A, BUILT_IN_ZONE_A, bound_claim("data", "pv")),
+        pod_a(volumes=[of_claim("data")]),
+        patches_node("n1", {"metadata": {"annotations": {"some": "note"}}}),
+        adds(migrated_on("n1")),
+    ),
+    Story(
+        "VolumeBinding",
+        "storage.k8s.io/CSINodeUpdate",
+        (IN_DRIVERS_ZONE_A, BUILT_IN_ZONE_A, bound_claim("data", "pv"), csi_node("n1", 5)),
+        pod_a(volumes=[of_claim("data")]),
+        sends("PATCH", CSI_NODE, LABEL),
+        sends("PATCH", CSI_NODE, {"metadata": migrated_on("n1")["metadata"]}),
+    ),
+    Story(
         "DynamicResources",
         f"{_DEVICES}ResourceClaimAdd",
         (make_node("n1"), device_class(), device_slice("n1", "gpu-0")),
@@ -752,6 +817,21 @@ STORIES = [
 
 #: (plugin, event) without a story, and why
 UNTOLD = {
+    ("VolumeBinding", "PersistentVolumeClaimAdd"): "VolumeRestrictions misses the claim before it",
+    ("VolumeBinding", "PersistentVolumeAdd"): "VolumeZone misses the volume before it",
+    **{
+        ("VolumeBinding", f"storage.k8s.io/{event}"): (
+            "a volume is made before the pod is bound: told in test_volume_binding"
+        )
+        for event in (
+            "StorageClassAdd",
+            "StorageClassUpdate",
+            "CSIDriverUpdate",
+            "CSIStorageCapacityAdd",
+            "CSIStorageCapacityUpdate",
+        )
+    },
+    ("VolumeBinding", "NodeUpdateNodeTaint"): "any change of taints; told by TaintToleration",
     (
         "NodeVolumeLimits",
         "PersistentVolumeClaimAdd",

@@ -11,7 +11,14 @@ import pytest
 from pyscheduler.sim.json_objects import JsonObject
 from pyscheduler.sim.served_kinds import PERSISTENT_VOLUME_CLAIMS, PERSISTENT_VOLUMES
 from pyscheduler.sim.workload import make_node, make_pod
-from tests.component.storage import free_volume, late_class, of_claim, pending_claim
+from tests.component.storage import (
+    csi_driver,
+    free_volume,
+    late_class,
+    of_claim,
+    pending_claim,
+    storage_capacity,
+)
 from tests.component.world import World
 
 HOST = "kubernetes.io/hostname"
@@ -162,6 +169,89 @@ async def test_a_pod_is_tried_again_when_its_volume_could_not_be_made(world: Wor
         await world.until_bound("p", limit_s=120)
 
     assert world.node_of("default/p") == "n2"
+    world.assert_sound()
+
+
+_STORAGE = "/apis/storage.k8s.io/v1"
+_ROOM = f"{_STORAGE}/namespaces/default/csistoragecapacities/room"
+_DRIVER = f"{_STORAGE}/csidrivers/csi.example.com"
+_LABEL: JsonObject = {"metadata": {"labels": {"some": "label"}}}
+
+
+def _tracking() -> JsonObject:
+    driver = csi_driver("csi.example.com", prevents_pods=False)
+    driver["spec"]["storageCapacity"] = True
+    return driver
+
+
+def _only_in(host: str) -> JsonObject:
+    requirement = {"key": HOST, "values": [host]}
+    return {"allowedTopologies": [{"matchLabelExpressions": [requirement]}]}
+
+
+def _made() -> JsonObject:
+    return late_class("late", provisioner="csi.example.com")
+
+
+@pytest.mark.parametrize(
+    ("before", "in_vain", "helps"),
+    [
+        pytest.param(
+            (),
+            ("PATCH", "/api/v1/namespaces/default/persistentvolumeclaims/other", _LABEL),
+            ("POST", f"{_STORAGE}/storageclasses", _made()),
+            id="class added",
+        ),
+        pytest.param(
+            ({**_made(), **_only_in("n2")},),
+            ("PATCH", f"{_STORAGE}/storageclasses/late", _LABEL),
+            ("PATCH", f"{_STORAGE}/storageclasses/late", _only_in("n1")),
+            id="class allows more",
+        ),
+        pytest.param(
+            (_made(), _tracking()),
+            ("PATCH", _DRIVER, _LABEL),
+            (
+                "POST",
+                f"{_STORAGE}/namespaces/default/csistoragecapacities",
+                storage_capacity("room", "2Gi"),
+            ),
+            id="room published",
+        ),
+        pytest.param(
+            (_made(), _tracking(), storage_capacity("room", "1Mi")),
+            ("PATCH", _ROOM, {"capacity": "1Ki"}),
+            ("PATCH", _ROOM, {"capacity": "2Gi"}),
+            id="more room",
+        ),
+        pytest.param(
+            (_made(), _tracking()),
+            ("PATCH", _DRIVER, _LABEL),
+            ("PATCH", _DRIVER, {"spec": {"storageCapacity": False}}),
+            id="room no longer counted",
+        ),
+    ],
+)
+async def test_a_volume_is_made_once_it_can_be(
+    world: World,
+    before: tuple[JsonObject, ...],
+    in_vain: tuple[str, str, JsonObject],
+    helps: tuple[str, str, JsonObject],
+) -> None:
+    world.create(*hosts("n1"), pending_claim("data"), pending_claim("other"), *before)
+    async with controlled(VolumeController(world)):
+        await world.start_scheduler()
+        inline = {"name": "inline", "csi": {"driver": "csi.example.com"}}
+        world.create(make_pod("p", volumes=[of_claim("data"), inline]))
+        await world.run_for(5)
+        assert world.attempts("p") == 1
+
+        world.send(*in_vain)
+        await world.run_for(5)
+        assert world.attempts("p") == 1
+
+        world.send(*helps)
+        assert await world.until_bound("p", limit_s=20) < 3, "at once, but for the controller"
     world.assert_sound()
 
 
