@@ -3,8 +3,8 @@
 The rules are kube-scheduler's with what they miss, so that the same pods wake there and here. A
 ``namespaceSelector`` is held against a namespace without labels, hence one that asks for a label
 selects none; nobody notices that the waiting pod became the first of its group when the last of the
-others left; and a node that joins wakes no pod that only the anti-affinity of others keeps out. Such
-a pod waits for another event or for the five-minute flush.
+others left; and a node that joins wakes no pod that only the anti-affinity of others keeps out.
+Such a pod waits for another event or for the five-minute flush.
 
 Called by: ``plugin``. Source: kube-scheduler 1.37, ``plugins/interpodaffinity/plugin.go``.
 """
