@@ -117,7 +117,7 @@ GATES: Final[Mapping[str, Gate]] = MappingProxyType(
             _on("SchedulerAsyncPreemption", _ON),
             _on("SchedulerPopFromBackoffQ", _ON),
             _alpha(PRE_QUEUEING_HINTS, _BOTH),
-            _on("StorageCapacityScoring", _ON),
+            _on("StorageCapacityScoring", _BOTH),
             _alpha("TaintTolerationComparisonOperators", _BOTH),
             _alpha("TopologyAwareWorkloadScheduling", _OFF),
             _locked("VolumeAttributesClass"),
