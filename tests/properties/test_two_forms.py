@@ -30,8 +30,8 @@ from tests.properties import scenes
 from tests.properties.scenes import general
 from tests.properties.scenes.scene import Scene
 
-#: Of 300 random clusters, in so many at least a plugin has to tell nodes apart.
-DECIDED = 20
+#: So many random clusters are looked at, and in so many a plugin has to tell nodes apart.
+LOOKED_AT, DECIDED = 150, 10
 
 #: Of these a module of this folder compares the forms, over clusters that need more than a scene.
 TOLD_ELSEWHERE = {"NodeVolumeLimits": "test_volume_limits.py"}
@@ -64,7 +64,7 @@ FILTERING = _with_two(filter_forms)
 SCORING = _with_two(score_forms)
 
 seeds = st.integers(0, 2**32)
-quickly = settings(max_examples=40, deadline=None)
+quickly = settings(max_examples=30, deadline=None)
 
 
 def _scene(plugin: str, seed: int) -> Scene:
@@ -111,12 +111,12 @@ def test_what_is_told_elsewhere_compares_the_forms(plugin: str) -> None:
 
 @pytest.mark.parametrize("plugin", FILTERING)
 def test_the_scenes_give_the_filter_something_to_say(plugin: str) -> None:
-    assert sum(_rejects_some(plugin, seed) for seed in range(300)) >= DECIDED
+    assert sum(_rejects_some(plugin, seed) for seed in range(LOOKED_AT)) >= DECIDED
 
 
 @pytest.mark.parametrize("plugin", SCORING)
 def test_the_scenes_give_the_score_something_to_say(plugin: str) -> None:
-    assert sum(_prefers_some(plugin, seed) for seed in range(300)) >= DECIDED
+    assert sum(_prefers_some(plugin, seed) for seed in range(LOOKED_AT)) >= DECIDED
 
 
 def _some_rows(n: int, seed: int) -> np.ndarray[tuple[int, ...], np.dtype[np.intp]]:

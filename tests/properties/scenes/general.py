@@ -94,7 +94,7 @@ def _with_images(rng: Random, node: NodeBuilder) -> NodeBuilder:
 
 def _bound(rng: Random, name: str, node: str) -> Pod:
     pod = make_pod(name).req(_amounts(rng, 0.4)).node(node).label("app", rng.choice("xy"))
-    if _maybe(rng, 0.3):
+    if _maybe(rng):
         pod = _with_port(rng, pod)
     if _maybe(rng, 0.2):
         pod = pod.anti_affinity("zone", {"app": "x"})
@@ -183,6 +183,7 @@ _ASPECTS: Final[tuple[Callable[[Random, PodBuilder], PodBuilder], ...]] = (
     _tolerating,
     _requiring,
     _preferring,
+    _relating,
     _relating,
     lambda rng, pod: pod.node_selector({"zone": rng.choice("abc")}),
     lambda rng, pod: pod.node(f"n{rng.randrange(8)}"),
