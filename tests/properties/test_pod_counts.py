@@ -72,7 +72,8 @@ class Cluster:
         #: the keys of the tally, followed by what is told of those that come and go
         self.followed: set[Hashable] = set()
         self.version = 0
-        self.checks = 0
+        #: asked about one after the other, and then again and again
+        self.matchers = list(MATCHERS)
 
     def step(self, action: str, i: int, variant: int) -> None:
         name = f"n{(i + variant) % 6}"
@@ -108,8 +109,8 @@ class Cluster:
         nodes = self.snapshot.nodes
         for table in (nodes, nodes.select(_every_other(nodes))):
             pods = [list(table.node(row).pods.values()) for row in range(len(table))]
-            self.checks += 1
-            for matcher in (*MATCHERS, _never_asked_before(self.checks)):
+            self.matchers.append(_never_asked_before(len(self.matchers)))
+            for matcher in self.matchers:
                 expected = [sum(map(matcher.matches, on_node)) for on_node in pods]
                 assert table.pod_counts(matcher).tolist() == expected
             keys = [

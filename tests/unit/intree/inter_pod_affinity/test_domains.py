@@ -16,7 +16,8 @@ PER_NODE = np.array([1, 2, 0, 5, 9], dtype=np.int64)
 def _at_nodes(domains: Domains, nodes: NodeTable) -> list[int]:
     found = domains.at_nodes(nodes)
     assert found is not None
-    return found.tolist()
+    amounts: list[int] = found.tolist()
+    return amounts
 
 
 def test_amounts_are_summed_by_domain_and_over_all() -> None:

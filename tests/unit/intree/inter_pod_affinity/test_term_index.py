@@ -21,7 +21,7 @@ MANY = [f"n{i}" for i in range(40)]
 
 def _kept_out(pod: Pod, existing: Iterable[PodBuilder]) -> bool:
     nodes = node_table([make_node("n").obj()], [known.node("n").obj() for known in existing])
-    index = TermIndex(Namespaces(FakeInformers()), kinds=Kind)
+    index = TermIndex(Namespaces(FakeInformers()), kinds=list(Kind))
     return bool(index.matching(pod, nodes.tally(EXISTING)).apart)
 
 
