@@ -241,3 +241,46 @@ async def test_extended_resources_become_devices(world: World) -> None:
         for i in range(2)
     }
     assert told == {stored["metadata"]["name"] for stored in stored_claims(world)}
+
+
+TWO_PROFILES = """
+apiVersion: kubescheduler.config.k8s.io/v1
+kind: KubeSchedulerConfiguration
+profiles:
+  - schedulerName: pyscheduler
+  - schedulerName: pyscheduler-too
+"""
+
+
+async def test_profiles_give_no_device_out_twice(world: World) -> None:
+    cluster(world, nodes=4, devices=4)
+    world.weather.there_s = lambda request: 0.2 if is_claim_write(request) else 0.0
+    await world.start_scheduler(configuration=TWO_PROFILES)
+
+    for i in range(16):
+        name = "pyscheduler-too" if i % 2 else "pyscheduler"
+        pod = user(f"pod-{i}", f"claim-{i}", cpu="100m", scheduler_name=name)
+        world.create(claim(f"claim-{i}"), pod)
+
+    await world.until_bound(limit_s=60)
+    assert_all_given_out_once(world, nodes=4, devices=4)
+
+
+async def test_a_claim_made_for_a_pod_later_lets_it_in(world: World) -> None:
+    cluster(world, nodes=1, devices=1)
+    await world.start_scheduler()
+    template = [{"name": "gpu", "resourceClaimTemplateName": "template"}]
+    world.create(make_pod("pod-0", resourceClaims=template))
+    await world.run_for(5)
+    assert world.message("pod-0") == ""
+    assert world.attempts("pod-0") == 0
+
+    made = claim("claim-0")
+    owner = {"apiVersion": "v1", "kind": "Pod", "name": "pod-0", "controller": True}
+    made["metadata"]["ownerReferences"] = [{**owner, "uid": world.pod("pod-0")["metadata"]["uid"]}]
+    world.create(made)
+    status = {"resourceClaimStatuses": [{"name": "gpu", "resourceClaimName": "claim-0"}]}
+    world.send("PATCH", "/api/v1/namespaces/default/pods/pod-0/status", {"status": status})
+
+    await world.until_bound("pod-0", limit_s=20)
+    assert_all_given_out_once(world, nodes=1, devices=1)
