@@ -57,9 +57,8 @@ def _pod(i: int, variant: int, *, node: str = "") -> Pod:
 
 
 def _never_asked_before(number: int) -> fwk.PodMatcher:
-    requirement = Requirement("app", "In", frozenset(("web", "cache")))
-    namespaces = frozenset(("default", f"other-{number}"))
-    return fwk.PodMatcher([fwk.PodTerm(namespaces, Selector((requirement,)))])
+    requirement = Requirement("app", "In", frozenset(("web", "cache", f"other-{number}")))
+    return fwk.PodMatcher([fwk.PodTerm(None, Selector((requirement,)))])
 
 
 class Cluster:
