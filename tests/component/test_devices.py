@@ -217,22 +217,24 @@ async def test_a_claim_of_no_use_anywhere_gets_other_devices(world: World) -> No
     assert set(given_out(world)) <= {("n0", "gpu-0"), ("n1", "gpu-0")}
 
 
+GPU_CONTAINERS = [
+    {
+        "name": "main",
+        "image": "pause",
+        "resources": {
+            "requests": {"cpu": "100m", "example.com/gpu": "1"},
+            "limits": {"example.com/gpu": "1"},
+        },
+    }
+]
+
+
 async def test_extended_resources_become_devices(world: World) -> None:
     world.create(device_class(extendedResourceName="example.com/gpu"))
     world.create(make_node("n0"), make_node("n1"), device_slice("n1", "gpu-0", "gpu-1"))
     await world.start_scheduler()
 
-    containers = [
-        {
-            "name": "main",
-            "image": "pause",
-            "resources": {
-                "requests": {"cpu": "100m", "example.com/gpu": "1"},
-                "limits": {"example.com/gpu": "1"},
-            },
-        }
-    ]
-    world.create(*(make_pod(f"pod-{i}", containers=containers) for i in range(2)))
+    world.create(*(make_pod(f"pod-{i}", containers=GPU_CONTAINERS) for i in range(2)))
 
     await world.until_bound(limit_s=60)
     assert given_out(world) == {("n1", "gpu-0"): 1, ("n1", "gpu-1"): 1}
@@ -284,3 +286,24 @@ async def test_a_claim_made_for_a_pod_later_lets_it_in(world: World) -> None:
 
     await world.until_bound("pod-0", limit_s=20)
     assert_all_given_out_once(world, nodes=1, devices=1)
+
+
+async def test_a_claim_that_a_dead_scheduler_made_is_replaced(world: World) -> None:
+    world.create(device_class(extendedResourceName="example.com/gpu"))
+    world.create(make_node("n0"), device_slice("n0", "gpu-0"))
+    world.fail(is_claim_write, refusal(500, "InternalError", "broken"), times=1_000)
+    first = await world.start_scheduler()
+    world.create(make_pod("pod-0", containers=GPU_CONTAINERS))
+    await world.until(lambda: len(stored_claims(world)) == 1, what="the claim")
+    await first.kill()
+    (left,) = stored_claims(world)
+    assert "allocation" not in left.get("status", {})
+    world.calm()
+
+    await world.start_scheduler()
+
+    await world.until_bound("pod-0", limit_s=30)
+    assert given_out(world) == {("n0", "gpu-0"): 1}
+    assert [stored["metadata"]["uid"] for stored in stored_claims(world)] != [
+        left["metadata"]["uid"]
+    ]

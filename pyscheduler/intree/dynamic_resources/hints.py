@@ -7,7 +7,8 @@ names all the claims that were made for it.
 Called by: ``plugin``. Source: kube-scheduler 1.37, ``dynamicresources.go`` EventsToRegister.
 Knowing differences: events of claims come from the watch, not from what is assumed, so others hear
 of an allocation when the API server has it; a changed taint rule wakes all pods that wait here,
-where upstream wakes them if it changes a slice.
+where upstream wakes them if it changes a slice; a claim that was made for a pod's extended
+resources and never got any wakes it when it is deleted, where upstream leaves that to the flush.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from pyscheduler.intree.dynamic_resources.claims import (
     ClaimUnusable,
     claim_keys,
     claims_of,
+    extended_resource_owner,
     key_of,
 )
 from pyscheduler.intree.dynamic_resources.cluster_devices import DEVICE_TAINT_RULES
@@ -74,7 +76,10 @@ class ClaimHints:
     def after_claim_change(self, pod: Pod, old: object, new: object) -> QueueingHint:
         """QUEUE when devices became free, or the pod's own claim is new or has another status."""
         if not isinstance(new, ResourceClaim):
-            return _queue_if(isinstance(old, ResourceClaim) and _is_allocated(old))
+            helps = isinstance(old, ResourceClaim) and (
+                _is_allocated(old) or extended_resource_owner(old) == pod.uid
+            )
+            return _queue_if(helps)
         try:
             claims = claims_of(pod, self._tracker.get)
         except ClaimUnusable:
@@ -97,6 +102,8 @@ class ClaimHints:
         claim = after or before
         if gave_back or claim is None or self._pods is None:
             return None
+        if extended_resource_owner(claim) is not None:
+            return None  # its pod does not name it
         return self._pods.naming(key_of(claim))
 
     def after_own_change(self, pod: Pod, old: object, new: object) -> QueueingHint:

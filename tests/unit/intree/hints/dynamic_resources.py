@@ -7,7 +7,7 @@ from collections.abc import Callable
 from msgspec.structs import replace
 
 from pyscheduler.api.core_v1 import Pod, PodResourceClaim, PodResourceClaimStatus
-from pyscheduler.api.resource_v1 import ResourceClaim
+from pyscheduler.api.resource_v1 import EXTENDED_RESOURCE_CLAIM_ANNOTATION, ResourceClaim
 from pyscheduler.framework import (
     NODE_ADDED,
     NODE_ALLOCATABLE_CHANGED,
@@ -117,6 +117,12 @@ CASES = (
     ),
     _claim("went-with-its-devices", _OTHER.allocated("a").obj(), None, wakes=True),
     _claim("went-without-devices", _OTHER.obj(), None, wakes=False),
+    _claim(
+        "made-for-the-pod-and-went",
+        _OTHER.owner(_POD).annotation(EXTENDED_RESOURCE_CLAIM_ANNOTATION, "true").obj(),
+        None,
+        wakes=True,
+    ),
     _own("all-were-made", _MADE, make_resource_claim("made").owner(_MADE).obj(), wakes=True),
     _own("made-but-not-told-of", _MADE, wakes=False),
     _rule("new-rule", None, "broken", wakes=True),
