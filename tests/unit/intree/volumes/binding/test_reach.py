@@ -8,6 +8,7 @@ import pytest
 
 from pyscheduler.api.meta import LabelSelector, LabelSelectorRequirement
 from pyscheduler.api.selectors import RequiredNodeAffinity, selector
+from pyscheduler.api.volumes_v1 import PersistentVolume
 from pyscheduler.intree.volumes.binding.reach import ANYWHERE, ByLabels, reach_of
 from pyscheduler.intree.volumes.binding.remembered import Remembered
 from pyscheduler.testing.volume_builders import make_volume
@@ -60,7 +61,12 @@ def test_a_volume_without_node_affinity_is_reached_from_anywhere() -> None:
 
 def test_what_was_worked_out_is_kept_until_the_object_changes() -> None:
     asked: list[str] = []
-    lengths = Remembered(lambda volume: asked.append(volume.name) or len(volume.name))
+
+    def length(volume: PersistentVolume) -> int:
+        asked.append(volume.name)
+        return len(volume.name)
+
+    lengths = Remembered(length)
     world = StorageWorld()
     informer = world.informers.of("persistentvolumes.v1")
     informer.add_handler(lengths)
