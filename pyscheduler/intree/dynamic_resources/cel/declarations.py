@@ -25,7 +25,7 @@ _INSTALL = "device selectors need the CEL library: install pyscheduler with the 
 _FUNCTIONS: dict[str, tuple[tuple[bool, str, tuple[str, ...]], ...]] = {
     "quantity": ((False, "quantity", ("string",)),),
     "isQuantity": ((False, "bool", ("string",)),),
-    "sign": ((True, "int", ("quantity",)), (False, "int", ("quantity",))),
+    "sign": ((False, "int", ("quantity",)),),
     "isInteger": ((True, "bool", ("quantity",)),),
     "asInteger": ((True, "int", ("quantity",)),),
     "asApproximateFloat": ((True, "double", ("quantity",)),),
@@ -43,6 +43,8 @@ _FUNCTIONS: dict[str, tuple[tuple[bool, str, tuple[str, ...]], ...]] = {
     "sum": ((True, "dyn", ("list",)),),
     "min": ((True, "dyn", ("list",)),),
     "max": ((True, "dyn", ("list",)),),
+    "indexOf": ((True, "int", ("list", "dyn")),),
+    "lastIndexOf": ((True, "int", ("list", "dyn")),),
     "includes": ((True, "bool", ("dyn", "dyn")),),
     "sets.contains": ((False, "bool", ("list", "list")),),
     "sets.equivalent": ((False, "bool", ("list", "list")),),
@@ -66,6 +68,8 @@ class _Type(Protocol):
 
 
 class _Value(Protocol):
+    def type(self) -> _Type: ...
+
     def plain_value(self) -> object: ...
 
 
@@ -160,10 +164,11 @@ def new_environment() -> Environment:
         "device.capacity": kind.Map(kind.STRING, kind.Map(kind.STRING, quantity)),
     }
     extensions = [
-        cel.CelExtension("kubernetes", functions),
         ExtBindings(),
         ExtOptional(),
         ExtStrings(2),
+        # The last, as it alone adds to functions that others declare.
+        cel.CelExtension("kubernetes", functions),
     ]
     environment: Environment = cel.NewEnv(variables=variables, extensions=extensions)
     return environment

@@ -34,9 +34,11 @@ from pyscheduler.intree.dynamic_resources.cel.functions import (
 from pyscheduler.intree.dynamic_resources.cel.values import (
     CelError,
     CostExceeded,
+    NoOverload,
     Optional,
     Value,
     no_overload,
+    type_name,
 )
 
 
@@ -125,19 +127,33 @@ def _call(node: Call, library: LibraryCall) -> Closure:
     lazy = _LAZY.get((node.function, len(args)))
     if lazy is not None:
         return lazy(*args)
-    if node.function in LIBRARY_FUNCTIONS:
-        function = library(node.function, len(args))
-    elif node.function in FUNCTIONS:
-        function = FUNCTIONS[node.function]
-    else:
-        raise CelError(f"function {node.function} is not supported")
+    function = _function(node.function, len(args), library)
 
     def evaluate(run: Run) -> Value:
         values = [arg(run) for arg in args]
         run.spend(cost(values))
-        return function(*values)
+        try:
+            return function(*values)
+        except NoOverload as error:
+            # Operators do not say what they were given.
+            if not node.function[0].isalpha():
+                raise
+            types = ", ".join(map(type_name, values))
+            raise CelError(f"{error}: {node.function}({types})") from None
 
     return evaluate
+
+
+def _function(name: str, arguments: int, library: LibraryCall) -> Function:
+    own = FUNCTIONS.get(name)
+    if name not in LIBRARY_FUNCTIONS:
+        if own is None:
+            raise CelError(f"function {name} is not supported")
+        return own
+    of_texts, of_lists = library(name, arguments), own
+    if of_lists is None:
+        return of_texts
+    return lambda *args: (of_lists if isinstance(args[0], list) else of_texts)(*args)
 
 
 def _list(node: ListLiteral, library: LibraryCall) -> Closure:
@@ -175,8 +191,6 @@ def _map(node: MapLiteral, library: LibraryCall) -> Closure:
                 value = value.value
             if not isinstance(key, (str, int)):
                 raise CelError("unsupported key type")
-            if key in found:
-                raise CelError(f"duplicate key in map: {key}")
             found[key] = value
         return found
 

@@ -8,7 +8,8 @@ that RE2 promises: see ``library``.
 
 Source: cel-go's standard library; `k8s.io/apiserver/pkg/cel/library`: ``quantity.go``,
 ``semverlib.go``, ``lists.go``, 1.37. Knowing difference: URLs, IP addresses, formats, durations,
-timestamps, `find`, `findAll` and cel-go's list library are missing; who uses them is told so.
+timestamps, `type`, `find`, `findAll` and cel-go's list library are missing; who uses them is told
+so. Some calls that upstream's type checker refuses work here.
 """
 
 from __future__ import annotations
@@ -172,6 +173,14 @@ def _to_string(value: Value) -> Value:
     raise no_overload()
 
 
+def _to_bytes(value: Value) -> Value:
+    if isinstance(value, bytes):
+        return value
+    if isinstance(value, str):
+        return value.encode()
+    raise no_overload()
+
+
 def _to_bool(value: Value) -> Value:
     if isinstance(value, bool):
         return value
@@ -235,9 +244,18 @@ def _includes(container: Value, value: Value) -> bool:
     if not isinstance(container, list):
         # An attribute may be one value or a list of them.
         return equal(container, value)
-    if isinstance(value, list) and not any(isinstance(item, list) for item in container):
-        return all(any(equal(item, wanted) for item in container) for wanted in value)
     return any(equal(item, value) for item in container)
+
+
+def _position(step: int) -> Function:
+    """Returns a search in a list, from its begin (1) or its end (-1)."""
+
+    def search(container: Value, wanted: Value) -> Value:
+        items = _list(container)
+        positions = range(len(items))[::step]
+        return next((position for position in positions if equal(items[position], wanted)), -1)
+
+    return search
 
 
 def _size(value: Value) -> Value:
@@ -422,6 +440,7 @@ FUNCTIONS: dict[str, Function] = {
     "double": _to_double,
     "string": _to_string,
     "bool": _to_bool,
+    "bytes": _to_bytes,
     "dyn": lambda value: value,
     "contains": _of_strings(lambda text, part: part in text),
     "startsWith": _of_strings(str.startswith),
@@ -430,6 +449,8 @@ FUNCTIONS: dict[str, Function] = {
     "sum": _sum,
     "min": _extreme("min", min),
     "max": _extreme("max", max),
+    "indexOf": _position(1),
+    "lastIndexOf": _position(-1),
     "includes": _includes,
     "sets.contains": _contains_all,
     "sets.equivalent": lambda a, b: _contains_all(a, b) and _contains_all(b, a),
@@ -461,7 +482,8 @@ FUNCTIONS: dict[str, Function] = {
     "value": _value,
 }
 
-#: Functions of the string library, which the CEL library computes.
+#: Functions of the string library, which the CEL library computes; those that lists have as well
+#: are also above.
 LIBRARY_FUNCTIONS: frozenset[str] = frozenset(
     (
         "matches",

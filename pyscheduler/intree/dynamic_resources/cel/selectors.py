@@ -32,7 +32,7 @@ from pyscheduler.intree.dynamic_resources.cel.values import (
     CostExceeded,
     Semver,
     Value,
-    no_overload,
+    type_name,
 )
 from pyscheduler.intree.dynamic_resources.quantities import Quantity
 
@@ -75,7 +75,9 @@ class DeviceSelector:
         except CostExceeded as error:
             raise SelectorError(str(error)) from error
         if not isinstance(found, bool):
-            raise SelectorError("CEL result could not be converted to bool")
+            raise SelectorError(
+                f"CEL result of type {type_name(found)} could not be converted to bool"
+            )
         return found
 
 
@@ -107,7 +109,7 @@ class DeviceSelectors:
         except CelMissing as error:
             raise SelectorError(str(error)) from error
         except RuntimeError as error:
-            raise SelectorError(f"compilation failed: {_reason(error)}") from error
+            raise SelectorError(f"compilation failed: {_reason(str(error))}") from error
         result = compiled.return_type().name()
         if result not in ("BOOL", "DYN"):
             raise SelectorError(f"must evaluate to bool or the unknown type, not {result.lower()}")
@@ -137,12 +139,14 @@ def _library_function(name: str, arguments: int) -> Function:
 
     def compute(*args: Value) -> Value:
         try:
-            found = compiled.eval(data={"args": list(args)}).plain_value()
+            result = compiled.eval(data={"args": list(args)})
         except (RuntimeError, TypeError, ValueError) as error:
-            raise CelError(_reason(error)) from error
-        if isinstance(found, (bool, int, str, list)):
-            return found
-        raise no_overload()
+            raise CelError(_reason(str(error))) from error
+        found = result.plain_value()
+        # Some failures are raised, others given as a value whose text is the failure's.
+        if result.type().name() == "ERROR":
+            raise CelError(_reason(str(found)))
+        return found
 
     return compute
 
@@ -200,9 +204,8 @@ def _with_advice(message: str) -> str:
     )
 
 
-def _reason(error: Exception) -> str:
+def _reason(text: str) -> str:
     """Returns the library's message without the status code around it."""
-    text = str(error)
     head, separator, rest = text.partition(": ")
     if not separator or not head.isupper():
         return text

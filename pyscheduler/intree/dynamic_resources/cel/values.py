@@ -22,6 +22,10 @@ class CelError(PySchedulerError):
     """An expression has no value; ``&&``, ``||`` and loops may do without it."""
 
 
+class NoOverload(CelError):  # noqa: N818  # says what is wrong
+    """A function does not take values of these types."""
+
+
 class CostExceeded(PySchedulerError):  # noqa: N818  # says what is wrong; nothing does without it
     """The evaluation takes too long."""
 
@@ -109,7 +113,7 @@ _NAMES: Final[dict[type, str]] = {
 
 def type_name(value: Value) -> str:
     """Returns the name of the value's type in CEL."""
-    return next((name for kind, name in _NAMES.items() if type(value) is kind), "map")
+    return _NAMES.get(type(value), "map")
 
 
 def _is_number(value: Value) -> TypeGuard[float]:
@@ -156,6 +160,6 @@ def compare(left: Value, right: Value) -> int:
     raise no_overload()
 
 
-def no_overload() -> CelError:
+def no_overload() -> NoOverload:
     """Returns the error for values of types that the function does not take."""
-    return CelError("no such overload")
+    return NoOverload("no such overload")
