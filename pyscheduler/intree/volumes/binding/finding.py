@@ -23,13 +23,7 @@ from pyscheduler.api.quantity import InvalidQuantity, nano_value
 from pyscheduler.api.selectors import InvalidSelector, selector
 from pyscheduler.api.volumes_v1 import PersistentVolume, PersistentVolumeClaim
 from pyscheduler.framework.assumed_objects import AssumedObjects
-from pyscheduler.intree.volumes.binding.reach import (
-    NOWHERE,
-    ByLabels,
-    Reach,
-    keys_of,
-    reach_of,
-)
+from pyscheduler.intree.volumes.binding.reach import NOWHERE, ByLabels, Rule, reach_of, rule_of
 from pyscheduler.intree.volumes.binding.remembered import Remembered
 
 STORAGE: Final = "storage"
@@ -51,7 +45,7 @@ class VolumeWorth:
     volume: PersistentVolume
     #: billionths of bytes; less than nothing if it cannot be understood
     capacity: int
-    reach: Reach
+    rule: Rule
     access_modes: frozenset[str]
 
 
@@ -65,7 +59,7 @@ def volume_worth(volume: PersistentVolume) -> VolumeWorth:
         reach = reach_of(volume)
     except InvalidSelector:
         reach = NOWHERE
-    return VolumeWorth(volume, capacity, reach, frozenset(volume.spec.access_modes))
+    return VolumeWorth(volume, capacity, rule_of(reach), frozenset(volume.spec.access_modes))
 
 
 class Candidates:
@@ -79,7 +73,7 @@ class Candidates:
     @property
     def keys(self) -> frozenset[str]:
         """The node labels that the choice depends on."""
-        return self._free.keys if self._kept is None else keys_of(self._kept.reach)
+        return self._free.keys if self._kept is None else self._kept.rule.keys
 
     def first(self, labels: Mapping[str, str], taken: Collection[str]) -> PersistentVolume | None:
         """The volume for the claim on a node with these labels.
@@ -89,7 +83,7 @@ class Candidates:
             taken: the names of volumes that the pod's other claims get.
         """
         if self._kept is not None:
-            return self._kept.volume if self._kept.reach.matches(labels, "") else None
+            return self._kept.volume if self._kept.rule.reach.matches(labels, "") else None
         for volume in self._free.reachable(labels):
             if volume.name not in taken:
                 return volume
@@ -129,7 +123,7 @@ class Candidates:
         ]
         found.sort(key=attrgetter("capacity"))
         for one in found:
-            self._free.add(one.volume, one.reach)
+            self._free.add(one.volume, one.rule)
         return self
 
     def _suitable(self, volumes: Iterable[VolumeWorth], requested: int) -> Iterable[VolumeWorth]:

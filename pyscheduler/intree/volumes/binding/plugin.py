@@ -57,7 +57,7 @@ from pyscheduler.intree.volumes.binding.reasons import (
     NODE_CONFLICT,
     VOLUME_GONE,
 )
-from pyscheduler.intree.volumes.binding.scoring import score_of
+from pyscheduler.intree.volumes.binding.scoring import curve_of, score_of
 from pyscheduler.intree.volumes.binding.search import Unbound, VolumeSearch
 from pyscheduler.intree.volumes.binding.sorting import sort_claims
 from pyscheduler.intree.volumes.binding.waiting import BindingWait
@@ -106,6 +106,7 @@ class VolumeBinding(
         self._scores = handle.features[_CAPACITY_SCORING]
         if not self._scores and "shape" in args.model_fields_set:
             raise ValueError("shape: remove it, or turn on the feature gate StorageCapacityScoring")
+        self._curve = curve_of(args.shape)
         self._known = known_storage(handle)
         self._wait = BindingWait(handle, self._known, timeout_s=args.bind_timeout_seconds)
 
@@ -170,7 +171,7 @@ class VolumeBinding(
     def score(self, state: fwk.CycleState, pod: Pod, node: fwk.NodeInfo) -> int:
         """By how full the storage would be."""
         search = state.read(PREPARED).search
-        return 0 if search is None else score_of(search.on(node), self.args.shape)
+        return 0 if search is None else score_of(search.on(node), self._curve)
 
     def score_nodes(self, state: fwk.CycleState, pod: Pod, nodes: fwk.NodeTable) -> Int64Array:
         """The same for all nodes, by combination of label values."""
@@ -178,7 +179,7 @@ class VolumeBinding(
         if search is None:
             return np.zeros(len(nodes), dtype=np.int64)
         outcomes, which = search.on_all(nodes)
-        scores = [score_of(outcome, self.args.shape) for outcome in outcomes]
+        scores = [score_of(outcome, self._curve) for outcome in outcomes]
         return np.array(scores, dtype=np.int64)[which]
 
     # --- making it so ---

@@ -17,9 +17,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Final, NamedTuple
 
 from pyscheduler.api.quantity import InvalidQuantity, value
-from pyscheduler.api.selectors import NOTHING, InvalidSelector, Requirement, Selector, selector
+from pyscheduler.api.selectors import InvalidSelector, Requirement, Selector, selector
 from pyscheduler.api.storage_v1 import (
     CSIDriver,
     CSIStorageCapacity,
@@ -28,7 +29,7 @@ from pyscheduler.api.storage_v1 import (
 )
 from pyscheduler.api.volumes_v1 import PersistentVolumeClaim
 from pyscheduler.intree.volumes.binding.annotations import NO_PROVISIONER
-from pyscheduler.intree.volumes.binding.reach import ByLabels, Reach
+from pyscheduler.intree.volumes.binding.reach import NOWHERE, ByLabels, Reach, Rule, rule_of
 from pyscheduler.intree.volumes.binding.reasons import NO_ROOM, NO_VOLUME
 
 
@@ -36,12 +37,15 @@ from pyscheduler.intree.volumes.binding.reasons import NO_ROOM, NO_VOLUME
 class Room:
     """What matters of a CSIStorageCapacity."""
 
-    #: bytes that the largest volume may have; -1: no volume can be made
+    #: bytes that the largest volume may have; -1: none can be made
     limit: int
     #: bytes in all, 0 where that is not said
     capacity: int
     #: from which nodes
-    topology: Selector
+    rule: Rule
+
+
+_NO_ROOM: Final = Room(-1, 0, rule_of(NOWHERE))
 
 
 def room_of(published: CSIStorageCapacity) -> Room:
@@ -49,9 +53,12 @@ def room_of(published: CSIStorageCapacity) -> Room:
     try:
         limit = volume_limit(published)
         capacity = 0 if published.capacity is None else value(published.capacity)
-        return Room(-1 if limit is None else limit, capacity, selector(published.node_topology))
+        topology = selector(published.node_topology)
     except (InvalidQuantity, InvalidSelector):
-        return Room(-1, 0, NOTHING)
+        return _NO_ROOM
+    if limit is None or topology.is_nothing:
+        return _NO_ROOM
+    return Room(limit, capacity, rule_of(Reach(labels=topology)))
 
 
 def volume_limit(published: CSIStorageCapacity) -> int | None:
@@ -65,8 +72,7 @@ def volume_limit(published: CSIStorageCapacity) -> int | None:
     return None if written is None else value(written)
 
 
-@dataclass(frozen=True, slots=True)
-class Provision:
+class Provision(NamedTuple):
     """A volume that is to be made."""
 
     claim: PersistentVolumeClaim
@@ -101,8 +107,8 @@ class Provisioner:
         if size is not None and driver is not None and driver.spec.storage_capacity:
             self._rooms = ByLabels()
             for room in rooms:
-                if room.limit >= size and not room.topology.is_nothing:
-                    self._rooms.add(room, Reach(labels=room.topology))
+                if room.limit >= size:
+                    self._rooms.add(room, room.rule)
 
     @property
     def keys(self) -> frozenset[str]:

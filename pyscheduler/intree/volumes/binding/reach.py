@@ -12,8 +12,8 @@ Source: kube-scheduler 1.37, ``component-helpers/storage/volume/helpers.go`` Che
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from heapq import merge
 from operator import itemgetter
 from typing import Final, Generic, TypeVar
@@ -64,44 +64,62 @@ def keys_of(reach: Reach) -> frozenset[str]:
     return keys
 
 
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A rule about labels, taken apart once."""
+
+    reach: Reach
+    #: the labels that it asks about
+    keys: frozenset[str]
+    #: labels and values one of which a node must have; None: no such are known
+    pins: tuple[tuple[str, str], ...] | None
+    #: there is nothing in it but the pins, or nothing at all
+    is_told_by_pins: bool
+
+
+def rule_of(reach: Reach) -> Rule:
+    """The rule, taken apart."""
+    pins = _pins(reach)
+    if pins is None:
+        return Rule(reach, keys_of(reach), None, reach.is_empty)
+    pairs = dict.fromkeys((pin.key, value) for pin in pins for value in sorted(pin.values))
+    return Rule(reach, keys_of(reach), tuple(pairs), _is_told_by_pins(reach))
+
+
 class ByLabels(Generic[T]):
     """Things in an order, found by the labels of a node that can reach them."""
 
     def __init__(self) -> None:
         self._count = 0
-        self._others: list[tuple[int, T, Reach | None]] = []
-        #: label -> value -> those that need it; a rule of None is already kept by the value
-        self._pinned: dict[str, dict[str, list[tuple[int, T, Reach | None]]]] = {}
+        self._others: list[tuple[int, T, Rule]] = []
+        #: label -> value -> those that need it
+        self._pinned: dict[str, dict[str, list[tuple[int, T, Rule]]]] = {}
         #: the labels that any rule asks about
         self.keys: frozenset[str] = frozenset()
 
-    def add(self, thing: T, reach: Reach) -> None:
+    def add(self, thing: T, rule: Rule) -> None:
         """``thing`` comes after those that are there already."""
-        order, self._count = self._count, self._count + 1
-        if not self.keys >= (keys := keys_of(reach)):
-            self.keys |= keys
-        pins = _pins(reach)
-        if pins is None:
-            rule = None if reach.is_empty else reach
-            self._others.append((order, thing, rule))
+        entry = (self._count, thing, rule)
+        self._count += 1
+        if not self.keys >= rule.keys:
+            self.keys |= rule.keys
+        if rule.pins is None:
+            self._others.append(entry)
             return
-        entry = (order, thing, None if _is_told_by_pins(reach) else reach)
-        for pin in pins:
-            by_value = self._pinned.setdefault(pin.key, {})
-            for value in pin.values:
-                by_value.setdefault(value, []).append(entry)
+        for key, value in rule.pins:
+            self._pinned.setdefault(key, {}).setdefault(value, []).append(entry)
 
     def reachable(self, labels: Mapping[str, str]) -> Iterator[T]:
         """Those that a node with these labels can reach, in their order."""
         last = -1
-        for order, thing, reach in self._possible(labels):
+        for order, thing, rule in self._possible(labels):
             if order == last:
                 continue  # pinned twice
-            if reach is None or reach.matches(labels, ""):
+            if rule.is_told_by_pins or rule.reach.matches(labels, ""):
                 last = order
                 yield thing
 
-    def _possible(self, labels: Mapping[str, str]) -> Iterator[tuple[int, T, Reach | None]]:
+    def _possible(self, labels: Mapping[str, str]) -> Iterable[tuple[int, T, Rule]]:
         lists = [self._others] if self._others else []
         for key, by_value in self._pinned.items():
             value = labels.get(key)
@@ -109,7 +127,7 @@ class ByLabels(Generic[T]):
             if found is not None:
                 lists.append(found)
         if len(lists) == 1:
-            return iter(lists[0])
+            return lists[0]
         return merge(*lists, key=itemgetter(0))
 
 

@@ -27,12 +27,17 @@ from pyscheduler.intree.volumes.binding.search import Outcome
 _FULL: Final = 100
 
 
-def score_of(outcome: Outcome, shape: Sequence[UtilizationShapePoint]) -> int:
+def curve_of(shape: Sequence[UtilizationShapePoint]) -> Sequence[int]:
+    """The scores of 0 to 100 percent."""
+    return tuple(score_at(shape, percent) for percent in range(_FULL + 1))
+
+
+def score_of(outcome: Outcome, curve: Sequence[int]) -> int:
     """0..100: the score of the nodes with that outcome."""
     usages = _usages(outcome)
     if not usages:
         return 0
-    total = sum(score_at(shape, _percent(*usage)) for usage in usages.values())
+    total = sum(curve[_percent(*usage)] for usage in usages.values())
     return fwk.round_half_away(total / len(usages))
 
 
@@ -59,9 +64,11 @@ def _usages(outcome: Outcome) -> Mapping[str, tuple[int, int]]:
 
 
 def _percent(requested: int, capacity: int) -> int:
+    """0..100; what wrapped around to less than nothing scores as nothing does."""
     if capacity == 0 or requested > capacity:
         return _FULL
-    return fwk.truncated_quotient(wrapped_int64(requested * _FULL), capacity)
+    percent = fwk.truncated_quotient(wrapped_int64(requested * _FULL), capacity)
+    return min(max(percent, 0), _FULL)
 
 
 def _bytes(quantities: Mapping[str, str]) -> int:

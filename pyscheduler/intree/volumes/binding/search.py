@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -30,16 +31,14 @@ from pyscheduler.intree.volumes.binding.provisioning import Provision, Provision
 from pyscheduler.intree.volumes.binding.reasons import NO_VOLUME
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(NamedTuple):
     """A volume for a claim."""
 
     claim: PersistentVolumeClaim
     volume: PersistentVolume
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What the claims get on a node; with a reason: nothing, and why not."""
 
     reason: str = ""
@@ -101,14 +100,13 @@ class VolumeSearch:
         if self._selected:
             return self._on_selected(nodes)
         group, rows = _groups(nodes, self._keys)
-        columns = [nodes.label_codes(key) for key in self._keys]
-        outcomes = [
-            self._outcome(
-                tuple(None if (c := codes[row]) < 0 else values[c] for codes, values in columns)
-            )
-            for row in rows
-        ]
-        return outcomes, group
+        if not self._keys:
+            return [self._outcome(()) for _ in rows], group
+        columns: list[list[str | None]] = []
+        for key in self._keys:
+            codes, values = nodes.label_codes(key)
+            columns.append([None if code < 0 else values[code] for code in codes[rows].tolist()])
+        return [self._outcome(values) for values in zip(*columns, strict=True)], group
 
     def _on_selected(self, nodes: fwk.NodeTable) -> tuple[Sequence[Outcome], Int64Array]:
         which = np.zeros(len(nodes), dtype=np.int64)
@@ -148,8 +146,8 @@ class VolumeSearch:
         return Outcome("", tuple(matches), tuple(provisions))
 
 
-def _groups(nodes: fwk.NodeTable, keys: Sequence[str]) -> tuple[Int64Array, list[int]]:
-    """(N,) int64: numbers of the combinations of label values, and a row of each of them."""
+def _groups(nodes: fwk.NodeTable, keys: Sequence[str]) -> tuple[Int64Array, Int64Array]:
+    """(N,) int64 numbers of the combinations of label values, and (combinations,) a row of each."""
     group = np.zeros(len(nodes), dtype=np.int64)
     rows = np.zeros(min(1, len(nodes)), dtype=np.int64)
     for key in keys:
@@ -157,4 +155,4 @@ def _groups(nodes: fwk.NodeTable, keys: Sequence[str]) -> tuple[Int64Array, list
         # numbered anew after each label, so that the numbers stay below N
         joined = group * (len(values) + 1) + (codes + 1)
         _, rows, group = np.unique(joined, return_index=True, return_inverse=True)
-    return group, rows.tolist()
+    return group, rows

@@ -9,7 +9,7 @@ import pytest
 from pyscheduler.api.meta import LabelSelector, LabelSelectorRequirement
 from pyscheduler.api.selectors import RequiredNodeAffinity, selector
 from pyscheduler.api.volumes_v1 import PersistentVolume
-from pyscheduler.intree.volumes.binding.reach import ANYWHERE, ByLabels, reach_of
+from pyscheduler.intree.volumes.binding.reach import ANYWHERE, ByLabels, reach_of, rule_of
 from pyscheduler.intree.volumes.binding.remembered import Remembered
 from pyscheduler.testing.volume_builders import make_volume
 from tests.unit.intree.volumes.binding.world import StorageWorld
@@ -47,7 +47,7 @@ def test_what_is_found_is_what_asking_each_would_find(seed: int) -> None:
     rules = [random_reach(rng) for _ in range(30)]
     by_labels: ByLabels[int] = ByLabels()
     for number, rule in enumerate(rules):
-        by_labels.add(number, rule)
+        by_labels.add(number, rule_of(rule))
 
     for _ in range(30):
         labels = {key: rng.choice("abc") for key in "xyz" if rng.random() < 0.7}
