@@ -20,8 +20,9 @@ from typing import Any
 from tests.parity import worlds
 from tests.parity.compare import deciders
 from tests.parity.explained import EXPLAINED, explanation_of, unexplained
+from tests.parity.live import waits
 from tests.parity.rig import Judged, Rig
-from tests.parity.themes import ALL_THEMES
+from tests.parity.themes import themes_named
 from tests.parity.themes.base import Theme, draw_world
 from tests.parity.worlds import Case, World
 
@@ -41,6 +42,8 @@ class Tally:
     bound: int = 0
     refused: int = 0
     preemptions: int = 0
+    events: int = 0
+    woken: int = 0
     passing: int = 0
     explained: Counter[str] = field(default_factory=Counter)
     decided: Counter[str] = field(default_factory=Counter)
@@ -54,6 +57,8 @@ class Tally:
         self.cases += 1
         self.bound += bool(judged.theirs.node)
         self.preemptions += bool(judged.theirs.victims)
+        self.events += judged.case.incoming.event is not None and waits(judged.theirs)
+        self.woken += bool(judged.theirs.woken)
         self.passing += bool(judged.passing)
         self.decided.update(deciders(judged.theirs) | deciders(judged.ours))
         left = unexplained(judged.case, judged.found)
@@ -75,6 +80,8 @@ class Tally:
             "bound": self.bound,
             "refused_by_the_api_server": self.refused,
             "preemptions_with_victims": self.preemptions,
+            "events_while_waiting": self.events,
+            "events_that_woke": self.woken,
             "differences_that_passed": self.passing,
             "explained": dict(self.explained),
             "unexplained": self.different,
@@ -87,6 +94,7 @@ class Tally:
         lines = [
             f"seed {self.seed}: {self.cases} cases on {self.worlds} cluster states",
             f"bound: {self.bound}; preemptions with victims: {self.preemptions}",
+            f"events while a pod waited: {self.events}; that woke it: {self.woken}",
             f"unexplained differences: {len(self.different)}",
             f"differences that did not come again: {self.passing}",
             *(f"explained, {row.name}: {self.explained[row.name]}" for row in EXPLAINED),
@@ -155,9 +163,10 @@ def main() -> int:
     parser.add_argument("--cases", type=int, default=5000)
     parser.add_argument("--first-world", type=int, default=0, help="begin at this cluster state")
     parser.add_argument("--theme", action="append", default=[], help="only this theme; repeatable")
+    parser.add_argument("--without", action="append", default=[], help="not this theme")
     parser.add_argument("--results", type=Path, default=RESULTS)
     options = parser.parse_args()
-    themes = [theme for theme in ALL_THEMES if not options.theme or theme.name in options.theme]
+    themes = themes_named(options.theme, options.without)
     tally = asyncio.run(
         run(
             seed=options.seed,

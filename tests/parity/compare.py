@@ -29,7 +29,7 @@ def differences(theirs: Verdict, ours: Verdict) -> list[Difference]:
     """Everything in which the two are not equal."""
     found = [
         Difference(name, getattr(theirs, name), getattr(ours, name))
-        for name in ("reason", "message", "gate", "plugins", "nominated", "victims")
+        for name in ("reason", "message", "gate", "plugins", "nominated", "victims", "woken")
         if getattr(theirs, name) != getattr(ours, name)
     ]
     if bool(theirs.node) != bool(ours.node):

@@ -17,7 +17,7 @@ from typing import Any
 
 from tests.parity.stage import Stage
 from tests.parity.verdicts import Verdict, without_zeros
-from tests.parity.worlds import Incoming, Manifest, duplicate, reference_of
+from tests.parity.worlds import Event, Incoming, Manifest, duplicate, reference_of
 
 #: Seconds until a scheduler that says nothing is taken to have nothing to say.
 PATIENCE_S = 10.0
@@ -100,6 +100,8 @@ class LiveJudge(abc.ABC):
             verdict = await self._verdict(incoming.key, uid, before)
             if verdict.node and incoming.companions:
                 verdict = replace(verdict, choices=await self._choices(incoming))
+            if incoming.event and waits(verdict):
+                verdict = replace(verdict, woken=await self._woken(incoming, incoming.event))
             return verdict
         finally:
             await self.stage.remove(incoming.pod)
@@ -107,6 +109,16 @@ class LiveJudge(abc.ABC):
                 await self.stage.remove(companion)
             if incoming.may_preempt:
                 await self.stage.put_back(sorted(_gone(before, await self.stage.look())))
+
+    async def _woken(self, incoming: Incoming, event: Event) -> str:
+        """The label of the event if it lets the waiting pod try again; the event is undone."""
+        self.notes(incoming.key).woken_by.clear()
+        try:
+            await self.stage.apply(event)
+            await self.stage.settle()
+            return next(iter(self.notes(incoming.key).woken_by), "")
+        finally:
+            await self.stage.undo(event)
 
     async def _choices(self, incoming: Incoming) -> Mapping[str, Any]:
         """What was written about the pod's own claims, once nothing more is written."""
@@ -186,6 +198,11 @@ class LiveJudge(abc.ABC):
             victims=victims,
             rejected=dict(notes.rejected),
         )
+
+
+def waits(verdict: Verdict) -> bool:
+    """Whether the pod was tried, and only an event brings it back."""
+    return verdict.reason == "Unschedulable" and not verdict.nominated
 
 
 #: Reasons of a PodScheduled condition that a scheduler gave.

@@ -16,7 +16,7 @@ from tests.parity.live import LiveJudge, Notes
 SCHEDULER_NAME = "default-scheduler"
 
 #: Files of kube-scheduler whose lines are read, and how verbose they have to be.
-VMODULE = "schedule_one=10,scheduling_queue=6,executor=2"
+VMODULE = "schedule_one=10,scheduling_queue=6,active_queue=5,backoff_queue=5,executor=2"
 
 _MESSAGE = re.compile(r'\] "((?:[^"\\]|\\.)*)"')
 _FIELD = re.compile(r'(\w+)=("(?:[^"\\]|\\.)*"|\S+)')
@@ -71,8 +71,7 @@ def _queued(line: str, fields: _Fields, notes_of: _NotesOf) -> None:
 
 
 def _woken(_: str, fields: _Fields, notes_of: _NotesOf) -> None:
-    if fields.get("event") not in ("ScheduleAttemptFailure", "BackoffComplete"):
-        notes_of(fields["entity"]).woken_by.append(fields.get("event", ""))
+    notes_of(fields["entity"]).woken_by.append(fields["event"])
 
 
 def _preempted(_: str, fields: _Fields, notes_of: _NotesOf) -> None:
@@ -86,5 +85,6 @@ _READERS: dict[str, Callable[[str, _Fields, _NotesOf], None]] = {
     "Calculated node's final score for pod": _total,
     "Status after running PreEnqueue plugin": _gate,
     "Pod moved to an internal scheduling queue": _queued,
+    "Entity moved to an internal scheduling queue": _woken,
     "Async Preemption finished completely": _preempted,
 }

@@ -9,28 +9,33 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from tests.parity import worlds
 from tests.parity.explained import unexplained
 from tests.parity.rig import Rig
-from tests.parity.themes import ALL_THEMES
-from tests.parity.themes.base import draw_world
+from tests.parity.themes import themes_named
+from tests.parity.themes.base import Theme, draw_world
+from tests.parity.worlds import Manifest, key_of, reference_of
 
 RECORDED = Path(__file__).parent / "recorded"
+
+#: Kinds whose specs the API server completes, and which name no uid.
+_COMPLETED = frozenset({"Pod", "ResourceClaim", "ResourceSlice", "PersistentVolumeClaim"})
 
 #: Seed of what is kept; a campaign's seeds start at 1.
 _SEED = 0
 
 
-async def record(count: int) -> list[dict[str, Any]]:
+async def record(count: int, themes: Sequence[Theme]) -> list[dict[str, Any]]:
     """The worlds, each with the oracle's answers."""
     recorded: list[dict[str, Any]] = []
     async with Rig.start() as rig:
         index = cases = 0
         while cases < count:
-            world = draw_world(_SEED, index, ALL_THEMES)
+            world = draw_world(_SEED, index, themes)
             index += 1
             judged = [one async for one in rig.judge_world(world)]
             for one in judged:
@@ -38,12 +43,30 @@ async def record(count: int) -> list[dict[str, Any]]:
                 if left:
                     raise SystemExit(f"{one.case.name} differs: {left[0]}")
             kept = [one for one in judged if not one.refusal]
-            data = worlds.to_data(world)
-            data["incoming"] = [worlds.to_data(one.case.world)["incoming"][0] for one in kept]
+            data = _as_stored(worlds.to_data(world), rig.stage.stored)
+            keys = {one.case.incoming.key for one in kept}
+            data["incoming"] = [
+                incoming for incoming in data["incoming"] if key_of(incoming["pod"]) in keys
+            ]
             recorded.append({"world": data, "answers": [one.theirs.to_data() for one in kept]})
             cases += len(kept)
             sys.stderr.write(f"\r{cases}/{count}")
     return recorded
+
+
+def _as_stored(value: Any, stored: Mapping[str, Manifest]) -> Any:
+    """The same data, with specs as the API server completed them: the embedded one may not."""
+    if isinstance(value, list):
+        return [_as_stored(inner, stored) for inner in value]
+    if not isinstance(value, dict):
+        return value
+    is_object = value.get("kind") in _COMPLETED and "metadata" in value
+    if is_object and reference_of(value) in stored:
+        spec = dict(stored[reference_of(value)]["spec"])
+        if "schedulerName" not in value["spec"]:
+            spec.pop("schedulerName", None)
+        return {**value, "spec": spec}
+    return {key: _as_stored(inner, stored) for key, inner in value.items()}
 
 
 def main() -> None:
@@ -51,8 +74,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="answers of the real kube-scheduler, kept")
     parser.add_argument("--cases", type=int, default=500)
     parser.add_argument("--to", type=Path, default=RECORDED / "worlds.json.gz")
+    parser.add_argument("--without", action="append", default=[], help="not this theme")
     options = parser.parse_args()
-    worlds.save(options.to, asyncio.run(record(options.cases)))
+    themes = themes_named((), options.without)
+    worlds.save(options.to, asyncio.run(record(options.cases, themes)))
     sys.stdout.write(f"\n{options.to}\n")
 
 

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from tests.controlplane.api_client import ApiError, in_parallel
 from tests.parity.paths import collection_path, object_path, status_of
-from tests.parity.worlds import GROUND, Manifest, World, key_of, reference_of, with_uids
+from tests.parity.worlds import GROUND, Event, Manifest, World, key_of, reference_of, with_uids
 
 #: Objects of a kind are made in parallel, the kinds in this order; others follow one by one.
 _PARALLEL = ("Node", "Pod", "CSINode")
@@ -58,6 +58,8 @@ class Stage:
         self.api = api
         self._settle_s = settle_s
         self.pods: dict[str, Manifest] = {}
+        #: what the server made of each object of the world, by ``Kind/namespace/name``
+        self.stored: dict[str, Manifest] = {}
         self._changed = asyncio.Event()
         self._uids: dict[str, str] = {}
         self._made: list[Manifest] = []
@@ -103,6 +105,7 @@ class Stage:
 
     async def build(self, world: World, nominated: Iterable[Manifest] = ()) -> None:
         """The world's objects exist, and its nominated pods as given."""
+        self.stored.clear()
         batches: dict[str, list[Manifest]] = {}
         for manifest in [*world.objects, *nominated]:
             batches.setdefault(manifest["kind"], []).append(manifest)
@@ -154,6 +157,7 @@ class Stage:
         self._made.append(manifest)  # before it is: a cancelled request may still succeed
         made = await self.api.request("POST", collection_path(resolved), resolved)
         self._uids[reference_of(manifest)] = made["metadata"]["uid"]
+        self.stored[reference_of(manifest)] = made
         status = status_of(resolved)
         if status is not None:
             made = await self._patch(f"{object_path(resolved)}/status", status)
@@ -182,6 +186,43 @@ class Stage:
             poll_s=0.05,
         )
 
+    async def apply(self, event: Event) -> None:
+        """The event has happened."""
+        match event.verb:
+            case "create":
+                await self.make(event.manifest)
+            case "delete":
+                await self._delete(event.manifest)
+            case "change":
+                await self._turn(self._of_world(event.manifest), event.manifest)
+
+    async def undo(self, event: Event) -> None:
+        """The world is as it was before the event."""
+        match event.verb:
+            case "create":
+                await self.remove(event.manifest)
+            case "delete" if event.manifest["kind"] == "Pod":
+                await self.put_back([key_of(event.manifest)])
+            case "delete":
+                await self.remove(event.manifest)
+                await self.make(event.manifest)
+            case "change":
+                await self._turn(event.manifest, self._of_world(event.manifest))
+        await self.settle()
+
+    def _of_world(self, manifest: Manifest) -> Manifest:
+        reference = reference_of(manifest)
+        return next(made for made in self._made if reference_of(made) == reference)
+
+    async def _turn(self, old: Manifest, new: Manifest) -> None:
+        """What differs between the two is changed; the status apart from the rest."""
+        change = _merge_patch(old, new)
+        status = change.pop("status", None)
+        if change:
+            await self._patch(object_path(new), change)
+        if status:
+            await self._patch(f"{object_path(new)}/status", {"status": status})
+
     async def settle(self) -> None:
         """Whoever watches has very likely seen what was made."""
         await asyncio.sleep(self._settle_s)
@@ -200,6 +241,19 @@ class Stage:
                 await self._patch(object_path(manifest), {"metadata": {"finalizers": None}})
             await self.api.request("DELETE", object_path(manifest), params=_AT_ONCE)
         return {}
+
+
+def _merge_patch(old: Manifest, new: Manifest) -> Manifest:
+    """The JSON merge patch that turns one into the other."""
+    patch: Manifest = {key: None for key in old if key not in new}
+    for key, value in new.items():
+        before = old.get(key)
+        if isinstance(value, dict) and isinstance(before, dict):
+            if inner := _merge_patch(before, value):
+                patch[key] = inner
+        elif value != before:
+            patch[key] = value
+    return patch
 
 
 def _chosen_devices(claim: Manifest) -> Any:

@@ -26,6 +26,7 @@ class Verdict:
         nominated: the node on which room is made.
         victims: ``namespace/name`` of the pods that had to leave.
         rejected: node -> plugin that rejected it first; only ours tells.
+        woken: the label of the event that let it try again, "" if none did.
         choices: what was decided for the pod's own claims: volumes, nodes, devices.
     """
 
@@ -40,6 +41,7 @@ class Verdict:
     victims: tuple[str, ...] = ()
     rejected: Mapping[str, str] = field(default_factory=dict)
     choices: Mapping[str, Any] = field(default_factory=dict)
+    woken: str = ""
 
     @property
     def best(self) -> frozenset[str]:

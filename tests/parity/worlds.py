@@ -94,11 +94,11 @@ class Incoming:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One change of the cluster, to see whether it wakes a waiting pod.
+    """One change of the cluster, to see whether it wakes a waiting pod; it is undone afterwards.
 
     Attributes:
-        verb: "create", "patch" (a merge patch) or "delete".
-        manifest: the object, the patched object's new fields with its kind and name, or the name.
+        verb: "create", "change" or "delete".
+        manifest: the object: new, as it is after the change, or as the world has it.
     """
 
     verb: str

@@ -245,7 +245,7 @@ class ImageLocality(Theme):
                 names = [name]
                 if rng.random() < 0.3:
                     names.append(f"{name.partition(':')[0]}@sha256:{'0' * 64}")
-                images.append({"names": names, "sizeBytes": size + rng.randrange(3) * (1 << 20)})
+                images.append({"names": names, "sizeBytes": size})
         node["status"]["images"] = images
 
     def incoming(self, draft: Draft, pod: Manifest) -> None:

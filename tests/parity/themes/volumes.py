@@ -71,7 +71,7 @@ def volume(
                 (
                     {"csi": {"driver": DRIVER, "volumeHandle": name}},
                     {"csi": {"driver": DRIVER, "volumeHandle": name}},
-                    {"awsElasticBlockStore": {"volumeID": f"aws://za/{name}"}},
+                    {"awsElasticBlockStore": {"volumeID": f"vol-{rng.randrange(1 << 32):08x}"}},
                     {"hostPath": {"path": "/data"}},
                 )
             ),
