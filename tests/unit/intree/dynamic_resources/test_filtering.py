@@ -24,7 +24,8 @@ from pyscheduler.api.resource_v1 import (
 )
 from pyscheduler.intree.dynamic_resources.cel import selectors
 from pyscheduler.intree.dynamic_resources.cel.declarations import CelMissing
-from pyscheduler.testing import make_node, make_pod
+from pyscheduler.intree.dynamic_resources.plugin import DynamicResources
+from pyscheduler.testing import FakeInformers, fake_handle, make_node, make_plugin, make_pod
 from pyscheduler.testing.device_builders import (
     DRIVER,
     alternative,
@@ -388,3 +389,16 @@ def test_without_alternatives_nothing_is_scored() -> None:
 
     assert rig.plugin.pre_score(rig.prepared(POD), POD, nodes) is fwk.SKIP
     assert rig.plugin.pre_score(fwk.CycleState(), POD, nodes) is fwk.SKIP
+
+
+def test_what_is_followed_and_by_whom() -> None:
+    informers = FakeInformers()
+
+    make_plugin(DynamicResources, handle=fake_handle(informers=informers))
+
+    assert sorted(informers.followed) == [
+        "deviceclasses.v1.resource.k8s.io",
+        "devicetaintrules.v1.resource.k8s.io",
+        "resourceclaims.v1.resource.k8s.io",
+        "resourceslices.v1.resource.k8s.io",
+    ]

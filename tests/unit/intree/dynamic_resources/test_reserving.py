@@ -17,7 +17,8 @@ from pyscheduler.api.resource_v1 import (
     Device,
     ResourceClaim,
 )
-from pyscheduler.client.errors import Conflict, Forbidden, ServerUnreachable
+from pyscheduler.client.errors import Conflict, Forbidden, NotFound, ServerUnreachable
+from pyscheduler.errors import PySchedulerError
 from pyscheduler.testing import make_node, make_pod
 from pyscheduler.testing.device_builders import (
     DRIVER,
@@ -505,3 +506,34 @@ async def test_every_device_is_given_out_once() -> None:
         for result in allocation.devices.results
     ]
     assert sorted(given) == [(node.name, device) for node in nodes for device in "ab"]
+
+
+# --- deletion, for claims that the scheduler made ---
+
+
+@pytest.mark.parametrize(
+    "refusals",
+    [
+        pytest.param({"PATCH": [Conflict(409, "Conflict", "modified")]}, id="changed-meanwhile"),
+        pytest.param({"DELETE": [NotFound(404, "NotFound", "gone")]}, id="gone-already"),
+    ],
+)
+async def test_deletion_gets_by_what_others_do(refusals: dict[str, list[Exception]]) -> None:
+    rig = Rig(CLAIM.finalizer(FINALIZER).finalizer("example.com/keep").obj())
+    claim = rig.server.claim("default/c")
+    rig.server.refusals = refusals
+
+    await rig.plugin._reserving.writes.delete(claim)
+
+    patches = [body for method, _, body in rig.server.requests if method == "PATCH"]
+    assert patches
+    assert all(body and body["metadata"]["finalizers"] == ["example.com/keep"] for body in patches)
+    assert rig.server.sent[-1] == "DELETE /c"
+
+
+async def test_a_refused_deletion_is_told() -> None:
+    rig = Rig(CLAIM.finalizer(FINALIZER).obj())
+    rig.server.refusals["PATCH"] = [Forbidden(403, "Forbidden", "no")]
+
+    with pytest.raises(PySchedulerError, match="update resourceclaim default/c: no"):
+        await rig.plugin._reserving.writes.delete(rig.server.claim("default/c"))
