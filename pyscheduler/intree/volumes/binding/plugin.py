@@ -63,6 +63,7 @@ from pyscheduler.intree.volumes.binding.sorting import sort_claims
 from pyscheduler.intree.volumes.binding.waiting import BindingWait
 from pyscheduler.intree.volumes.binding.writing import write
 from pyscheduler.intree.volumes.claims import has_claims
+from pyscheduler.intree.volumes.migration import CannotTranslate
 
 _CAPACITY_SCORING: Final = "StorageCapacityScoring"
 _IMMEDIATE: Final = "pod has unbound immediate PersistentVolumeClaims"
@@ -132,6 +133,8 @@ class VolumeBinding(
             search = self._search(sorted_claims.waiting) if sorted_claims.waiting else None
         except NotUnderstood as error:
             return fwk.unresolvable(str(error))
+        except CannotTranslate as error:  # as upstream, which tries again with backoff
+            return fwk.Status(fwk.Code.ERROR, (str(error),))
         state.write(PREPARED, PodVolumes(bound, search))
         return None
 

@@ -215,6 +215,20 @@ def test_a_migrated_volume_is_judged_by_the_drivers_labels_where_it_was_migrated
     assert world.harness(nodes).feasible(POD.obj()) == ["migrated", "old"]
 
 
+def test_a_volume_that_no_driver_would_understand_is_a_fault_where_it_was_migrated() -> None:
+    ebs = AWSElasticBlockStoreVolumeSource(volume_id="aws:///zone/disk")
+    world = StorageWorld(BOUND.obj(), VOLUME.spec(aws_elastic_block_store=ebs).obj())
+    assert len(world.harness(NODES).feasible(POD.obj())) == len(NODES)
+
+    world.put(make_csi_node("a1").annotation(MIGRATED_PLUGINS, "kubernetes.io/aws-ebs").obj())
+    answer = world.harness(NODES).pre_filter(POD.obj())
+
+    assert isinstance(answer, Status)
+    assert answer.code is Code.ERROR
+    assert answer.message.startswith("could not translate pv: ")
+    assert "aws:///zone/disk" in answer.message
+
+
 # --- claims that find a volume ------------------------------------------------------------------
 
 
