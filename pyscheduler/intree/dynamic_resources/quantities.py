@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from pyscheduler.api.quantity import NANO, nano_value
+from pyscheduler.api.quantity import INT64_MAX, NANO, nano_value
 
 Notation = Literal["DecimalSI", "BinarySI", "DecimalExponent"]
 
@@ -31,12 +31,15 @@ class Quantity:
 
     @classmethod
     def parse(cls, text: str) -> Quantity:
-        """Returns the quantity.
+        """Returns the quantity; one with a binary suffix is at most what an int64 holds.
 
         Raises:
             InvalidQuantity: the text is none.
         """
-        return cls(nano_value(text), _notation(text))
+        nanos, notation = nano_value(text), _notation(text)
+        if notation == "BinarySI":
+            nanos = min(nanos, INT64_MAX * NANO)
+        return cls(nanos, notation)
 
     def __str__(self) -> str:
         if self.nanos == 0:

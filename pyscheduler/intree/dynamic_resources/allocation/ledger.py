@@ -17,13 +17,9 @@ from pyscheduler.intree.dynamic_resources.allocation.constraints import Constrai
 from pyscheduler.intree.dynamic_resources.allocation.counters import Counters
 from pyscheduler.intree.dynamic_resources.allocation.devices import DeviceID
 from pyscheduler.intree.dynamic_resources.allocation.failures import AllocationFailed
-from pyscheduler.intree.dynamic_resources.allocation.pools import Candidate, Pool
+from pyscheduler.intree.dynamic_resources.allocation.pools import Candidate, Consumption, Pool
 from pyscheduler.intree.dynamic_resources.allocation.requests import Demand
-from pyscheduler.intree.dynamic_resources.allocation.suitability import (
-    Consumption,
-    Knowledge,
-    Suitability,
-)
+from pyscheduler.intree.dynamic_resources.allocation.suitability import Knowledge, Suitability
 from pyscheduler.intree.dynamic_resources.allocation.taints import is_tolerated
 
 
@@ -74,15 +70,13 @@ class Ledger:
             return claim in self._whole.get(device, ())
         return device in self._allocated.devices or device in self._whole
 
-    def has_capacity(
-        self, demand: Demand, candidate: Candidate, *, doing: str = "checking"
-    ) -> bool:
+    def has_capacity(self, demand: Demand, candidate: Candidate) -> bool:
         """Whether enough is left of the device's capacities.
 
         Raises:
             AllocationFailed: what the demand consumes cannot be computed.
         """
-        consumed = self._suitability.consumption(demand, candidate, doing=doing)
+        consumed = self._suitability.consumption(demand, candidate)
         if consumed is None:
             return False
         taken = (
@@ -129,7 +123,7 @@ class Ledger:
                     " constraint would not be satisfied"
                 )
             return False
-        if not self.has_capacity(demand, candidate, doing="rechecking"):
+        if not self.has_capacity(demand, candidate):
             self._release(claim, taken)
             return False
         self._book(claim, taken, 1)

@@ -21,11 +21,17 @@ from typing import NamedTuple
 
 from pyscheduler.api.core_v1 import Node, NodeSelector
 from pyscheduler.api.quantity import nano_value
-from pyscheduler.api.resource_v1 import CounterMap, Device, ResourceSlice
+from pyscheduler.api.resource_v1 import (
+    CapacityRequirements,
+    CounterMap,
+    Device,
+    ResourceSlice,
+)
 from pyscheduler.api.selectors import InvalidSelector, node_selector
 from pyscheduler.intree.dynamic_resources.allocation.devices import DeviceID
 from pyscheduler.intree.dynamic_resources.allocation.failures import AllocationFailed
 from pyscheduler.intree.dynamic_resources.allocation.features import Features
+from pyscheduler.intree.dynamic_resources.quantities import Quantity
 
 
 class PoolID(NamedTuple):
@@ -42,6 +48,9 @@ class PoolID(NamedTuple):
         """Returns the pool the slice belongs to."""
         return cls(slice_.spec.driver, slice_.spec.pool.name)
 
+
+#: What a request takes of a device's capacities, by qualified name.
+Consumption = Mapping[str, Quantity]
 
 #: Counter set -> counter -> billionths.
 Counters = Mapping[str, Mapping[str, int]]
@@ -61,6 +70,10 @@ class Candidate:
     counters: tuple[tuple[str, Mapping[str, int]], ...]
     #: CEL expression -> whether it selects the device
     verdicts: dict[str, bool] = field(default_factory=dict)
+    #: what is asked of its capacities -> what is taken; None: the device cannot serve it
+    consumptions: dict[CapacityRequirements | None, Consumption | None] = field(
+        default_factory=dict
+    )
 
     def is_for(self, node: Node) -> bool:
         """Whether the device itself can be used on the node, if its slice leaves that to it.

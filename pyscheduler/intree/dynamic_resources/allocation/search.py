@@ -143,10 +143,11 @@ class Search:
                 self._look_at_the_clock()
                 # What is left of its capacity does not matter here: a device that has not enough
                 # left is one of all devices, and cannot be had.
-                if (
-                    self._suitability.is_selected(demand, candidate)
-                    and self._suitability.consumption(demand, candidate) is not None
-                ):
+                if not self._suitability.is_selected(demand, candidate):
+                    continue
+                # By its name alone, as upstream calls it here.
+                called = candidate.id.device
+                if self._suitability.consumption(demand, candidate, called=called) is not None:
                     yield pool, candidate
 
     # --- steps ------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """Which devices suit a demand, whatever else is taken: selectors, node, and the size of capacities.
 
-What does not depend on the node is worked out once: verdicts of selectors stay with the device as
-long as its slice does not change.
+What does not depend on the node is worked out once, and stays with the device as long as its slice
+does not change.
 
 Called by: ``search`` and ``ledger``. Source: ``allocator_incubating.go`` isSelectable and
 selectorsMatch, 1.37.
@@ -9,7 +9,6 @@ selectorsMatch, 1.37.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from pyscheduler.api.core_v1 import Node
@@ -20,16 +19,12 @@ from pyscheduler.intree.dynamic_resources.allocation.counters import Available
 from pyscheduler.intree.dynamic_resources.allocation.devices import AllocatedState
 from pyscheduler.intree.dynamic_resources.allocation.failures import AllocationFailed
 from pyscheduler.intree.dynamic_resources.allocation.features import Features
-from pyscheduler.intree.dynamic_resources.allocation.pools import Candidate, Pool
+from pyscheduler.intree.dynamic_resources.allocation.pools import Candidate, Consumption, Pool
 from pyscheduler.intree.dynamic_resources.allocation.requests import Demand, Selector
 from pyscheduler.intree.dynamic_resources.cel import DeviceSelectors, SelectorError
-from pyscheduler.intree.dynamic_resources.quantities import Quantity
 
-#: Verdicts kept per device; a guess: more expressions than that are hardly in use at a time.
-_VERDICTS_KEPT = 256
-
-#: What a demand takes of a device's capacities.
-Consumption = Mapping[str, Quantity]
+#: Answers kept per device; a guess: more expressions than that are hardly in use at a time.
+_KEPT = 256
 
 _NOTHING: Consumption = {}
 
@@ -43,8 +38,6 @@ class Knowledge:
     selectors: DeviceSelectors
     #: pool -> what allocated devices leave of its counters
     available: dict[Pool, Available] = field(default_factory=dict)
-    #: (demand, device) -> what it would consume; None: the device cannot serve it
-    consumptions: dict[tuple[Demand, Candidate], Consumption | None] = field(default_factory=dict)
 
 
 class Suitability:
@@ -68,9 +61,14 @@ class Suitability:
         return found
 
     def consumption(
-        self, demand: Demand, candidate: Candidate, *, doing: str = "checking"
+        self, demand: Demand, candidate: Candidate, *, called: str = ""
     ) -> Consumption | None:
         """Returns what the demand takes of the device's capacities; None: not of this device.
+
+        Args:
+            demand: what is asked for.
+            candidate: the device.
+            called: what the device is called in messages, if not by its full name.
 
         Raises:
             AllocationFailed: it cannot be computed.
@@ -78,20 +76,22 @@ class Suitability:
         features = self._knowledge.features
         if not features.consumable_capacity:
             return _NOTHING
-        known = self._knowledge.consumptions
-        key = (demand, candidate)
-        if key not in known:
+        known = candidate.consumptions
+        if demand.capacity not in known:
+            if len(known) >= _KEPT:
+                known.clear()
             try:
-                known[key] = consumption(
+                known[demand.capacity] = consumption(
                     demand.capacity,
                     candidate.device,
                     fractional=features.fractional_capacity_range,
                 )
             except (InvalidCapacity, InvalidQuantity) as error:
                 raise AllocationFailed(
-                    f"{demand.described}: {doing} capacity for device {candidate.id}: {error}"
+                    f"{demand.described}: checking capacity for device"
+                    f" {called or candidate.id}: {error}"
                 ) from error
-        return known[key]
+        return known[demand.capacity]
 
     def _select(self, demand: Demand, candidate: Candidate) -> bool:
         if candidate.device.binding_conditions and not self._knowledge.features.binding_conditions:
@@ -100,7 +100,7 @@ class Suitability:
             verdict = candidate.verdicts.get(selector.expression)
             if verdict is None:
                 verdict = self._evaluate(selector, candidate)
-                if len(candidate.verdicts) >= _VERDICTS_KEPT:
+                if len(candidate.verdicts) >= _KEPT:
                     candidate.verdicts.clear()
                 candidate.verdicts[selector.expression] = verdict
             if not verdict:

@@ -594,8 +594,17 @@ def test_rules_taint_devices() -> None:
             ],
             "claim default/c, request req: checking capacity for device"
             f' {DRIVER}/pool/a: capacity "memory": capacity request cannot be represented in the'
-            " device's range arithmetic: request 100Ei is not a representable milli value",
+            " device's range arithmetic: request 9223372036854775807 is not a representable milli"
+            " value",
             id="capacity-out-of-range",
+        ),
+        pytest.param(
+            a_claim(everything(capacity=memory("100Ei"))),
+            [a_slice("s", device("a", capacity={"memory": stepped("10", step="1")}))],
+            "claim default/c, request req: checking capacity for device a: capacity"
+            ' "memory": capacity request cannot be represented in the device\'s range'
+            " arithmetic: request 9223372036854775807 is not a representable milli value",
+            id="capacity-out-of-range-of-all",
         ),
     ],
 )

@@ -86,7 +86,7 @@ def test_capacities_that_the_device_does_not_have() -> None:
     ("asked", "capacity", "fractional", "reason"),
     [
         pytest.param(
-            "100Ei", within("1", None, "1"), False, "request 100Ei exceeds MaxInt64", id="int64"
+            "100E", within("1", None, "1"), False, "request 100E exceeds MaxInt64", id="int64"
         ),
         pytest.param(
             "9223372036854775807",

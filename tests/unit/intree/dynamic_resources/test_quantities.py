@@ -31,6 +31,7 @@ from pyscheduler.intree.dynamic_resources.quantities import Quantity
         ("1e3", "1e3"),
         ("1500e-3", "1500e-3"),
         ("5e0", "5"),
+        ("100Ei", "9223372036854775807"),
     ],
 )
 def test_canonical_form(text: str, canonical: str) -> None:
