@@ -73,7 +73,7 @@ def dec_hook(wanted: type, value: Any) -> Any:
 
 
 def _map_of_structs(wanted: type, value: dict[str, Any]) -> FrozenMap[str, Any]:
-    found = {}
+    found: dict[str, Any] = {}
     for key, item in value.items():
         try:
             found[intern(key)] = msgspec.convert(item, wanted, dec_hook=dec_hook)
