@@ -195,6 +195,7 @@ def _prepare_new_pod(
     pod_validation.check_decodable(spec)
     metadata = data["metadata"]
     spec = pod_defaults.with_pod_defaults(spec)
+    pod_defaults.merge_label_keys(spec, metadata.get("labels") or {})
     spec = pod_defaults.with_priority(spec, priority_classes(), metadata["name"])
     pod_validation.check_new_pod(problems, spec)
     metadata["generation"] = 1

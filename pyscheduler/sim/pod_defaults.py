@@ -7,7 +7,7 @@ admission (no token volume, no ``serviceAccountName``).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from pyscheduler.api.quantity import parse_quantity
@@ -45,6 +45,41 @@ def with_pod_defaults(spec: JsonObject) -> JsonObject:
                     port.setdefault("hostPort", port["containerPort"])
     filled["tolerations"] = _with_default_tolerations(filled.get("tolerations") or [])
     return filled
+
+
+def merge_label_keys(spec: JsonObject, labels: Mapping[str, str]) -> None:
+    """Values of the pod's own labels are in the selectors that ask for them by key.
+
+    Source: pkg/registry/core/pod/strategy.go, mutatePodAffinity, mutateTopologySpreadConstraints.
+    """
+    for term in _pod_terms(spec.get("affinity") or {}):
+        _add_expressions(term, term.get("matchLabelKeys"), labels, operator="In")
+        _add_expressions(term, term.get("mismatchLabelKeys"), labels, operator="NotIn")
+    for constraint in spec.get("topologySpreadConstraints") or ():
+        _add_expressions(constraint, constraint.get("matchLabelKeys"), labels, operator="In")
+
+
+def _pod_terms(affinity: JsonView) -> Iterator[JsonObject]:
+    for field in ("podAffinity", "podAntiAffinity"):
+        terms = affinity.get(field) or {}
+        yield from terms.get("requiredDuringSchedulingIgnoredDuringExecution") or ()
+        for weighted in terms.get("preferredDuringSchedulingIgnoredDuringExecution") or ():
+            yield weighted.get("podAffinityTerm") or {}
+
+
+def _add_expressions(
+    term: JsonObject, keys: Iterable[str] | None, labels: Mapping[str, str], *, operator: str
+) -> None:
+    selector = term.get("labelSelector")
+    added = [
+        {"key": key, "operator": operator, "values": [labels[key]]}
+        for key in keys or ()
+        if key in labels
+    ]
+    # no selector matches nothing, and still does
+    if selector is not None and added:
+        expressions = selector.get("matchExpressions") or []
+        term["labelSelector"] = {**selector, "matchExpressions": [*expressions, *added]}
 
 
 def _with_container_defaults(container: JsonObject) -> JsonObject:
