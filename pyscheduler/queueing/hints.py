@@ -20,8 +20,6 @@ from pyscheduler.api.core_v1 import Pod
 from pyscheduler.clock import Clock
 from pyscheduler.framework.cluster_events import (
     EVERYTHING,
-    NODE_TAINTS_CHANGED,
-    ActionType,
     ClusterEvent,
     EventResource,
     HintFn,
@@ -96,7 +94,7 @@ class HintIndex:
     def __init__(
         self, hints: QueueingHintMap, *, clock: Clock, metrics: QueueMetrics | None = None
     ) -> None:
-        self._registrations = {name: with_taint_updates(regs) for name, regs in hints.items()}
+        self._registrations = {name: tuple(regs) for name, regs in hints.items()}
         #: the kinds that anybody wants to hear of; no other need be watched for the queue's sake
         self.resources = _resources(self._registrations)
         #: grows by the kinds of events that the event handlers raise, a few dozen
@@ -210,26 +208,6 @@ class HintIndex:
             if found:
                 listeners[scheduler] = found
         return listeners
-
-
-def with_taint_updates(registrations: Sequence[HintRegistration]) -> tuple[HintRegistration, ...]:
-    """Adds taint updates for plugins that hear of new nodes but not of their taints.
-
-    A node often arrives with a not-ready taint; its removal is what makes the node usable.
-
-    Source: kube-scheduler 1.37, ``scheduler.go`` buildQueueingHintMap (#109437, #110175).
-    """
-    of_nodes: dict[str, ActionType] = {}
-    for registration in registrations:
-        if registration.event.resource in (EventResource.NODE, EventResource.WILDCARD):
-            known = of_nodes.get(registration.plugin, ActionType(0))
-            of_nodes[registration.plugin] = known | registration.event.action
-    added = [
-        HintRegistration(plugin, NODE_TAINTS_CHANGED)
-        for plugin, actions in of_nodes.items()
-        if actions & ActionType.ADD and not actions & ActionType.UPDATE_NODE_TAINT
-    ]
-    return (*registrations, *added)
 
 
 def _resources(

@@ -21,7 +21,7 @@ from pyscheduler.framework.cluster_events import (
     QueueingHint,
 )
 from pyscheduler.framework.entities import QueuedEntity
-from pyscheduler.queueing.hints import HintIndex, HintRegistration, Requeue, with_taint_updates
+from pyscheduler.queueing.hints import HintIndex, HintRegistration, Requeue
 from tests.unit.queueing.queue_harness import SCHEDULER, make_pod
 
 
@@ -89,27 +89,6 @@ def test_a_wildcard_concerns_everybody_though_nobody_registered() -> None:
     audience = index().audience(WILDCARD)
     assert audience.is_wildcard
     assert not audience.is_empty
-
-
-@pytest.mark.parametrize(
-    ("registrations", "added"),
-    [
-        pytest.param([("A", NODE_ADDED)], ["A"], id="new nodes only"),
-        pytest.param([("A", NODE_ADDED | NODE_TAINTS_CHANGED)], [], id="taints too"),
-        pytest.param([("A", NODE_ADDED), ("A", NODE_TAINTS_CHANGED)], [], id="taints apart"),
-        pytest.param([("A", NODE_ALLOCATABLE_CHANGED)], [], id="no new nodes"),
-        pytest.param([("A", NODE_ADDED), ("B", NODE_TAINTS_CHANGED)], ["A"], id="by plugin"),
-        pytest.param([("A", POD_ADDED)], [], id="not nodes"),
-    ],
-)
-def test_who_hears_of_new_nodes_hears_of_their_taints(
-    registrations: list[tuple[str, ClusterEvent]], added: list[str]
-) -> None:
-    given = [HintRegistration(plugin, event) for plugin, event in registrations]
-    result = with_taint_updates(given)
-    assert list(result[: len(given)]) == given
-    assert [r.plugin for r in result[len(given) :]] == added
-    assert all(r.event == NODE_TAINTS_CHANGED and r.hint is None for r in result[len(given) :])
 
 
 QUEUE, SKIP = QueueingHint.QUEUE, QueueingHint.SKIP

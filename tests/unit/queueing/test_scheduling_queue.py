@@ -42,13 +42,13 @@ SCRIPTS = {
         event NodeAdd
         active: a
     """,
-    "who hears of new nodes hears of their taints being lifted": """
+    "who hears of new nodes does not hear of taints on old ones": """
         add a
         pop a
         fail a Fit
         wait 20
         event NodeTaint
-        active: a
+        unschedulable: a
     """,
     "an event soon after the failure makes it back off first": """
         add a
