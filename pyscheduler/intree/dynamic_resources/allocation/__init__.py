@@ -9,6 +9,7 @@ cycle the plugin takes a `snapshot()` of both and makes an `Allocator`, which it
 * ``pools``: what a node sees of a pool: newest generation, complete or not, valid or not
 * ``requests``: a claim's requests, subrequests and what each demands
 * ``constraints``, ``counters``, ``capacity``, ``taints``: when a device may be taken
+* ``suitability``: which devices suit a demand; ``ledger``: what a search has taken so far
 * ``search``: the search itself, depth first; ``results`` puts together what it found
 * ``allocator``: the entry
 
