@@ -11,7 +11,8 @@ WORKDIR /src
 # may change. The official client has none: a third of the image, and in a cluster nothing imports it.
 COPY pyproject.toml ./
 RUN /opt/venv/bin/python -c "import tomllib; p = tomllib.load(open('pyproject.toml', 'rb')); \
-print(*p['project']['dependencies'], *p['project']['optional-dependencies']['fast'], sep='\n')" \
+extras = p['project']['optional-dependencies']; \
+print(*p['project']['dependencies'], *extras['fast'], *extras['dra'], sep='\n')" \
         > /tmp/requirements.txt \
     && /opt/venv/bin/pip install --quiet --no-compile -r /tmp/requirements.txt \
     && /opt/venv/bin/python -m compileall -q -j 0 --invalidation-mode unchecked-hash \
