@@ -97,13 +97,12 @@ def _has_port_twice(case: Case, difference: Difference) -> bool:
 
 # --- errors of plugins ---
 
-_THEIR_ERROR = re.compile(r'^running (?:PreFilter plugin )?"(\w+)"(?: filter plugin)?: ')
-_OUR_ERROR = re.compile(r"^plugin (\w+) failed in \w+: ")
+_ERROR = re.compile(r'^running "(\w+)" filter plugin: ')
 
 
 def _is_an_error_of_the_same_plugin(case: Case, difference: Difference) -> bool:
-    theirs = _THEIR_ERROR.match(str(difference.theirs))
-    ours = _OUR_ERROR.match(str(difference.ours))
+    theirs = _ERROR.match(str(difference.theirs))
+    ours = _ERROR.match(str(difference.ours))
     return (
         difference.what == "message"
         and theirs is not None
@@ -117,21 +116,21 @@ EXPLAINED: Sequence[Explanation] = (
         "quantities beyond int64",
         "upstream's sums wrap around, so that a pod asking for more than there can be fits, or ends"
         " in an error; ours end at the largest int64",
-        "docs/compatibility.md#plugins-one-by-one",
+        "docs/compatibility.md#what-campaigns-meet",
         _exceeds_int64,
     ),
     Explanation(
         "a host port that two pods of a node hold",
         "upstream keeps a set, so that a preemption which tries without one of the two takes the"
         " port for free; ours counts them",
-        "docs/compatibility.md#plugins-one-by-one",
+        "docs/compatibility.md#what-campaigns-meet",
         _has_port_twice,
     ),
     Explanation(
-        "the words around a plugin's error",
-        "a fault is told by plugin and hook, whatever the hook; and of several nodes' errors"
-        " upstream tells the one that came first, which is no rule",
-        "docs/compatibility.md#plugins-one-by-one",
+        "which node's error a pod is told of",
+        "when a plugin fails for several nodes upstream tells the error that came first, which is"
+        " no rule; ours is that of the first node in order",
+        "docs/compatibility.md#what-campaigns-meet",
         _is_an_error_of_the_same_plugin,
     ),
 )
