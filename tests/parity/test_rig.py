@@ -88,7 +88,11 @@ async def test_shrinking_keeps_what_the_difference_needs_and_drops_the_rest() ->
     async def still_differs(attempt: Case) -> bool:
         pod = attempt.incoming.pod
         names = [one["metadata"]["name"] for one in attempt.world.objects]
-        return name in names and "containers" in pod["spec"] and "app" in pod["metadata"].get("labels", {})
+        return (
+            name in names
+            and "containers" in pod["spec"]
+            and "app" in pod["metadata"].get("labels", {})
+        )
 
     small = await shrink(case, still_differs)
 
