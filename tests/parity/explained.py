@@ -78,13 +78,11 @@ def _requests(spec: Manifest) -> Iterator[tuple[str, Fraction]]:
 
 
 def _has_port_twice(case: Case, difference: Difference) -> bool:
-    """Whether the pod wants host ports, or preempts, and two pods of a node hold the same one."""
-    wants_ports = any(
-        port.get("hostPort")
-        for container in case.incoming.pod["spec"]["containers"]
-        for port in container.get("ports", ())
-    )
-    if not wants_ports and difference.what not in ("nominated", "victims", "message"):
+    """Whether two pods of one node hold the same host port, and the case preempts."""
+    if "preemption:" not in f"{difference.theirs}{difference.ours}" and difference.what not in (
+        "nominated",
+        "victims",
+    ):
         return False
     held = Counter(
         (pod["spec"]["nodeName"], port.get("hostIP", ""), port.get("protocol", "TCP"), number)
@@ -123,8 +121,8 @@ EXPLAINED: Sequence[Explanation] = (
     ),
     Explanation(
         "a host port that two pods of a node hold",
-        "upstream keeps a set, so that the port is free once one of the two has left, or a"
-        " preemption tries without it; ours counts them",
+        "upstream keeps a set, so that a preemption which tries without one of the two takes the"
+        " port for free; ours counts them",
         "docs/compatibility.md#what-campaigns-meet",
         _has_port_twice,
     ),
