@@ -289,7 +289,6 @@ def assemble(
     pods.add_handler(PodEvents(cache, queue, profiles, assumed_pods=binding))
     nodes.add_handler(NodeEvents(cache, queue))
     raise_registered_events(profiles, hints, informers=informers, queue=queue)
-    dispatcher.look_up_with(pods.get)
     reflect = functools.partial(_reflector, transport, interner, metrics, clock=clock, rng=rng)
     keeps_node, keeps_pod = (
         keeps(configuration.extenders) for keeps in (keeps_raw_node, keeps_raw_pod)

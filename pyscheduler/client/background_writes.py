@@ -1,8 +1,10 @@
 """Writes that nobody awaits: the status of pods that wait, and events.
 
 Each of the two has a lane with a few workers, so that no number of them holds up a bind. A status
-is merged with an older one of the same pod. What the server refuses is counted and logged: the
-next attempt on the pod writes its status anew.
+is merged with an older one of the same pod. A status that the server refuses because its pod
+changed is written onto the pod as the server has it now, unless that has a node by then. What the
+server refuses for another reason is counted and logged: the next attempt on the pod writes its
+status anew.
 
 Apart from the dispatcher, whose one caller this is, because what is awaited and what is not fail in
 different ways.
@@ -15,7 +17,9 @@ import msgspec
 import structlog
 from cachetools import LRUCache
 
+from pyscheduler.api.codec import PODS, Decoder, MalformedObject, decoder
 from pyscheduler.api.core_v1 import Pod
+from pyscheduler.api.interner import Interner
 from pyscheduler.client.errors import ClientError, Conflict, Invalid, NotFound
 from pyscheduler.client.rest import STRATEGIC_MERGE_PATCH
 from pyscheduler.client.sending import Sender, WriteRequest
@@ -40,9 +44,7 @@ _STATUS_CAPACITY = 50_000
 
 #: Nominations of ours that are remembered because the watch may not have told of them yet.
 _REMEMBERED: Final = 10_000
-#: Seconds after which the watch has told us who changed a pod under a status of ours.
-_WATCH_LAG_S: Final = 0.2
-#: How often a status is written again for a pod that changed.
+#: How often a status is sent for a pod that changes each time, as often as client-go would.
 _CONFLICTS: Final = 5
 
 
@@ -74,8 +76,7 @@ class StatusWrites:
         self._may_go_on = may_go_on
         self._clock = clock
         self._metrics = metrics
-        #: Finds the newest state of a pod by key.
-        self.newest: Callable[[str], Pod | None] = lambda _key: None
+        self._pods: Decoder[Pod] = decoder(PODS, Interner())
         #: Node that we last nominated, by uid of the pod; its object may not say so yet.
         self._nominated: LRUCache[str, str] = LRUCache(_REMEMBERED)
         self._lane: WriteLane[str, StatusWrite] = WriteLane(
@@ -118,34 +119,60 @@ class StatusWrites:
 
     async def _send(self, uid: str, write: StatusWrite) -> None:
         for _ in range(_CONFLICTS):
-            if self._bucket is not None:
-                await self._bucket.take(self._rank)
-            if not self._may_go_on():
+            if not await self._may_send():
                 return
-            patch = WriteRequest(
-                "PATCH",
-                f"{pod_path(write.pod)}/status",
-                status_patch(write, now_s=self._clock.now()),
-                STRATEGIC_MERGE_PATCH,
-            )
-            problem = await _send_and_tell(
-                self._sender,
-                patch,
-                "status",
-                may_go_on=self._may_go_on,
-                clock=self._clock,
-                metrics=self._metrics,
-                subject={"pod": write.pod.key},
-            )
-            if problem is None and write.nominated_node_name is not None:
-                self._nominated[uid] = write.nominated_node_name
+            problem = await self._patch(write)
             if not isinstance(problem, Conflict):
-                return
-            await self._clock.sleep(_WATCH_LAG_S)
-            newest = self.newest(write.pod.key)
-            if newest is None or newest.uid != write.pod.uid or newest.node_name:
+                break
+            newest = await self._read(write.pod)
+            if newest is None:
                 return
             write = msgspec.structs.replace(write, pod=newest)
+            if not changes_anything(write):
+                problem = None  # written, and its answer was lost
+                break
+        if problem is None and write.nominated_node_name is not None:
+            self._nominated[uid] = write.nominated_node_name
+
+    async def _may_send(self) -> bool:
+        """Whether the next request may go out, now that it is its turn."""
+        if self._bucket is not None:
+            await self._bucket.take(self._rank)
+        return self._may_go_on()
+
+    async def _patch(self, write: StatusWrite) -> ClientError | None:
+        patch = WriteRequest(
+            "PATCH",
+            f"{pod_path(write.pod)}/status",
+            status_patch(write, now_s=self._clock.now()),
+            STRATEGIC_MERGE_PATCH,
+        )
+        return await _send_and_tell(
+            self._sender,
+            patch,
+            "status",
+            may_go_on=self._may_go_on,
+            clock=self._clock,
+            metrics=self._metrics,
+            subject={"pod": write.pod.key},
+        )
+
+    async def _read(self, pod: Pod) -> Pod | None:
+        """The pod as the server has it; None: it has a node, is gone, or cannot be read.
+
+        Not as the watch told last: that may be late, or broken, for longer than a write can wait.
+        """
+        if not await self._may_send():
+            return None
+        read = WriteRequest("GET", pod_path(pod))
+        try:
+            newest = self._pods.object(await self._sender.send(read, may_go_on=self._may_go_on))
+        except (ClientError, MalformedObject) as error:
+            log = structlog.get_logger(__name__)
+            tell = log.debug if isinstance(error, NotFound) else log.warning
+            tell("write given up", kind="status", reason=str(error), pod=pod.key)
+            return None
+        return None if newest.uid != pod.uid or newest.node_name else newest
 
 
 class EventWrites:

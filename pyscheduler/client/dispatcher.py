@@ -253,10 +253,6 @@ class Dispatcher:
         """Whether the write of that key still waits, so that it can be replaced."""
         return self._events.is_unsent(key)
 
-    def look_up_with(self, newest: Callable[[str], Pod | None]) -> None:
-        """Ask `newest` for a pod by key when it changed under a status being written."""
-        self._statuses.newest = newest
-
     def ask_before_writing(self, may_write: Callable[[], bool]) -> None:
         """Ask `may_write` right before each write but events; False: it is not sent."""
         self._may_write = may_write

@@ -70,6 +70,22 @@ async def test_failing_conditions_and_events_keep_no_pod_from_its_node(
     world.assert_sound()
 
 
+async def test_a_pod_that_changed_while_the_watch_was_deaf_is_told_why_it_waits(
+    world: World,
+) -> None:
+    world.create(make_node("node-1"))
+    await world.start_scheduler()
+    world.weather.event_delay_s = 30
+    world.create(make_pod("giant", cpu="64"))
+    world.patch_pod("giant", {"metadata": {"labels": {"app": "web"}}})
+    await world.until(
+        lambda: world.schedulers[0].assembly.queue.counts().unschedulable == 1, what="its attempt"
+    )
+    await world.run_for(1)
+
+    assert "Insufficient cpu" in world.message("giant")
+
+
 async def test_a_bind_that_was_done_though_its_answer_was_lost(world: World) -> None:
     def done_but_lost(request: Request) -> Response:
         world.handle(request)

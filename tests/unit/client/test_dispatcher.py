@@ -1,4 +1,5 @@
 import asyncio
+import json
 from random import Random
 from typing import Any
 
@@ -19,7 +20,14 @@ from pyscheduler.client.errors import ApiError, Conflict, Forbidden, Invalid, Se
 from pyscheduler.client.sending import WriteRequest
 from pyscheduler.client.transport import Response
 from pyscheduler.clock import FakeClock
-from tests.unit.client.scripted import ScriptedTransport, cancelled, pod, refusal, settle
+from tests.unit.client.scripted import (
+    ScriptedTransport,
+    cancelled,
+    pod,
+    refusal,
+    settle,
+    wire_pod,
+)
 
 
 class Counts:
@@ -298,36 +306,78 @@ async def test_condition_is_patched_with_uid_and_generation(bench: Bench) -> Non
 CHANGED = refusal(409, "Conflict", "the object has been modified")
 
 
-def at_version(version: str, *, node: str = "") -> Pod:
+def at_version(version: str) -> Pod:
     known = pod("a")
     return structs.replace(
-        known,
-        metadata=structs.replace(known.metadata, resource_version=version),
-        spec=structs.replace(known.spec, node_name=node),
+        known, metadata=structs.replace(known.metadata, resource_version=version)
     )
 
 
-async def test_a_pod_bound_meanwhile_is_not_told_that_it_has_no_node(bench: Bench) -> None:
-    bench.transport.answers.append(CHANGED)
-    bench.dispatcher.look_up_with(lambda _key: at_version("8", node="n1"))
+def stored(version: int, **of_pod: Any) -> Response:
+    """The server's answer to who asks for the pod."""
+    return Response(200, json.dumps(wire_pod("a", version, **of_pod)).encode())
+
+
+def versions_written(bench: Bench) -> list[str]:
+    patches = [sent for sent in bench.transport.sent if sent.method == "PATCH"]
+    return [sent.body["metadata"]["resourceVersion"] for sent in patches]
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        pytest.param(stored(8, nodeName="n1"), id="bound"),
+        pytest.param(stored(8, uid="another"), id="made-again"),
+        pytest.param(refusal(404, "NotFound"), id="gone"),
+        pytest.param(Response(200, b"[]"), id="no-pod"),
+    ],
+)
+async def test_a_pod_that_waits_no_longer_is_not_told_why_it_waits(
+    found: Response, bench: Bench
+) -> None:
+    bench.transport.answers.extend([CHANGED, found])
 
     refuse(bench, at_version("7"), "too late")
     await bench.pass_time(2)
 
-    assert [sent.body["metadata"] for sent in bench.transport.sent] == [
-        {"uid": "uid-a", "resourceVersion": "7"}
-    ]
+    assert versions_written(bench) == ["7"]
 
 
-async def test_condition_is_written_again_for_a_pod_that_changed(bench: Bench) -> None:
-    bench.transport.answers.append(CHANGED)
-    bench.dispatcher.look_up_with(lambda _key: at_version("8"))
+async def test_condition_is_written_onto_the_pod_as_the_server_has_it(bench: Bench) -> None:
+    bench.transport.answers.extend([CHANGED, stored(8), CHANGED, stored(9)])
 
     refuse(bench, at_version("7"), "still true")
-    await bench.pass_time(2)
+    await settle()
 
-    versions = [sent.body["metadata"]["resourceVersion"] for sent in bench.transport.sent]
-    assert versions == ["7", "8"]
+    assert versions_written(bench) == ["7", "8", "9"]
+    reads = [sent.path for sent in bench.transport.sent if sent.method == "GET"]
+    assert reads == ["/api/v1/namespaces/shop/pods/a"] * 2
+
+
+async def test_condition_whose_answer_was_lost_is_not_written_twice(bench: Bench) -> None:
+    condition = {
+        "type": "PodScheduled",
+        "status": "False",
+        "reason": "Unschedulable",
+        "message": "full",
+    }
+    wire = {**wire_pod("a", 8), "status": {"conditions": [condition]}}
+    bench.transport.answers.extend([CHANGED, Response(200, json.dumps(wire).encode())])
+
+    refuse(bench, at_version("7"), "full")
+    await settle()
+
+    assert versions_written(bench) == ["7"]
+
+
+async def test_condition_of_a_pod_that_never_stays_the_same_is_given_up(bench: Bench) -> None:
+    bench.transport.answers.extend([CHANGED, stored(8)] * 9)
+
+    refuse(bench, at_version("7"), "true")
+    await settle()
+
+    assert len(versions_written(bench)) == 5
+    assert bench.dispatcher.pending()["status"] == 0
 
 
 def with_condition(message: str) -> Pod:
@@ -530,7 +580,7 @@ async def set_disruption_target(bench: Bench, subject: Pod) -> None:
 
 
 async def test_condition_of_a_victim_holds_for_its_uid_in_any_version(bench: Bench) -> None:
-    await set_disruption_target(bench, at_version("7", node="n1"))
+    await set_disruption_target(bench, at_version("7"))
 
     (sent,) = bench.transport.sent
     assert (sent.method, sent.path) == ("PATCH", "/api/v1/namespaces/shop/pods/a/status")
