@@ -75,13 +75,12 @@ async def test_a_pod_that_changed_while_the_watch_was_deaf_is_told_why_it_waits(
 ) -> None:
     world.create(make_node("node-1"))
     await world.start_scheduler()
-    world.weather.event_delay_s = 30
+    world.weather.there_s = lambda request: 5.0 if is_status(request) else 0.0
     world.create(make_pod("giant", cpu="64"))
-    world.patch_pod("giant", {"metadata": {"labels": {"app": "web"}}})
-    await world.until(
-        lambda: world.schedulers[0].assembly.queue.counts().unschedulable == 1, what="its attempt"
-    )
     await world.run_for(1)
+    world.outage(60, matches=is_pod_read)
+    world.patch_pod("giant", {"metadata": {"labels": {"app": "web"}}})
+    await world.run_for(20)
 
     assert "Insufficient cpu" in world.message("giant")
 
