@@ -115,7 +115,7 @@ class ScoreHook:
         )
         self.normalizes = has_form(plugin, ScorePlugin, "normalize")
         self._normalize = instrument.hook(
-            name, "Score", plugin.normalize, answers=answers.SCORE_NODES
+            name, "ScoreExtensionNormalize", plugin.normalize, answers=answers.SCORE_NODES
         )
 
     def raw(self, state: CycleState, pod: Pod, nodes: NodeTable) -> Int64Array:
@@ -158,8 +158,14 @@ class ScoreHook:
         """
         if not are_in_range(scores):
             low, high = int(scores.min()), int(scores.max())
-            wrong = f"scores {low}..{high} are not in 0..100"
-            raise self._instrument.fault(self.name, "Score", wrong)
+            first = next(score for score in scores.tolist() if not 0 <= score <= MAX_NODE_SCORE)
+            raise self._instrument.fault(
+                self.name,
+                "Score",
+                f"scores {low}..{high} are not in 0..100",
+                told=f'applying score defaultWeights on Score plugins: plugin "{self.name}" returns'
+                f" an invalid score {first}, it should in the range of [0, 100] after normalizing",
+            )
 
 
 def are_in_range(scores: Int64Array) -> bool:

@@ -37,15 +37,47 @@ _SAMPLE_ONE_IN = 10
 _IRREVOCABLE: Final = frozenset({"Bind", "PostBind", "Unreserve"})
 
 
-class PluginFault(PySchedulerError):  # noqa: N818  # a fault is what it is
-    """A hook raised, or answered what it may not; costs the pod this attempt."""
+#: What pods are told of a fault in these hooks, before its text. A fault in any other reaches no
+#: pod, or has no words there. Source: kube-scheduler 1.37, ``framework/runtime/framework.go``.
+_TOLD_AS: Final = {
+    "PreFilter": 'running PreFilter plugin "{}"',
+    "AddPod": 'running AddPod on PreFilter plugin "{}"',
+    "RemovePod": 'running RemovePod on PreFilter plugin "{}"',
+    "Filter": 'running "{}" filter plugin',
+    "PreScore": 'running PreScore plugin "{}"',
+    "Score": 'running Score plugins: plugin "{}" failed with',
+    "ScoreExtensionNormalize": 'running Normalize on Score plugins: plugin "{}" failed with',
+    "Reserve": 'running Reserve plugin "{}"',
+    "Permit": 'running Permit plugin "{}"',
+    "PreBindPreFlight": 'running PreBindPreFlight "{}"',
+    "PreBind": 'running PreBind plugin "{}"',
+    "Bind": 'running Bind plugin "{}"',
+}
 
-    def __init__(self, plugin: str, hook: str, cause: BaseException | str) -> None:
+
+class PluginFault(PySchedulerError):  # noqa: N818  # a fault is what it is
+    """A hook raised, or answered what it may not; costs the pod this attempt.
+
+    Its text is what the pod's condition and event say.
+    """
+
+    def __init__(
+        self, plugin: str, hook: str, cause: BaseException | str, *, told: str = ""
+    ) -> None:
+        """Words the fault.
+
+        Args:
+            plugin: whose it is.
+            hook: where it was met.
+            cause: what was raised, or what is wrong.
+            told: the whole text, where it does not follow from the hook.
+        """
         self.plugin = plugin
         self.hook = hook
-        says_it_all = isinstance(cause, (str, OddAnswer))
+        says_it_all = isinstance(cause, (str, OddAnswer, PySchedulerError))
         text = str(cause) if says_it_all else f"{type(cause).__name__}: {cause}"
-        super().__init__(f"plugin {plugin} failed in {hook}: {text}")
+        told_as = _TOLD_AS.get(hook, f"plugin {{}} failed in {hook}")
+        super().__init__(told or f"{told_as.format(plugin)}: {text}")
 
     def status(self) -> Status:
         """The pod's status: an error, with the plugin's name."""
@@ -185,13 +217,19 @@ class Instrument:
         return call
 
     def fault(
-        self, plugin: str, hook: str, cause: BaseException | str, *, pod: str = ""
+        self,
+        plugin: str,
+        hook: str,
+        cause: BaseException | str,
+        *,
+        pod: str = "",
+        told: str = "",
     ) -> PluginFault:
-        """Counts a fault, tells of it and gives what is to be raised."""
+        """Counts a fault, tells of it and gives what is to be raised, with that text or its own."""
         if self._observer is not None:
             self._observer.plugin_fault(plugin, hook)
         pod = pod or self.work.pod
-        fault = PluginFault(plugin, hook, cause)
+        fault = PluginFault(plugin, hook, cause, told=told)
         if isinstance(cause, (str, OddAnswer)):
             _log.error("plugin failed", plugin=plugin, hook=hook, pod=pod, reason=str(cause))
         # the API refusing a write is no bug of the plugin: its text says it all

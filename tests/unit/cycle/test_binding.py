@@ -376,13 +376,12 @@ async def test_of_two_failures_at_once_the_first_in_order_is_told(
     [
         pytest.param(
             fwk.unschedulable("no"),
-            "plugin Work failed in PreBindPreFlight:"
-            " status Unschedulable is not for PreBindPreFlight",
+            'running PreBindPreFlight "Work": status Unschedulable is not for PreBindPreFlight',
             id="rejection",
         ),
         pytest.param(
             fwk.Status(fwk.Code.ERROR, ("no claim",)),
-            "plugin Work failed in PreBindPreFlight: no claim",
+            'running PreBindPreFlight "Work": no claim',
             id="error",
         ),
     ],
@@ -542,7 +541,7 @@ async def test_an_extender_that_binds_goes_before_the_plugins() -> None:
         pytest.param(
             fwk.Status(fwk.Code.ERROR, ("broken",)),
             "SchedulerError",
-            "plugin Elsewhere failed in Bind: broken",
+            'running Bind plugin "Elsewhere": broken',
             id="error",
         ),
     ],
@@ -708,7 +707,7 @@ async def test_a_plugin_whose_own_work_was_cancelled_costs_its_pod_one_attempt()
     rig.add_pod(pod("a"))
     await rig.settle()
 
-    assert rig.messages == {"a": "plugin Careless failed in PreBind: CancelledError: "}
+    assert rig.messages == {"a": 'running PreBind plugin "Careless": CancelledError: '}
     assert rig.queue.counts().backoff == 1
 
 

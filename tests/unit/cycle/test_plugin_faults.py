@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 from pyscheduler import framework as fwk
 from pyscheduler.api.core_v1 import Pod
 from pyscheduler.clock import FakeClock
+from pyscheduler.errors import PySchedulerError
 from pyscheduler.framework.interface import Plugin, Role
 from tests.unit.cycle.rig import Rig, node, pod
 
@@ -72,6 +73,10 @@ def looks_at_something_cancelled(*_args: Any) -> Any:
 
 def raises(*_args: Any) -> Any:
     raise KeyError("rank")
+
+
+def refused(*_args: Any) -> Any:
+    raise PySchedulerError("shop/claim: it belongs to another pod")
 
 
 def exits(*_args: Any) -> Any:
@@ -140,6 +145,19 @@ ALL_PASS: Deed = lambda _self, _state, _pod, nodes: nodes.verdict()  # noqa: E73
 WAIT = fwk.Status(fwk.Code.WAIT)
 HELD = "held the event loop for 1.5 s, at most 1 s are allowed"
 FROZEN_POD = "AttributeError: immutable type: 'ObjectMeta'"
+
+
+#: hook -> what pods are told of a fault in it, before its text
+TOLD_AS = {
+    "PreFilter": 'running PreFilter plugin "Broken"',
+    "Filter": 'running "Broken" filter plugin',
+    "PreScore": 'running PreScore plugin "Broken"',
+    "Score": 'running Score plugins: plugin "Broken" failed with',
+    "Reserve": 'running Reserve plugin "Broken"',
+    "Permit": 'running Permit plugin "Broken"',
+    "PreBind": 'running PreBind plugin "Broken"',
+    "Sign": "plugin Broken failed in Sign",
+}
 
 
 def row(
@@ -322,9 +340,6 @@ def permit(deed: Deed, told: str, *, case: str) -> Any:
             "answered scores of shape (8, 1) for 8 nodes",
             case="a matrix",
         ),
-        score_all(
-            scores(lambda n: np.full(n, 101)), "scores 101..101 are not in 0..100", case="too many"
-        ),
         score_one(answers(0.5), "answered float instead of int or integer", case="fraction"),
         score_one(nothing, "answered NoneType instead of int or integer", case="nothing"),
         score_one(
@@ -400,7 +415,7 @@ async def test_a_fault_costs_its_pod_an_attempt(plugin: type[Plugin[Any]], told:
         rig.add_pod(pod("good"))
         await rig.settle()
 
-    assert rig.messages == {"bad": f"plugin Broken failed in {hook}: {cause}"}
+    assert rig.messages == {"bad": f"{TOLD_AS[hook]}: {cause}"}
     assert [reason for _, reason, _ in rig.writes.conditions] == ["SchedulerError"]
     assert rig.faults == [("Broken", hook)]
     (line,) = [line for line in logs if "hook" in line]
@@ -409,6 +424,65 @@ async def test_a_fault_costs_its_pod_an_attempt(plugin: type[Plugin[Any]], told:
     assert rig.cache.pod_count == 1
     assert rig.queue.counts().backoff == 1
     assert rig.queue.counts().in_flight == 0
+
+
+async def test_an_error_that_users_understand_says_it_all() -> None:
+    rig = Rig(broken(fwk.ReservePlugin, "reserve", refused, nothing))
+    rig.add_node(node("n"))
+
+    rig.add_pod(pod("bad"))
+    await rig.settle()
+
+    assert rig.messages == {
+        "bad": 'running Reserve plugin "Broken": shop/claim: it belongs to another pod'
+    }
+
+
+class Ranks(fwk.ScorePlugin, fwk.Plugin[fwk.NoArgs]):
+    """Gives every node more than the most."""
+
+    def score(self, state: fwk.CycleState, pod: Pod, node: fwk.NodeInfo) -> int:
+        return 101
+
+    def score_nodes(self, state: fwk.CycleState, pod: Pod, nodes: fwk.NodeTable) -> fwk.Int64Array:
+        return np.full(nodes.n, 101)
+
+
+class Trips(Ranks):
+    """Stumbles when it is to bring its scores into range."""
+
+    def normalize(self, state: fwk.CycleState, pod: Pod, scores: fwk.Int64Array) -> fwk.Int64Array:
+        raise KeyError("rank")
+
+
+@pytest.mark.parametrize(
+    ("plugin", "told", "hook"),
+    [
+        pytest.param(
+            Ranks,
+            'applying score defaultWeights on Score plugins: plugin "Ranks" returns an invalid'
+            " score 101, it should in the range of [0, 100] after normalizing",
+            "Score",
+            id="out of range",
+        ),
+        pytest.param(
+            Trips,
+            "running Normalize on Score plugins: plugin \"Trips\" failed with: KeyError: 'rank'",
+            "ScoreExtensionNormalize",
+            id="normalize raises",
+        ),
+    ],
+)
+async def test_a_fault_after_scoring_is_told_so(plugin: type[Ranks], told: str, hook: str) -> None:
+    rig = Rig(plugin)
+    rig.add_node(node("n0"))
+    rig.add_node(node("n1"))
+
+    rig.add_pod(pod("bad"))
+    await rig.settle()
+
+    assert rig.messages == {"bad": told}
+    assert rig.faults == [(plugin.__name__, hook)]
 
 
 class Plain(fwk.PreBindPlugin, fwk.Plugin[fwk.NoArgs]):
@@ -426,7 +500,7 @@ async def test_a_hook_that_should_be_async_is_told_so() -> None:
     await rig.settle()
 
     wrong = "is no async def: answered NoneType at once"
-    assert rig.messages == {"a": f"plugin Plain failed in PreBind: {wrong}"}
+    assert rig.messages == {"a": f'running PreBind plugin "Plain": {wrong}'}
 
 
 class Slow(fwk.PreBindPlugin, fwk.Plugin[fwk.NoArgs]):

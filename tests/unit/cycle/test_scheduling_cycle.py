@@ -104,7 +104,7 @@ async def test_a_failed_bind_gives_the_room_back_and_is_retried() -> None:
     assert [(r, m) for _, r, m in rig.writes.conditions] == [
         (
             "SchedulerError",
-            "plugin DefaultBinder failed in Bind: RuntimeError: the server is on fire",
+            'running Bind plugin "DefaultBinder": RuntimeError: the server is on fire',
         )
     ]
 
@@ -194,7 +194,7 @@ async def test_a_plugin_that_raises_costs_its_pod_an_attempt_and_nobody_else() -
     await rig.settle()
 
     assert rig.bound == {"good": "n"}
-    assert rig.messages == {"bad": "plugin Thrower failed in Filter: KeyError: 'no such thing'"}
+    assert rig.messages == {"bad": "running \"Thrower\" filter plugin: KeyError: 'no such thing'"}
     assert rig.queue.counts().backoff == 1
 
 
