@@ -70,6 +70,9 @@ class Events(Theme):
         arrived = duplicate(draft.rng.choice(draft.residents))
         arrived["metadata"]["name"] = f"new-{pod['metadata']['name']}"
         arrived["metadata"]["labels"] = {"app": draft.rng.choice(APPS)}
+        for container in arrived["spec"]["containers"]:
+            # no kubelet would let two of them have one; what upstream makes of it is in `explained`
+            container.pop("ports", None)
         return Event("create", arrived)
 
     @staticmethod
