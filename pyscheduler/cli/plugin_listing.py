@@ -33,8 +33,6 @@ class Status(StrEnum):
     """Whether a profile can use the plugin."""
 
     READY = "ready"
-    #: the name is kube-scheduler's, and what it does is still to be written
-    NOT_YET = "not yet"
     BROKEN = "broken"
 
 
@@ -120,10 +118,9 @@ def _row(registry: Registry, name: str) -> Row:
     points = registry.points(name) or ()
     source = registry.source(name)
     model = registry.args_model(name)
-    is_placeholder = bool(getattr(plugin, "not_yet", False))
     return Row(
         name=name,
-        status=Status.NOT_YET if is_placeholder else Status.READY,
+        status=Status.READY,
         points=tuple(point for point in _POINTS if point in points),
         source_kind=source.kind,
         source=source.where,

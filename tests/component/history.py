@@ -351,7 +351,7 @@ class History:
         if self._lacks_licence(pod):
             return
         on_node, nodes = self._pods_by_node(), self._world.cluster.nodes()
-        may_preempt = _preempts(self._world) and pod["spec"]["preemptionPolicy"] != "Never"
+        may_preempt = pod["spec"]["preemptionPolicy"] != "Never"
         for node in nodes:
             node_name = node["metadata"]["name"]
             there = on_node[node_name]
@@ -453,17 +453,6 @@ def _check_tiers(scheduler: SchedulerUnderTest) -> None:
             )
     for tier, entity in queue.pending():
         assert entity.uid in unbound, f"{entity.pod.key} is {tier} and gone, or bound"
-
-
-def _preempts(world: World) -> bool:
-    """Whether preemption is there yet."""
-    return any(
-        not getattr(plugin, "not_yet", False)
-        for scheduler in world.schedulers
-        for algorithm in scheduler.assembly.algorithms.values()
-        for name, plugin in algorithm.profile.plugins.items()
-        if name == "DefaultPreemption"
-    )
 
 
 def _template(rng: Random, extra: Mapping[str, str]) -> Callable[[str], JsonObject]:

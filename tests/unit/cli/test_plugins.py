@@ -48,8 +48,7 @@ class Heat(fwk.ScorePlugin, fwk.FilterPlugin, fwk.EnqueueExtensions, fwk.Plugin[
         return []
 
 
-class Later(fwk.Plugin[fwk.NoArgs]):
-    not_yet = True
+class Bare(fwk.Plugin[fwk.NoArgs]): ...
 
 
 FILE = """
@@ -69,7 +68,7 @@ def registry(monkeypatch: pytest.MonkeyPatch) -> Registry:
 
 
 def use(monkeypatch: pytest.MonkeyPatch, *installed: EntryPoint) -> Registry:
-    known = Registry({"Later": Later, "Heat": Heat}, (), installed=installed)
+    known = Registry({"Bare": Bare, "Heat": Heat}, (), installed=installed)
     monkeypatch.setattr(assembly, "in_tree_registry", lambda: known)
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     return known
@@ -84,9 +83,9 @@ def test_a_table(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyP
     use(monkeypatch)
 
     assert listed(capsys, status=0).splitlines() == [
-        "NAME    STATUS    POINTS         SOURCE    ARGS       DOCS",
-        "Heat    ready     filter,score   in-tree   HeatArgs   Rejects nodes above maxCelsius.",
-        "Later   not yet   -              in-tree   -          -",
+        "NAME   STATUS   POINTS         SOURCE    ARGS       DOCS",
+        "Bare   ready    -              in-tree   -          -",
+        "Heat   ready    filter,score   in-tree   HeatArgs   Rejects nodes above maxCelsius.",
     ]
 
 
@@ -100,13 +99,13 @@ def test_a_line_for_each_argument(
     at = lines[0].index("ARGS")
     assert [line[at:] for line in lines] == [
         "ARGS",
+        "-",
         "url: string, required",
         "maxCelsius: integer, default 80",
         'shape: list of object, default [{"at": 1}]',
         "mode: integer | null, default null",
-        "-",
     ]
-    assert [line[:at].strip() for line in lines[2:5]] == ["", "", ""]
+    assert [line[:at].strip() for line in lines[3:6]] == ["", "", ""]
 
 
 def test_a_broken_plugin_is_a_row_and_a_reason(capsys: pytest.CaptureFixture[str]) -> None:
@@ -125,7 +124,7 @@ def test_everything_for_programs(capsys: pytest.CaptureFixture[str], form: str) 
     out = listed(capsys, "-o", form, status=1)
 
     document: list[dict[str, Any]] = json.loads(out) if form == "json" else yaml.safe_load(out)
-    heat, later, grumpy = document
+    bare, heat, grumpy = document
     assert heat == {
         "name": "Heat",
         "status": "ready",
@@ -147,7 +146,7 @@ def test_everything_for_programs(capsys: pytest.CaptureFixture[str], form: str) 
         },
         "docs": "Rejects nodes above maxCelsius.",
     }
-    assert (later["status"], later["args"]) == ("not yet", None)
+    assert (bare["status"], bare["points"], bare["args"]) == ("ready", [], None)
     assert grumpy["status"] == "broken"
     assert grumpy["reason"].startswith("ModuleNotFoundError")
 
@@ -173,8 +172,8 @@ def test_plugins_of_a_configuration(
         rows = json.loads(listed(capsys, "--config", str(config), "-o", "json", status=1))
 
     assert [(row["name"], row["status"], row["source"]["where"]) for row in rows] == [
+        ("Bare", "ready", None),
         ("Heat", "ready", None),
-        ("Later", "not yet", None),
         ("FromFile", "ready", f"{folder}/good.py"),
         ("bad.py", "broken", f"{folder}/bad.py:1"),
         ("absent_mod:Cold", "broken", "absent_mod:Cold"),

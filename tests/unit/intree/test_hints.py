@@ -145,9 +145,7 @@ def _that_hear(plugin: Plugin[Any], event: ClusterEvent) -> Iterator[ClusterEven
 
 def _events() -> Iterator[tuple[str, ClusterEvent]]:
     """What the plugins hear of with default arguments and gates, action by action."""
-    for name, plugin_class in IN_TREE.items():
-        if getattr(plugin_class, "not_yet", False):
-            continue
+    for name in IN_TREE:
         plugin = default(name)()
         if isinstance(plugin, EnqueueExtensions):
             for known in plugin.events_to_register():
