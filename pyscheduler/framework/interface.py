@@ -344,6 +344,11 @@ class SignPlugin(Role):
 
     point = "Sign"
     forms: ClassVar[tuple[str, ...]] = ("sign_pod",)
+    #: True: the signature follows from ``pod.spec`` alone; it is remembered for pods of equal spec
+    signs_spec: ClassVar[bool] = False
+    #: True: pods signed ``()`` are none of the plugin's business. PreFilter and PreScore answer
+    #: SKIP for them whatever the nodes are like, so they are not asked again when nodes change
+    skips_unsigned: ClassVar[bool] = False
 
     def sign_pod(self, pod: Pod) -> tuple[Any, ...] | None:
         """A hashable tuple, equal for pods that get equal answers; None: never cache this pod."""

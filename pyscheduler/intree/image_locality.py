@@ -37,6 +37,7 @@ class ImageLocality(fwk.ScorePlugin, fwk.SignPlugin, fwk.Plugin[fwk.NoArgs]):
     depends_on = (fwk.Aspect.IMAGES,)
     #: how many nodes have an image, of how many, counts for each of them
     cross_node = fwk.Aspect.IMAGES | fwk.Aspect.IDENTITY
+    signs_spec = True
 
     def sign_pod(self, pod: Pod) -> tuple[object, ...]:
         """All that names an image."""

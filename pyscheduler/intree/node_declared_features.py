@@ -81,6 +81,7 @@ class NodeDeclaredFeatures(
     """Rejects nodes that do not declare a feature which the pod needs."""
 
     depends_on = (DECLARED,)
+    signs_spec = True
 
     def sign_pod(self, pod: Pod) -> tuple[int, ...]:
         """What the pod needs."""

@@ -29,6 +29,7 @@ class NodeName(
     """Rejects all nodes but ``spec.nodeName``, where that is set."""
 
     depends_on = (fwk.Aspect.IDENTITY,)
+    signs_spec = True
 
     def sign_pod(self, pod: Pod) -> tuple[str]:
         """The name."""

@@ -56,6 +56,7 @@ class NodePorts(
     """Rejects nodes where a wanted host port is taken."""
 
     depends_on = (fwk.Aspect.HOST_PORTS, PORTS)
+    signs_spec = True
 
     def sign_pod(self, pod: Pod) -> tuple[object]:
         """The host ports."""

@@ -31,6 +31,7 @@ class NodeUnschedulable(
     """Rejects nodes with ``spec.unschedulable``."""
 
     depends_on = (fwk.Aspect.UNSCHEDULABLE,)
+    signs_spec = True
 
     def sign_pod(self, pod: Pod) -> tuple[object]:
         """The tolerations."""

@@ -39,6 +39,7 @@ class TaintToleration(
     """Rejects untolerated NoSchedule and NoExecute taints, avoids PreferNoSchedule ones."""
 
     depends_on = (fwk.Aspect.TAINTS,)
+    signs_spec = True
 
     def __init__(self, args: fwk.NoArgs, handle: fwk.Handle) -> None:
         super().__init__(args, handle)

@@ -104,6 +104,7 @@ class ClassEntry:
         "skip_scores",
         "state",
         "totals",
+        "unconcerned",
     )
 
     def __init__(self, capacity: int, *, is_shared: bool = True) -> None:
@@ -120,6 +121,8 @@ class ClassEntry:
         #: plugins that PreFilter results narrowed the nodes for
         self.rejecting_plugins: frozenset[str] = frozenset()
         self.skip_scores: frozenset[str] | None = None
+        #: plugins that skip these pods whatever the nodes are like; see `Profile.unconcerned`
+        self.unconcerned: frozenset[str] = frozenset()
         self.filters: list[FilterAnswer] = []
         self.scores: dict[str, ScoreAnswer] = {}
         #: row -> changed aspects since the totals were last brought up to date
@@ -149,6 +152,7 @@ class ClassEntry:
         own.n, own.position = self.n, self.position
         own.state = self.state.clone()
         own.rejecting_plugins = self.rejecting_plugins
+        own.unconcerned = self.unconcerned
         own.filters = self.filters
         own.overrides = overrides
         own.feasible[:] = self.feasible

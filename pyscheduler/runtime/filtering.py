@@ -61,6 +61,7 @@ class Filtering:
         if entry is None or not self._bring_up_to_date(entry, pod):
             entry = await self.judge_all(pod, is_shared=signature is not None)
             if signature is not None:
+                entry.unconcerned = self._profile.unconcerned(signature)
                 self.classes.put(signature, entry)
         entry.pods += 1
         return entry
@@ -265,7 +266,7 @@ class Filtering:
         aspects = 0
         for mask in changed.values():
             aspects |= mask
-        stale = self._profile.filters_looking_across(aspects)
+        stale = self._profile.filters_looking_across(aspects) - entry.unconcerned
         if stale and not self._prepare_again(entry, pod, nodes, stale):
             return False
         entry.position = store.change_log.position

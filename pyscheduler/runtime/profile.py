@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pyscheduler.api.core_v1 import Pod
+from pyscheduler.api.core_v1 import Pod, PodSpec
 from pyscheduler.framework.cluster_events import EVERYTHING, ClusterEventWithHint
 from pyscheduler.framework.columns import Aspect, Column, aspects_of
 from pyscheduler.framework.cycle_state import CycleState
@@ -61,8 +61,12 @@ PreScoreFn = Callable[[CycleState, Pod, NodeTable], Status | None]
 NodeFn = Callable[[CycleState, Pod, str], Status | None]
 AsyncNodeFn = Callable[[CycleState, Pod, str], Awaitable[Status | None]]
 SortKeyFn = Callable[[QueuedEntity], tuple[Any, ...]]
+SignFn = Callable[[Pod], tuple[Any, ...] | None]
 PermitFn = Callable[[CycleState, Pod, str], tuple[Status | None, float]]
 PreFlightFn = Callable[[CycleState, Pod, str], PreBindPreFlightResult | Status | None]
+
+#: Specs whose signatures are remembered. A guess: the templates of a busy hour.
+_SPECS_KEPT = 2048
 
 #: Points whose rejections are remembered with the plugin's name.
 _REJECTING_POINTS = ("preEnqueue", "preFilter", "filter", "reserve", "permit", "preBind")
@@ -190,11 +194,15 @@ class Profile:
         self._preparing = {name for name, _ in (*self.pre_filters, *self.pre_scores)}
         #: False: nothing may be kept of any pod; what was signed before is void
         self.keeps_answers = self._preparing <= self.cacheable.keys()
-        self._signs = [
-            (name, instrument.hook(name, "Sign", plugin.sign_pod, answers=answers.SIGN))
+        #: who signs the spec alone; their signatures by spec, None where one of them gave none
+        self._spec_signs = self._signing(signs_spec=True)
+        self._by_spec: dict[PodSpec, Signature | None] = {}
+        self._signs = self._signing(signs_spec=False)
+        self._skipping = frozenset(
+            name
             for name, plugin in self._judges.items()
-            if name in self.cacheable and isinstance(plugin, SignPlugin)
-        ]
+            if isinstance(plugin, SignPlugin) and plugin.skips_unsigned
+        )
         #: plugins of PreFilter and Filter that look across nodes, with the aspects
         filtering = {name for name, _ in self.pre_filters} | {hook.name for hook in self.filters}
         self._filters_cross_node = [
@@ -227,18 +235,52 @@ class Profile:
         """
         if not self.keeps_answers:
             return None
-        parts: list[Any] = []
-        for _, sign in self._signs:
+        spec = pod.spec
+        if spec in self._by_spec:
+            by_spec = self._by_spec[spec]
+        else:
+            by_spec = self._joined(pod, self._spec_signs)
+            if len(self._by_spec) == _SPECS_KEPT:
+                self._by_spec.clear()
+            self._by_spec[spec] = by_spec
+        return None if by_spec is None else self._joined(pod, self._signs, by_spec)
+
+    def unconcerned(self, signature: tuple[object, ...]) -> frozenset[str]:
+        """The plugins that skip pods of this class whatever the nodes are like."""
+        by_spec, *parts = signature
+        assert isinstance(by_spec, Signature), "signed by somebody else"
+        signed = (
+            *zip(self._spec_signs, by_spec, strict=True),
+            *zip(self._signs, parts, strict=True),
+        )
+        return frozenset(
+            name for (name, _), part in signed if part == () and name in self._skipping
+        )
+
+    def _signing(self, *, signs_spec: bool) -> list[tuple[str, SignFn]]:
+        return [
+            (name, self._instrument.hook(name, "Sign", plugin.sign_pod, answers=answers.SIGN))
+            for name, plugin in self._judges.items()
+            if name in self.cacheable
+            and isinstance(plugin, SignPlugin)
+            and plugin.signs_spec is signs_spec
+        ]
+
+    def _joined(
+        self, pod: Pod, signs: Sequence[tuple[str, SignFn]], *parts: Signature
+    ) -> Signature | None:
+        """``parts`` and what these plugins sign of ``pod``; None when one of them signs nothing."""
+        joined: list[Any] = list(parts)
+        for _, sign in signs:
             part = sign(pod)
             if part is None:
                 return None
-            parts.append(part)
+            joined.append(part)
         try:
-            return Signature(parts)
+            return Signature(joined)
         except TypeError as error:
-            guilty = next(
-                name for (name, _), p in zip(self._signs, parts, strict=True) if not _is_hashable(p)
-            )
+            signed = zip(signs, joined[len(parts) :], strict=True)
+            guilty = next(name for (name, _), part in signed if not _is_hashable(part))
             raise self._instrument.fault(guilty, "Sign", error, pod=pod.key) from error
 
     def is_cacheable(self, plugin: str) -> bool:

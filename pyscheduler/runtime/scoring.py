@@ -47,7 +47,7 @@ class Scoring:
         for mask in changed.values():
             aspects |= mask
         same_feasible = entry.scored_version == entry.feasible_version
-        stale = self._stale(aspects, same_feasible=same_feasible)
+        stale = self._stale(aspects, same_feasible=same_feasible) - entry.unconcerned
         skipped = entry.skip_scores
         self._run_pre_scores(entry, pod, nodes, stale)
         renormalised = entry.skip_scores != skipped

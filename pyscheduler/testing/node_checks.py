@@ -15,13 +15,14 @@ import msgspec
 import numpy as np
 
 from pyscheduler.api.core_v1 import Node, Pod
+from pyscheduler.api.meta import ObjectMeta
 from pyscheduler.cache import Snapshot
 from pyscheduler.framework.columns import ALL_ASPECTS, Aspect, Column, aspects_of
 from pyscheduler.framework.cycle_state import CycleState
-from pyscheduler.framework.interface import PreFilterPlugin, SignPlugin
+from pyscheduler.framework.interface import Plugin, PreFilterPlugin, PreScorePlugin, SignPlugin
 from pyscheduler.framework.nodes import NodeTable
 from pyscheduler.framework.scores import MAX_NODE_SCORE, MIN_NODE_SCORE
-from pyscheduler.framework.status import PreFilterResult, Status
+from pyscheduler.framework.status import Code, PreFilterResult, Status
 from pyscheduler.testing.answers import filter_forms, filter_rows, score_answers, score_forms
 from pyscheduler.testing.builders import NodeBuilder, PodBuilder, make_pod
 from pyscheduler.testing.subject import Answers, Subject, answers_of
@@ -124,18 +125,27 @@ def check_two_calls_agree(subject: Subject) -> None:
 
 
 def check_signature_decides(subject: Subject) -> None:
-    """Pods with equal signatures get equal answers; signatures can be keys."""
+    """Pods with equal signatures get equal answers; signatures can be keys and are as declared."""
     if not isinstance(subject.plugin, SignPlugin):
         return
     answers = subject.answers()
     # what is signed may come of other objects, too
-    plugin = subject.made_for(subject.snapshot())
+    snapshot = subject.snapshot()
+    plugin = subject.made_for(snapshot)
     assert isinstance(plugin, SignPlugin)
     known: dict[object, Pod] = {}
     for pod in subject.pods:
         signature = plugin.sign_pod(pod)
+        if plugin.signs_spec and signature != plugin.sign_pod(_namesake(pod)):
+            raise subject.fail(f"the signature of {pod.key} depends on more than its spec")
         if signature is None:
             continue
+        if (
+            plugin.skips_unsigned
+            and signature == ()
+            and not _is_skipped(plugin, pod, snapshot.nodes)
+        ):
+            raise subject.fail(f"{pod.key} is signed () and not skipped")
         twin = known.setdefault(signature, pod)
         if answers[twin.key] != answers[pod.key]:
             raise subject.fail(
@@ -225,6 +235,22 @@ def _prepared(subject: Subject, snapshot: Snapshot, pod: Pod) -> tuple[Any, Cycl
     answer = plugin.pre_filter(state, pod, snapshot.nodes)
     goes_on = answer is None or isinstance(answer, PreFilterResult) or answer.is_success
     return plugin, state if goes_on else None
+
+
+def _namesake(pod: Pod) -> Pod:
+    """Nothing of ``pod`` but its spec."""
+    return Pod(ObjectMeta(name="namesake", namespace="elsewhere", uid="namesake"), pod.spec)
+
+
+def _is_skipped(plugin: Plugin[Any], pod: Pod, nodes: NodeTable) -> bool:
+    """True when neither PreFilter nor PreScore, where there is one, lets the plugin take part."""
+    state = CycleState()
+    answers: list[object] = []
+    if isinstance(plugin, PreFilterPlugin):
+        answers.append(plugin.pre_filter(state, pod, nodes))
+    if isinstance(plugin, PreScorePlugin):
+        answers.append(plugin.pre_score(state, pod, nodes))
+    return all(isinstance(answer, Status) and answer.code is Code.SKIP for answer in answers)
 
 
 def _verdicts(

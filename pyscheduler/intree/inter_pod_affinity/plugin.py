@@ -75,6 +75,7 @@ class InterPodAffinity(
     depends_on = (EXISTING, fwk.Aspect.PODS, fwk.Aspect.LABELS)
     #: a pod on any node of a domain counts for all of them
     cross_node = fwk.Aspect.PODS | fwk.Aspect.LABELS | fwk.Aspect.IDENTITY
+    skips_unsigned = True
 
     def __init__(self, args: InterPodAffinityArgs, handle: fwk.Handle) -> None:
         super().__init__(args, handle)

@@ -56,6 +56,7 @@ class NodeAffinity(
     """Keeps pods on the nodes they select, and draws them to those they prefer."""
 
     depends_on = (fwk.Aspect.LABELS, fwk.Aspect.IDENTITY)
+    signs_spec = True
 
     def __init__(self, args: NodeAffinityArgs, handle: fwk.Handle) -> None:
         super().__init__(args, handle)

@@ -51,6 +51,7 @@ class NodeResourcesBalancedAllocation(
     """Scores 50 to 100: 75 where the pod leaves the balance as it is."""
 
     depends_on = (fwk.Aspect.ALLOCATABLE, fwk.Aspect.REQUESTED)
+    signs_spec = True
 
     def sign_pod(self, pod: Pod) -> tuple[object, ...]:
         """All that the pod's requests follow from."""

@@ -65,6 +65,7 @@ class PodTopologySpread(
     depends_on = (fwk.Aspect.LABELS, fwk.Aspect.TAINTS, fwk.Aspect.PODS)
     cross_node = fwk.Aspect.IDENTITY | fwk.Aspect.LABELS | fwk.Aspect.TAINTS | fwk.Aspect.PODS
     scores_feasible_set = True
+    skips_unsigned = True
 
     def __init__(self, args: PodTopologySpreadArgs, handle: fwk.Handle) -> None:
         super().__init__(args, handle)

@@ -123,6 +123,7 @@ class NodeVolumeLimits(
     """Rejects nodes where a driver cannot attach the pod's volumes."""
 
     depends_on = (POD_VOLUMES,)
+    signs_spec = True
 
     def __init__(self, args: fwk.NoArgs, handle: fwk.Handle) -> None:
         super().__init__(args, handle)

@@ -114,6 +114,7 @@ class VolumeRestrictions(
     """Rejects nodes with a disk, and all nodes with a claim, that another pod keeps from us."""
 
     depends_on = (DISKS, CLAIMS_IN_USE)
+    signs_spec = True
 
     def __init__(self, args: fwk.NoArgs, handle: fwk.Handle) -> None:
         super().__init__(args, handle)

@@ -81,6 +81,7 @@ class VolumeZone(
     """Rejects nodes outside the zones and regions of the pod's volumes."""
 
     depends_on = (fwk.Aspect.LABELS,)
+    signs_spec = True
 
     def __init__(self, args: fwk.NoArgs, handle: fwk.Handle) -> None:
         super().__init__(args, handle)

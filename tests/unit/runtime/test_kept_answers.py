@@ -10,7 +10,8 @@ import pytest
 from pyscheduler import framework as fwk
 from pyscheduler.api.core_v1 import Pod
 from pyscheduler.cycle import scheduling
-from pyscheduler.runtime import filtering
+from pyscheduler.runtime import filtering, profile
+from pyscheduler.testing import make_pod
 from tests.unit.cycle.rig import Rig, node, pod
 
 
@@ -243,3 +244,55 @@ async def test_a_column_that_nobody_declared_changes_no_kept_answer() -> None:
 
     assert rig.snapshot.store.change_log.position > before
     assert rig.snapshot.store.change_log.since(before, rig.profile.judged_aspects) == {}
+
+
+class SignsSpec(fwk.FilterPlugin, fwk.SignPlugin, fwk.Plugin[fwk.NoArgs]):
+    """Signs the priority; nothing is to be kept of negative ones. Remembers whom it signed."""
+
+    depends_on = ()
+    signs_spec = True
+
+    def __init__(self, args: fwk.NoArgs, handle: fwk.Handle) -> None:
+        super().__init__(args, handle)
+        self.signed: list[str] = []
+
+    def filter(self, state: fwk.CycleState, pod: Pod, node: fwk.NodeInfo) -> fwk.Status | None:
+        return None
+
+    def sign_pod(self, pod: Pod) -> tuple[Any, ...] | None:
+        self.signed.append(pod.name)
+        return (pod.priority,) if pod.priority >= 0 else None
+
+
+def test_who_signs_the_spec_is_asked_once_for_each_spec() -> None:
+    rig = Rig(SignsSpec)
+
+    ours = rig.profile.sign(make_pod("a").obj())
+    same = rig.profile.sign(make_pod("b").label("app", "web").obj())
+    other = rig.profile.sign(make_pod("c").priority(7).obj())
+
+    assert _plugin(rig, SignsSpec).signed == ["a", "c"]
+    assert ours == same != other
+
+
+def test_that_nothing_is_kept_of_a_spec_is_remembered_too() -> None:
+    rig = Rig(SignsSpec)
+
+    signatures = [rig.profile.sign(make_pod(name).priority(-1).obj()) for name in ("a", "b")]
+
+    assert signatures == [None, None]
+    assert _plugin(rig, SignsSpec).signed == ["a"]
+
+
+def test_signatures_of_specs_that_never_come_again_are_forgotten(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(profile, "_SPECS_KEPT", 2)
+    rig = Rig(SignsSpec)
+
+    first = rig.profile.sign(make_pod("0").priority(0).obj())
+    for priority in (1, 2, 0):
+        last = rig.profile.sign(make_pod(str(priority)).priority(priority).obj())
+
+    assert _plugin(rig, SignsSpec).signed == ["0", "1", "2", "0"]
+    assert first == last

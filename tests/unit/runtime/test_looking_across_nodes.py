@@ -169,3 +169,52 @@ async def test_scores_that_depend_on_the_feasible_nodes_follow_them() -> None:
     await _bind(rig, "first", "second", "third")
 
     assert rig.bound == {"first": "n8", "second": "n7", "third": "n6"}
+
+
+class Indifferent(fwk.PreFilterPlugin, fwk.PreScorePlugin, fwk.SignPlugin, fwk.Plugin[fwk.NoArgs]):
+    """Looks across nodes for pods with a label; remembers how often it prepared."""
+
+    depends_on = (fwk.Aspect.PODS,)
+    cross_node = fwk.Aspect.PODS
+    skips_unsigned = True
+
+    def __init__(self, args: fwk.NoArgs, handle: fwk.Handle) -> None:
+        super().__init__(args, handle)
+        self.prepared = 0
+
+    def pre_filter(
+        self, state: fwk.CycleState, pod: Pod, nodes: fwk.NodeTable
+    ) -> fwk.Status | None:
+        self.prepared += 1
+        return None if pod.labels else fwk.SKIP
+
+    def pre_score(self, state: fwk.CycleState, pod: Pod, nodes: fwk.NodeTable) -> fwk.Status | None:
+        self.prepared += 1
+        return None if pod.labels else fwk.SKIP
+
+    def sign_pod(self, pod: Pod) -> tuple[Any, ...]:
+        return (pod.labels,) if pod.labels else ()
+
+
+async def test_who_skips_unsigned_pods_is_asked_about_them_once() -> None:
+    rig = Rig(Indifferent)
+    for i in range(12):
+        rig.add_node(node(f"n{i}"))
+    plugin: Any = rig.profile.plugins["Indifferent"]
+
+    await _bind(rig, "first", "second", "third")
+
+    assert plugin.prepared == 2
+
+
+async def test_and_about_those_it_signs_whenever_nodes_change() -> None:
+    rig = Rig(Indifferent)
+    for i in range(12):
+        rig.add_node(node(f"n{i}"))
+    plugin: Any = rig.profile.plugins["Indifferent"]
+
+    for name in ("first", "second", "third"):
+        rig.add_pod(make_pod(name).scheduler_name("pyscheduler").label("app", "web").obj())
+        await rig.settle()
+
+    assert plugin.prepared == 6

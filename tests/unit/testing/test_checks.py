@@ -74,6 +74,28 @@ class SignsTooLittle(fwk.ScorePlugin, fwk.SignPlugin, fwk.Plugin[fwk.NoArgs]):
         return pod.priority
 
 
+class SignsName(fwk.ScorePlugin, fwk.SignPlugin, fwk.Plugin[fwk.NoArgs]):
+    depends_on = ()
+    signs_spec = True
+
+    def sign_pod(self, pod: Pod) -> tuple[Any, ...]:
+        return (pod.name,)
+
+    def score(self, state: fwk.CycleState, pod: Pod, node: fwk.NodeInfo) -> int:
+        return len(pod.name)
+
+
+class SkipsNobody(fwk.PreScorePlugin, fwk.SignPlugin, fwk.Plugin[fwk.NoArgs]):
+    depends_on = ()
+    skips_unsigned = True
+
+    def sign_pod(self, pod: Pod) -> tuple[Any, ...]:
+        return ()
+
+    def pre_score(self, state: fwk.CycleState, pod: Pod, nodes: fwk.NodeTable) -> None:
+        return None
+
+
 class DeclaresTooLittle(fwk.ScorePlugin, fwk.SignPlugin, fwk.Plugin[fwk.NoArgs]):
     depends_on = (fwk.Aspect.LABELS,)
 
@@ -338,6 +360,12 @@ def _subject(plugin: type[fwk.Plugin[Any]]) -> Subject:
         ),
         pytest.param(
             SignsTooLittle, node_checks.check_signature_decides, "same signature", id="signature"
+        ),
+        pytest.param(
+            SignsName, node_checks.check_signature_decides, "more than its spec", id="signs-spec"
+        ),
+        pytest.param(
+            SkipsNobody, node_checks.check_signature_decides, "not skipped", id="skips-unsigned"
         ),
         pytest.param(
             DeclaresTooLittle, node_checks.check_depends_on_is_complete, "PODS", id="depends-on"

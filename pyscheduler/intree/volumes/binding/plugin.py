@@ -101,6 +101,7 @@ class VolumeBinding(
     """Binds the claims of pods where the pods go."""
 
     depends_on = (fwk.Aspect.LABELS,)
+    signs_spec = True
 
     def __init__(self, args: VolumeBindingArgs, handle: fwk.Handle) -> None:
         super().__init__(args, handle)
