@@ -41,6 +41,8 @@ STEPS = 12
 #: Pauses between two steps in virtual seconds: within a cycle's writes, within a backoff, beyond
 #: it, and beyond the flush of the unschedulable pool.
 _PAUSES_S = (0.0, 0.02, 0.3, 1.5, 8.0, 40.0, 330.0)
+#: After which pods that wait are tried again whatever happens, at the latest.
+_FLUSH_S = 330.0
 #: Longest grace period, then the longest backoffs of queue, reflectors and writes, and some more.
 _CALM_S = 150.0
 
@@ -339,6 +341,9 @@ class History:
         self._check()
         for name in self._waiting():
             self._check_waits_rightly(world.pod(name))
+        await self._let_flushes_pass()
+        for name in self._waiting():
+            self._check_preempts_nobody(world.pod(name))
         for scheduler in world.schedulers:
             self._check_at_rest(scheduler)
 
@@ -346,25 +351,55 @@ class History:
         return not any(each.assembly.scheduler.binding_count for each in self._world.schedulers)
 
     def _check_waits_rightly(self, pod: JsonObject) -> None:
-        name, priority = pod["metadata"]["name"], pod["spec"]["priority"]
+        name = pod["metadata"]["name"]
         assert self._world.message(name), f"{name} does not say why it waits"
+        on_node = self._pods_by_node()
+        node = self._fitting(pod, {node: on_node[node] for node in self._nodes()})
+        assert not node, f"{name} waits and fits on {node}"
+        if not judge.heeds_pods(pod):
+            self._check_preempts_nobody(pod)
+
+    def _check_preempts_nobody(self, pod: JsonObject) -> None:
+        node = self._preemptible(pod)
+        assert not node, f"{pod['metadata']['name']} waits and may preempt {node}"
+
+    async def _let_flushes_pass(self) -> None:
+        """Preemption has had its chances that no event tells of, here as in kube-scheduler.
+
+        A pod that lacks room, and that preemption would not help since it needs the company of
+        those who would have to leave, is not woken when such company comes to another node.
+        """
+        bindings = -1
+        while bindings < self.bindings and any(
+            self._preemptible(self._world.pod(name)) for name in self._waiting()
+        ):
+            bindings = self.bindings
+            await self._world.run_for(_FLUSH_S + _CALM_S)
+
+    def _preemptible(self, pod: JsonObject) -> str:
+        """A node where it would fit if all pods of lower priority went; "" for none."""
+        if pod["spec"]["preemptionPolicy"] == "Never":
+            return ""
+        priority, on_node = pod["spec"]["priority"], self._pods_by_node()
+        stay = {
+            node: [other for other in on_node[node] if other["spec"]["priority"] >= priority]
+            for node in self._nodes()
+        }
+        return self._fitting(pod, stay)
+
+    def _fitting(self, pod: JsonObject, left: Mapping[str, list[JsonObject]]) -> str:
+        """A node where it fits if these are all the pods there; "" for none."""
         if self._lacks_licence(pod):
-            return
+            return ""
         on_node, nodes = self._pods_by_node(), self._world.cluster.nodes()
-        may_preempt = pod["spec"]["preemptionPolicy"] != "Never"
         for node in nodes:
-            node_name = node["metadata"]["name"]
-            there = on_node[node_name]
-            fits = judge.fits(node, pod, there) and judge.gets_along(
-                node, pod, nodes=nodes, placed=on_node
-            )
-            assert not fits, f"{name} waits and fits on {node_name}"
-            if may_preempt:
-                keep = [other for other in there if other["spec"]["priority"] >= priority]
-                fits = judge.fits(node, pod, keep) and judge.gets_along(
-                    node, pod, nodes=nodes, placed={**on_node, node_name: keep}
-                )
-                assert not fits, f"{name} waits and may preempt {node_name}"
+            name: str = node["metadata"]["name"]
+            placed = {**on_node, name: left[name]}
+            if judge.fits(node, pod, left[name]) and judge.gets_along(
+                node, pod, nodes=nodes, placed=placed
+            ):
+                return name
+        return ""
 
     def _lacks_licence(self, pod: JsonObject) -> bool:
         if "licence" not in pod["metadata"].get("labels", {}) or not self._has_plugins:

@@ -87,7 +87,7 @@ def gets_along(
     return (
         all(
             _keeps_spread(constraint, here, pod, nodes=nodes, everybody=everybody)
-            for constraint in pod["spec"].get("topologySpreadConstraints") or ()
+            for constraint in _spread(pod)
         )
         and all(_has_company(term, here, pod, everybody) for term in _terms(pod, "podAffinity"))
         and not any(
@@ -101,6 +101,17 @@ def gets_along(
             for term in _terms(other, "podAntiAffinity")
         )
     )
+
+
+def heeds_pods(pod: JsonView) -> bool:
+    """Whether other pods, elsewhere, say where it may go."""
+    return any((_spread(pod), _terms(pod, "podAffinity"), _terms(pod, "podAntiAffinity")))
+
+
+def _spread(pod: JsonView) -> Sequence[JsonView]:
+    """The constraints that must be kept."""
+    constraints = pod["spec"].get("topologySpreadConstraints") or ()
+    return [each for each in constraints if each["whenUnsatisfiable"] == "DoNotSchedule"]
 
 
 def _keeps_spread(

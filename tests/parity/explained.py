@@ -6,7 +6,6 @@ message or by plugin would hide faults. docs/compatibility.md says the same to u
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -97,17 +96,44 @@ def _has_port_twice(case: Case, difference: Difference) -> bool:
 
 # --- errors of plugins ---
 
-_ERROR = re.compile(r'^running "(\w+)" filter plugin: ')
 
-
-def _is_an_error_of_the_same_plugin(case: Case, difference: Difference) -> bool:
-    theirs = _ERROR.match(str(difference.theirs))
-    ours = _ERROR.match(str(difference.ours))
+def _is_the_same_error_for_another_node(case: Case, difference: Difference) -> bool:
+    """Whether a Filter failed for both, and the texts differ in nothing but names of nodes."""
+    nodes = sorted(
+        (one["metadata"]["name"] for one in case.world.objects if one["kind"] == "Node"),
+        key=len,
+        reverse=True,
+    )
+    texts = [str(difference.theirs), str(difference.ours)]
+    for name in nodes:
+        texts = [text.replace(name, "<node>") for text in texts]
+    theirs, ours = texts
     return (
         difference.what == "message"
-        and theirs is not None
-        and ours is not None
-        and theirs[1] == ours[1]
+        and theirs == ours
+        and theirs.startswith('running "')
+        and '" filter plugin: ' in theirs
+    )
+
+
+# --- nodes that count for spreading ---
+
+
+def _woke_by_a_node_label_where_it_is_spread(case: Case, difference: Difference) -> bool:
+    """Whether only we were woken, by a node's label, and the pod is spread and chooses by label."""
+    event, spec = case.incoming.event, case.incoming.pod["spec"]
+    chooses = bool(spec.get("nodeSelector") or (spec.get("affinity") or {}).get("nodeAffinity"))
+    return (
+        difference.what == "woken"
+        and not difference.theirs
+        and event is not None
+        and (event.verb, event.manifest["kind"]) == ("change", "Node")
+        and chooses
+        and any(
+            constraint["whenUnsatisfiable"] == "DoNotSchedule"
+            and constraint.get("nodeAffinityPolicy", "Honor") == "Honor"
+            for constraint in spec.get("topologySpreadConstraints", ())
+        )
     )
 
 
@@ -131,6 +157,13 @@ EXPLAINED: Sequence[Explanation] = (
         "when a plugin fails for several nodes upstream tells the error that came first, which is"
         " no rule; ours is that of the first node in order",
         "docs/compatibility.md#what-campaigns-meet",
-        _is_an_error_of_the_same_plugin,
+        _is_the_same_error_for_another_node,
+    ),
+    Explanation(
+        "a node that counts for spreading by another label",
+        "upstream's hint looks at topology keys alone, so that a pod that the label makes fit waits"
+        " for the flush; ours asks the pod's node affinity, too",
+        "docs/compatibility.md#what-campaigns-meet",
+        _woke_by_a_node_label_where_it_is_spread,
     ),
 )

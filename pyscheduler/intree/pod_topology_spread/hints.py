@@ -3,7 +3,9 @@
 Only hard constraints reject, so only they are asked. An event that a hint cannot judge, since
 nobody understands the constraints, wakes the pod, as an error of a hint does upstream.
 
-Source: kube-scheduler 1.37, ``plugins/podtopologyspread/plugin.go``.
+Source: kube-scheduler 1.37, ``plugins/podtopologyspread/plugin.go``. Knowing difference: a label by
+which a node meets the pod's node selector or affinity, or no longer does, wakes it, too: other
+domains count then. Upstream the pod waits for the flush.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from pyscheduler import framework as fwk
 from pyscheduler.api.core_v1 import Node, Pod
+from pyscheduler.api.selectors import InvalidSelector, required_node_affinity
 from pyscheduler.intree.pod_topology_spread.constraints import Constraint, PodConstraints
 from pyscheduler.intree.pod_topology_spread.inclusion import has_all_keys
 
@@ -69,7 +72,7 @@ class SpreadHints:
         return _after_relabelling(constraints.hard, old, new)
 
     def after_node_change(self, pod: Pod, old: object, new: object) -> fwk.QueueingHint:
-        """QUEUE when a node with all keys came, went, or has other domains or taints."""
+        """QUEUE when a node with all keys came, went, or changed what counts."""
         constraints = self._constraints_of(pod)
         if constraints.problem:
             return fwk.QueueingHint.QUEUE
@@ -77,7 +80,13 @@ class SpreadHints:
         counted = isinstance(old, Node) and has_all_keys(hard, old)
         counts = isinstance(new, Node) and has_all_keys(hard, new)
         if isinstance(old, Node) and isinstance(new, Node) and counted and counts:
-            return _hint((_has_moved(hard, old, new), old.taints != new.taints))
+            return _hint(
+                (
+                    _has_moved(hard, old, new),
+                    old.taints != new.taints,
+                    _is_chosen_otherwise(pod, hard, old, new),
+                )
+            )
         return _hint((counted, counts))
 
 
@@ -103,6 +112,17 @@ def _has_moved(constraints: Sequence[Constraint], old: Node, new: Node) -> bool:
         old.labels[constraint.topology_key] != new.labels[constraint.topology_key]
         for constraint in constraints
     )
+
+
+def _is_chosen_otherwise(pod: Pod, constraints: Sequence[Constraint], old: Node, new: Node) -> bool:
+    """True when it is among the nodes that the pod may go to by their labels, and was not."""
+    if old.labels == new.labels or not any(c.honors_affinity for c in constraints):
+        return False
+    try:
+        required = required_node_affinity(pod)
+    except InvalidSelector:
+        return False  # for no label would it be understood
+    return required.matches(old.labels, old.name) != required.matches(new.labels, new.name)
 
 
 def _hint(reasons: Iterable[bool]) -> fwk.QueueingHint:

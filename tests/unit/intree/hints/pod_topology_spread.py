@@ -42,6 +42,10 @@ _POD = make_pod("p").label("app", "web")
 _WAITS = _POD.spread("zone").spread("rack", selector=_DB)
 _PREFERS = _POD.spread("zone", when_unsatisfiable="ScheduleAnyway")
 _HONORS = _POD.spread("zone", node_taints_policy="Honor")
+_ON_SSD = _WAITS.node_selector({"disk": "ssd"})
+_ON_SSD_COUNTING_ALL = _POD.spread("zone", node_affinity_policy="Ignore").node_selector(
+    {"disk": "ssd"}
+)
 _UNREADABLE = _POD.spread("zone", selector=_ODD)
 
 _WEB = make_pod("q").label("app", "web").node("n")
@@ -176,6 +180,30 @@ CASES = (
     ),
     _node_case(
         "another-label", NODE_LABELS_CHANGED, _IN_BOTH, _IN_BOTH.label("disk", "x"), wakes=False
+    ),
+    _node_case(
+        "is-ruled-out-by-a-label",
+        NODE_LABELS_CHANGED,
+        _IN_BOTH.label("disk", "ssd"),
+        _IN_BOTH,
+        wakes=True,
+        pod=_ON_SSD,
+    ),
+    _node_case(
+        "is-ruled-in-by-a-label",
+        NODE_LABELS_CHANGED,
+        _IN_BOTH,
+        _IN_BOTH.label("disk", "ssd"),
+        wakes=True,
+        pod=_ON_SSD,
+    ),
+    _node_case(
+        "is-ruled-out-where-that-does-not-count",
+        NODE_LABELS_CHANGED,
+        _IN_BOTH.label("disk", "ssd"),
+        _IN_BOTH,
+        wakes=False,
+        pod=_ON_SSD_COUNTING_ALL,
     ),
     _node_case("is-tainted", NODE_TAINTS_CHANGED, _IN_BOTH, _IN_BOTH.taint("t"), wakes=True),
     _node_case(
