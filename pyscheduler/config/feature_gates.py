@@ -91,7 +91,7 @@ GATES: Final[Mapping[str, Gate]] = MappingProxyType(
             _ga("DRADeviceTaints", _ON),
             _locked("DRAExtendedResource"),
             # on only with --min-compatibility-version=1.37, which is 1.36 by default
-            _off("DRAFractionalCapacityRange", _OFF),
+            _off("DRAFractionalCapacityRange", _BOTH),
             _alpha("DRAListTypeAttributes", _OFF),
             _alpha("DRANodeAllocatableResources", _OFF),
             _alpha("DRAOptionalNodeOperations", _OFF),

@@ -11,6 +11,7 @@ from pyscheduler.api.resource_v1 import (
     CapacityRequirements,
     DeviceCapacity,
 )
+from pyscheduler.config.feature_gates import parse_feature_gates
 from pyscheduler.intree.dynamic_resources.allocation.capacity import (
     InvalidCapacity,
     consumption,
@@ -137,3 +138,16 @@ def test_what_others_took_counts() -> None:
     assert fits(taken, shared, {"c": 3 * 10**9}, {"c": 3 * 10**9})
     assert not fits(taken, shared, {"c": 3 * 10**9}, {"c": 3 * 10**9 + 1})
     assert fits(taken, shared, {"other": 10**12})
+
+
+@pytest.mark.parametrize(
+    ("gates", "expected"),
+    [
+        pytest.param("", False, id="by default"),
+        pytest.param("DRAFractionalCapacityRange=true", True, id="switched on"),
+    ],
+)
+def test_steps_of_less_than_one_are_for_a_gate_to_allow(gates: str, expected: bool) -> None:
+    features = Features.from_gates(parse_feature_gates(gates))
+
+    assert features.fractional_capacity_range is expected
