@@ -118,6 +118,15 @@ def test_every_plugin_of_kube_scheduler_has_a_row_that_says_whether_it_is_there(
     assert state.keys() == UPSTREAM_POINTS.keys()
 
 
+def test_every_plugin_is_described_field_by_field() -> None:
+    one_by_one = section(COMPATIBILITY, "Plugins, one by one")
+
+    described = re.findall(r"^### (\w+)$", one_by_one, re.MULTILINE)
+    assert described == sorted(IN_TREE)
+    for name, text in zip(described, one_by_one.split("\n### ")[1:], strict=True):
+        assert text.startswith(f"{name}\n\n| What | | Differences |\n|---|---|---|\n"), name
+
+
 def test_every_status_code_has_a_row() -> None:
     assert first_cells("Status codes") == {code.label for code in Code}
 
