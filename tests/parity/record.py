@@ -25,6 +25,9 @@ RECORDED = Path(__file__).parent / "recorded"
 #: Kinds whose specs the API server completes, and which name no uid.
 _COMPLETED = frozenset({"Pod", "ResourceClaim", "ResourceSlice", "PersistentVolumeClaim"})
 
+#: What only the API server reads, to complete specs.
+_READ_BY_THE_SERVER = frozenset({"RuntimeClass"})
+
 #: Seed of what is kept; a campaign's seeds start at 1.
 _SEED = 0
 
@@ -44,6 +47,9 @@ async def record(count: int, themes: Sequence[Theme]) -> list[dict[str, Any]]:
                     raise SystemExit(f"{one.case.name} differs: {left[0]}")
             kept = [one for one in judged if not one.refusal]
             data = _as_stored(worlds.to_data(world), rig.stage.stored)
+            data["objects"] = [
+                one for one in data["objects"] if one["kind"] not in _READ_BY_THE_SERVER
+            ]
             keys = {one.case.incoming.key for one in kept}
             data["incoming"] = [
                 incoming for incoming in data["incoming"] if key_of(incoming["pod"]) in keys

@@ -171,7 +171,8 @@ class Stage:
 
     async def ungate(self, pod: Manifest, gates: Sequence[Manifest]) -> None:
         """The pod has only these scheduling gates left."""
-        await self._patch(object_path(pod), {"spec": {"schedulingGates": list(gates) or None}})
+        change = {"spec": {"schedulingGates": list(gates) or None}}
+        self.stored[reference_of(pod)] = await self._patch(object_path(pod), change)
 
     async def put_back(self, keys: Sequence[str]) -> None:
         """Pods of the world that have left, or are leaving, are there again."""
@@ -266,6 +267,7 @@ def _chosen_devices(claim: Manifest) -> Any:
             "/".join(result[field] for field in ("request", "driver", "pool", "device"))
             for result in results
         ],
+        "consumed": [result.get("consumedCapacity") for result in results],
         "nodeSelector": allocation.get("nodeSelector"),
         "reservedFor": [one["name"] for one in claim["status"].get("reservedFor") or ()],
     }

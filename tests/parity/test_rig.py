@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from tests.parity import worlds
-from tests.parity.compare import deciders, differences
+from tests.parity.compare import Difference, deciders, differences
+from tests.parity.explained import explanation_of
 from tests.parity.live import Notes
 from tests.parity.oracle import KubeScheduler
 from tests.parity.shrink import shrink
@@ -118,3 +119,20 @@ I1122 17:31:59.8 1 backoff_queue.go:324] "Entity moved to an internal scheduling
     assert (notes["x/p"].scores, notes["x/p"].totals) == ({"a": {"P": 300}}, {"a": 473})
     assert (notes["x/q"].plugins, notes["x/q"].woken_by) == (("A", "B"), ["NodeAdd"])
     assert notes["x/g"].gate_message == "waiting for scheduling gates: [a/b]"
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours", "is_explained"),
+    [
+        pytest.param("{}: no model on {}-n0", "{}: no model on {}-n1", True, id="another-node"),
+        pytest.param("{}: no model on {}-n0", "{}: no speed on {}-n0", False, id="another-error"),
+    ],
+)
+def test_an_error_is_explained_only_as_the_same_one_for_another_node(
+    theirs: str, ours: str, is_explained: bool
+) -> None:
+    (case, *_) = draw_world(3, 1, ALL_THEMES).cases()
+    prefix, name = 'running "P" filter plugin', case.world.name
+    found = Difference("message", theirs.format(prefix, name), ours.format(prefix, name))
+
+    assert (explanation_of(case, found) is not None) is is_explained

@@ -25,7 +25,11 @@ Manifest = dict[str, Any]
 
 #: Where incoming pods and most residents live; the others are there for namespaceSelectors.
 NAMESPACES: Mapping[str, Mapping[str, str]] = {
-    "alpha": {"team": "red", "tier": "front"},
+    "alpha": {
+        "team": "red",
+        "tier": "front",
+        "resource.kubernetes.io/admin-access": "true",
+    },
     "beta": {"team": "blue", "tier": "back"},
     "gamma": {"team": "red"},
 }

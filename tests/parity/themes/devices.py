@@ -187,11 +187,141 @@ def claim(name: str, requests: list[Manifest]) -> dict[str, Any]:
     }
 
 
+class SharedDevices(Theme):
+    """Devices cut from one budget, devices for several claims, and claims that only look."""
+
+    name = "shared devices"
+    weight = 1.2
+
+    def furnish(self, draft: Draft) -> None:
+        rng = draft.rng
+        draft.add_other(_device_class("share", f"device.driver == '{_SHARED}'"))
+        for name in draft.node_names:
+            if rng.random() < 0.6:
+                self._parts(draft, name)
+            if rng.random() < 0.6:
+                self._wide(draft, name)
+
+    @staticmethod
+    def _parts(draft: Draft, node: str) -> None:
+        """Devices that take from counters: together they want more than there is."""
+        rng, pool = draft.rng, f"{node}-parts"
+        counters = {"memory": {"value": rng.choice(("20Gi", "40Gi"))}, "engines": {"value": "3"}}
+        devices: list[Manifest] = [
+            {
+                "name": f"part{number}",
+                "attributes": {"kind": {"string": "part"}, "bank": {"int": rng.choice((0, 1))}},
+                "consumesCounters": [
+                    {
+                        "counterSet": "board",
+                        "counters": {
+                            "memory": {"value": rng.choice(("5Gi", "10Gi", "20Gi"))},
+                            "engines": {"value": rng.choice(("1", "2"))},
+                        },
+                    }
+                ],
+            }
+            for number in range(rng.choice((2, 3, 4)))
+        ]
+        where = {"nodeName": node}
+        sets = [{"name": "board", "counters": counters}]
+        draft.add_other(_shared_slice(pool, "board", {"sharedCounters": sets, **where}, count=2))
+        draft.add_other(_shared_slice(pool, "parts", {"devices": devices, **where}, count=2))
+        if rng.random() < 0.4:
+            draft.add_other(_taken(pool, rng.choice(devices)["name"]))
+
+    @staticmethod
+    def _wide(draft: Draft, node: str) -> None:
+        """A device that gives its bandwidth to several claims."""
+        rng, pool = draft.rng, f"{node}-wide"
+        policy = rng.choice(
+            (
+                {"default": "2", "validRange": {"min": "1", "max": "8", "step": "1"}},
+                {"default": "2", "validValues": ["2", "4", "8"]},
+                None,
+            )
+        )
+        bandwidth: Manifest = {"value": "10"}
+        if policy:
+            bandwidth["requestPolicy"] = policy
+        device = {
+            "name": "wide",
+            "attributes": {"kind": {"string": "wide"}, "bank": {"int": rng.choice((0, 1))}},
+            "allowMultipleAllocations": True,
+            "capacity": {"bandwidth": bandwidth},
+        }
+        draft.add_other(
+            _shared_slice(pool, "wide", {"devices": [device], "nodeName": node}, count=1)
+        )
+        if rng.random() < 0.5:
+            share = {
+                "shareID": f"00000000-0000-4000-8000-{rng.randrange(1 << 48):012x}",
+                "consumedCapacity": {"bandwidth": rng.choice(("2", "4", "8"))},
+            }
+            draft.add_other(_taken(pool, "wide", **share))
+
+    def incoming(self, draft: Draft, pod: Manifest) -> None:
+        rng = draft.rng
+        pod["metadata"]["namespace"] = "alpha"
+        name = pod["metadata"]["name"]
+        of_pod = f"{name}-share"
+        made = claim(of_pod, [self._request(rng) for _ in range(rng.choice((1, 1, 2)))])
+        if rng.random() < 0.2:
+            kind = rng.choice(("matchAttribute", "distinctAttribute"))
+            made["spec"]["devices"]["constraints"] = [{kind: f"{_SHARED}/bank"}]
+        draft.companions.setdefault(name, []).append(made)
+        pod["spec"].setdefault("resourceClaims", []).append(
+            {"name": "share", "resourceClaimName": of_pod}
+        )
+        resources = pod["spec"]["containers"][0].setdefault("resources", {})
+        resources.setdefault("claims", []).append({"name": "share"})
+
+    @staticmethod
+    def _request(rng: Rng) -> Manifest:
+        exactly: Manifest = {"deviceClassName": "share"}
+        kind = rng.choice(("part", "part", "wide", "wide", ""))
+        if kind:
+            expression = f"device.attributes['{_SHARED}'].kind == '{kind}'"
+            exactly["selectors"] = [{"cel": {"expression": expression}}]
+        if rng.random() < 0.3:
+            exactly["count"] = rng.choice((2, 3))
+        if kind == "wide" and rng.random() < 0.8:
+            wanted = rng.choice(("1", "3", "4", "8", "9", "2500m"))
+            exactly["capacity"] = {"requests": {"bandwidth": wanted}}
+        if rng.random() < 0.2:
+            exactly["adminAccess"] = True
+        return {"exactly": exactly}
+
+
+_SHARED = "share.example.com"
+
+
+def _shared_slice(pool: str, name: str, content: Manifest, *, count: int) -> Manifest:
+    return {
+        "apiVersion": _API,
+        "kind": "ResourceSlice",
+        "metadata": {"name": f"{pool}-{name}"},
+        "spec": {
+            "driver": _SHARED,
+            "pool": {"name": pool, "generation": 1, "resourceSliceCount": count},
+            **content,
+        },
+    }
+
+
+def _taken(pool: str, device: str, **share: Any) -> Manifest:
+    """A claim that holds the device already; no pod here refers to it."""
+    made = claim(f"{pool}-taken", [{"exactly": {"deviceClassName": "share"}}])
+    result = {"request": "r0", "driver": _SHARED, "pool": pool, "device": device, **share}
+    made["status"] = {"allocation": {"devices": {"results": [result]}}}
+    return made
+
+
 class NodeDeclaredFeatures(Theme):
     """Pods that need what only some kubelets declare."""
 
     name = "NodeDeclaredFeatures"
-    weight = 2.0
+    weight = 3.5
 
     def node(self, draft: Draft, node: Manifest) -> None:
         rng = draft.rng
@@ -225,4 +355,4 @@ _FEATURES = (
     "VolumeBindMountOptions",
 )
 
-DEVICE_THEMES = (DynamicResources(), NodeDeclaredFeatures())
+DEVICE_THEMES = (DynamicResources(), SharedDevices(), NodeDeclaredFeatures())

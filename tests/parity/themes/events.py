@@ -1,8 +1,9 @@
-"""A theme of what happens while a pod waits: who is woken by it, and who is left to sleep."""
+"""Themes of what happens while a pod waits: who is woken by it, and who is left to sleep."""
 
 from __future__ import annotations
 
 from tests.parity.themes.base import APPS, HOSTNAME, REGION, VERSIONS, ZONE, ZONES, Draft, Theme
+from tests.parity.themes.volumes import DRIVER, claim, storage_class, use, volume
 from tests.parity.worlds import Event, Manifest, duplicate
 
 
@@ -85,4 +86,97 @@ class Events(Theme):
         return Event("change", changed)
 
 
-EVENT_THEMES = (Events(),)
+class StorageEvents(Theme):
+    """What a pod waits for to be stored comes to be: the claim, the class, a volume, capacity."""
+
+    name = "storage events"
+    weight = 1.0
+
+    def furnish(self, draft: Draft) -> None:
+        for name in ("now", "later", "local"):
+            draft.add_other(storage_class(name))
+        draft.add_other(
+            {
+                "apiVersion": "storage.k8s.io/v1",
+                "kind": "CSIDriver",
+                "metadata": {"name": DRIVER},
+                "spec": {"attachRequired": True, "storageCapacity": True},
+            }
+        )
+
+    def incoming(self, draft: Draft, pod: Manifest) -> None:
+        pod["metadata"]["namespace"] = "alpha"
+        kinds = (self._claim, self._class, self._volume, self._lost_volume, self._capacity)
+        draft.events[pod["metadata"]["name"]] = draft.rng.choice(kinds)(draft, pod)
+
+    @staticmethod
+    def _wanted(draft: Draft, pod: Manifest, *, storage: str, bound_to: str = "") -> Manifest:
+        """The claim that the pod uses."""
+        name = f"{pod['metadata']['name']}-late"
+        use(pod, name)
+        return claim(name, storage=storage, size="2Gi", modes=["ReadWriteOnce"], volume=bound_to)
+
+    def _claim(self, draft: Draft, pod: Manifest) -> Event:
+        return Event("create", self._wanted(draft, pod, storage=draft.rng.choice(("now", "later"))))
+
+    def _class(self, draft: Draft, pod: Manifest) -> Event:
+        made = storage_class(f"{draft.name}-{pod['metadata']['name']}-late")
+        own = self._wanted(draft, pod, storage=made["metadata"]["name"])
+        self._keep(draft, pod, own)
+        if draft.rng.random() < 0.2:  # another one
+            made["metadata"]["name"] += "-other"
+        return Event("create", made)
+
+    def _volume(self, draft: Draft, pod: Manifest) -> Event:
+        self._keep(draft, pod, self._wanted(draft, pod, storage="local"))
+        return self._new_volume(draft, pod)
+
+    def _lost_volume(self, draft: Draft, pod: Manifest) -> Event:
+        event = self._new_volume(draft, pod)
+        made = event.manifest
+        own = self._wanted(
+            draft,
+            pod,
+            storage=made["spec"]["storageClassName"],
+            bound_to=made["metadata"]["name"],
+        )
+        self._keep(draft, pod, own)
+        return event
+
+    @staticmethod
+    def _new_volume(draft: Draft, pod: Manifest) -> Event:
+        rng = draft.rng
+        made = volume(
+            rng,
+            draft,
+            f"{draft.name}-{pod['metadata']['name']}-late",
+            storage=rng.choice(("local", "local", "later")),
+            size=rng.choice(("1Gi", "2Gi", "9Gi")),
+            modes=["ReadWriteOnce"],
+        )
+        return Event("create", made)
+
+    def _capacity(self, draft: Draft, pod: Manifest) -> Event:
+        rng = draft.rng
+        self._keep(draft, pod, self._wanted(draft, pod, storage="later"))
+        return Event(
+            "create",
+            {
+                "apiVersion": "storage.k8s.io/v1",
+                "kind": "CSIStorageCapacity",
+                "metadata": {
+                    "name": f"late-{pod['metadata']['name']}",
+                    "namespace": "alpha",
+                },
+                "storageClassName": rng.choice(("later", "later", "now")),
+                "capacity": rng.choice(("1Gi", "5Gi")),
+                "nodeTopology": {"matchLabels": {ZONE: rng.choice(ZONES)}},
+            },
+        )
+
+    @staticmethod
+    def _keep(draft: Draft, pod: Manifest, own: Manifest) -> None:
+        draft.companions.setdefault(pod["metadata"]["name"], []).append(own)
+
+
+EVENT_THEMES = (Events(), StorageEvents())

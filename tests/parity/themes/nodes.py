@@ -230,12 +230,24 @@ _IMAGES = {
     "docker.io/library/busybox:latest": 30 << 20,
 }
 
+#: What a node offers on which a few small pods leave no trace in scores.
+_ROOMY = {"cpu": "64", "memory": "256Gi", "ephemeral-storage": "50Gi", "pods": "110"}
+
 
 class ImageLocality(Theme):
-    """Images that some nodes have, under all of their names."""
+    """Images that some nodes have, under all of their names; often nothing else matters."""
 
     name = "ImageLocality"
     weight = 3.0
+
+    def furnish(self, draft: Draft) -> None:
+        if draft.rng.random() < 0.7:
+            for node in draft.nodes:
+                node["status"]["allocatable"] = dict(_ROOMY)
+                node["status"]["capacity"] = dict(_ROOMY)
+            for pod in draft.residents:
+                for one in pod["spec"]["containers"]:
+                    one["resources"] = {}
 
     def node(self, draft: Draft, node: Manifest) -> None:
         rng = draft.rng
@@ -269,11 +281,32 @@ class ImageLocality(Theme):
             )
 
 
+#: What a sandbox takes for itself, by RuntimeClass.
+_OVERHEADS = {
+    "light": {"cpu": "10m", "memory": "20Mi"},
+    "heavy": {"cpu": "1500m", "memory": "2Gi"},
+    "odd": {"example.com/gpu": "1", "cpu": "0"},
+}
+
+
 class NodeResourcesFit(Theme):
     """Odd, huge, missing and zero quantities; init containers, sidecars, overhead, pod level."""
 
     name = "NodeResourcesFit"
     weight = 0.8
+
+    def furnish(self, draft: Draft) -> None:
+        for name, overhead in _OVERHEADS.items():
+            draft.add_other(
+                {
+                    "apiVersion": "node.k8s.io/v1",
+                    "kind": "RuntimeClass",
+                    "metadata": {"name": f"{draft.name}-{name}"},
+                    "handler": name,
+                    "overhead": {"podFixed": overhead},
+                    "scheduling": {"tolerations": [{"key": "dedicated", "operator": "Exists"}]},
+                }
+            )
 
     def node(self, draft: Draft, node: Manifest) -> None:
         rng = draft.rng
@@ -313,6 +346,8 @@ class NodeResourcesFit(Theme):
             ]
         if is_of_the_pod:
             spec["resources"] = {"requests": self._of_the_pod(rng)}
+        if rng.random() < 0.25:  # the API server copies the overhead into the pod
+            spec["runtimeClassName"] = f"{draft.name}-{rng.choice(list(_OVERHEADS))}"
 
     @staticmethod
     def _more(rng: Rng, one: dict[str, Any], *, is_huge: bool) -> None:

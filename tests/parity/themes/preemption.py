@@ -18,7 +18,7 @@ class DefaultPreemption(Theme):
     """Full nodes of pods of several priorities, and who is worth more than they."""
 
     name = "DefaultPreemption"
-    weight = 3.0
+    weight = 4.5
 
     def node(self, draft: Draft, node: Manifest) -> None:
         rng = draft.rng
@@ -49,9 +49,19 @@ class DefaultPreemption(Theme):
         for name, node in zip(draft.node_names, draft.nodes, strict=True):
             if name not in crowded and rng.random() < 0.8:
                 node["spec"]["unschedulable"] = True
+        for name in crowded:  # one on each: see explained.py for ports held twice
+            here = [pod for pod in draft.residents if pod["spec"]["nodeName"] == name]
+            if here and rng.random() < 0.3:
+                _hold_port(rng.choice(here))
         for app in APPS:
             if rng.random() < 0.5:
-                draft.later.append(_budget(app, rng.choice((0, 0, 1, 2))))
+                selector = {"matchLabels": {"app": app}}
+                draft.later.append(_budget(app, selector, rng.choice((0, 0, 1, 2))))
+        if rng.random() < 0.15:
+            draft.later.append(_budget("everybody", {}, rng.choice((0, 1, 2))))
+        if rng.random() < 0.15:
+            terms = [{"key": "version", "operator": rng.choice(("Exists", "DoesNotExist"))}]
+            draft.later.append(_budget("versions", {"matchExpressions": terms}, rng.choice((0, 1))))
 
     def incoming(self, draft: Draft, pod: Manifest) -> None:
         rng = draft.rng
@@ -61,14 +71,21 @@ class DefaultPreemption(Theme):
         pod["spec"]["containers"][0]["resources"] = {
             "requests": {"cpu": rng.choice(("500m", "1", "1500m", "2", "3")), "memory": "100Mi"}
         }
+        if rng.random() < 0.1:
+            _hold_port(pod)
 
 
-def _budget(app: str, allowed: int) -> Manifest:
+def _hold_port(pod: Manifest) -> None:
+    port = {"containerPort": 8080, "hostPort": 8080}
+    pod["spec"]["containers"][0].setdefault("ports", []).append(port)
+
+
+def _budget(name: str, selector: Manifest, allowed: int) -> Manifest:
     return {
         "apiVersion": "policy/v1",
         "kind": "PodDisruptionBudget",
-        "metadata": {"name": f"budget-{app}", "namespace": "alpha"},
-        "spec": {"minAvailable": 1, "selector": {"matchLabels": {"app": app}}},
+        "metadata": {"name": f"budget-{name}", "namespace": "alpha"},
+        "spec": {"minAvailable": 1, "selector": selector},
         "status": {
             "disruptionsAllowed": allowed,
             "currentHealthy": 1,
@@ -83,7 +100,7 @@ class Nominations(Theme):
     """Nodes promised to pods that wait at a gate, of priorities above and below."""
 
     name = "nominated pods"
-    weight = 0.8
+    weight = 1.2
 
     def furnish(self, draft: Draft) -> None:
         rng = draft.rng

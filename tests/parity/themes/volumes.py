@@ -111,7 +111,7 @@ def use(pod: Manifest, claim_name: str, *, read_only: bool = False) -> None:
 class _Volumes(Theme):
     """What the themes share: classes, drivers, bound claims, and residents that use them."""
 
-    modes = ("ReadWriteOnce", "ReadWriteMany", "ReadWriteOncePod")
+    modes: tuple[str, ...] = ("ReadWriteOnce", "ReadWriteMany", "ReadWriteOncePod")
 
     def node(self, draft: Draft, node: Manifest) -> None:
         if draft.rng.random() < 0.7:
@@ -337,6 +337,9 @@ class VolumeBinding(_Volumes):
         if kind < 0.4:
             use(pod, rng.choice(("lost", "unbound", "no-such-claim")))
             return
+        if kind < 0.55:
+            self._ephemeral(draft, pod)
+            return
         name = pod["metadata"]["name"]
         own = draft.companions.setdefault(name, [])
         for number in range(rng.choice((1, 1, 2))):
@@ -366,6 +369,34 @@ class VolumeBinding(_Volumes):
                         else ["ReadWriteOncePod"],
                     )
                 )
+
+    @staticmethod
+    def _ephemeral(draft: Draft, pod: Manifest) -> None:
+        """A volume of the pod's own, whose claim a controller makes: has made, or not yet."""
+        rng, name = draft.rng, pod["metadata"]["name"]
+        volumes = pod["spec"].setdefault("volumes", [])
+        own = f"own{len(volumes)}"
+        made = claim(
+            f"{name}-{own}",
+            storage=rng.choice(("later", "later", "zonal", "now")),
+            size=rng.choice(("1Gi", "5Gi")),
+            modes=["ReadWriteOnce"],
+        )
+        template = {"spec": made["spec"]}
+        volumes.append({"name": own, "ephemeral": {"volumeClaimTemplate": template}})
+        whose = rng.random()
+        if whose < 0.7:
+            made["metadata"]["ownerReferences"] = [
+                {
+                    "apiVersion": "v1",
+                    "kind": "Pod",
+                    "name": name,
+                    "uid": f"$uid(Pod/alpha/{name})",
+                    "controller": True,
+                }
+            ]
+        if whose < 0.85:  # else the claim is not there yet
+            draft.companions.setdefault(name, []).append(made)
 
 
 VOLUME_THEMES = (VolumeRestrictions(), NodeVolumeLimits(), VolumeZone(), VolumeBinding())
