@@ -17,6 +17,7 @@ from pyscheduler.intree.dynamic_resources.allocation.capacity import (
     consumption,
     fits,
 )
+from pyscheduler.intree.dynamic_resources.allocation.features import Features
 from tests.unit.intree.dynamic_resources.allocating import device
 
 
