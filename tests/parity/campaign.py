@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import sys
 import time
 from collections import Counter
@@ -106,21 +107,31 @@ class Tally:
 
 
 async def run(
-    *, seed: int, cases: int, themes: list[Theme], results: Path, first_world: int = 0
+    *,
+    seed: int,
+    cases: int,
+    themes: list[Theme],
+    results: Path,
+    first_world: int = 0,
+    rigs: int = 1,
 ) -> Tally:
-    """Judges so many cases; returns what they came to."""
+    """Judges so many cases, on so many rigs beside each other; returns what they came to."""
     tally, started = Tally(seed), time.monotonic()
-    async with Rig.start() as rig:
-        index = first_world
-        while tally.cases < cases:
-            world = draw_world(seed, index, themes)
-            index += 1
-            await _judge(rig, world, tally, results)
-            pace = tally.cases / (time.monotonic() - started)
-            _say(
-                f"\r{tally.cases}/{cases} cases, {len(tally.different)} unexplained differences,"
-                f" {pace:.0f} cases/s "
-            )
+    indices = itertools.count(first_world)
+
+    async def judge_worlds() -> None:
+        async with Rig.start() as rig:
+            while tally.cases < cases:
+                await _judge(rig, draw_world(seed, next(indices), themes), tally, results)
+                pace = tally.cases / (time.monotonic() - started)
+                _say(
+                    f"\r{tally.cases}/{cases} cases, {len(tally.different)} unexplained"
+                    f" differences, {pace:.1f} cases/s "
+                )
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(rigs):
+            group.create_task(judge_worlds())
     _say("\n")
     return tally
 
@@ -164,6 +175,7 @@ def main() -> int:
     parser.add_argument("--first-world", type=int, default=0, help="begin at this cluster state")
     parser.add_argument("--theme", action="append", default=[], help="only this theme; repeatable")
     parser.add_argument("--without", action="append", default=[], help="not this theme")
+    parser.add_argument("--rigs", type=int, default=1, help="control planes beside each other")
     parser.add_argument("--results", type=Path, default=RESULTS)
     options = parser.parse_args()
     themes = themes_named(options.theme, options.without)
@@ -174,6 +186,7 @@ def main() -> int:
             themes=themes,
             results=options.results,
             first_world=options.first_world,
+            rigs=options.rigs,
         )
     )
     worlds.save(options.results / f"seed-{options.seed}.json", tally.to_data())
