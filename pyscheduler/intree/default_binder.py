@@ -1,6 +1,12 @@
 """DefaultBinder: binds through the API server.
 
-Source: kube-scheduler 1.37, ``plugins/defaultbinder/default_binder.go``.
+It posts a Binding of the pod, with its uid, to the node that was chosen, and is done when the API
+server has accepted it. What the server refuses, or nobody answers, is raised by the write: the pod
+is unreserved and tried again after its backoff. There is no state, and no event to wait for.
+
+Source: kube-scheduler 1.37, ``plugins/defaultbinder/default_binder.go``. Knowing difference: the
+write is sent again after a failure that may pass, and "already assigned" to this very node is
+success.
 """
 
 from __future__ import annotations

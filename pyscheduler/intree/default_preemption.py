@@ -1,8 +1,20 @@
 """DefaultPreemption: makes room for a pod of higher priority that fits nowhere.
 
-The work is done by the library ``pyscheduler.preemption``; this is its registration.
+The rule. Of the nodes that turned the pod away for something that pods' leaving can change, some
+are tried on copies: without all pods of lower priority the pod must fit; then as many as possible
+are put back, those that a disruption budget protects first. Of the candidates that are left the one
+with the fewest broken budgets is best, then the one whose highest victim is lowest, then by the sum
+of the victims' priorities, their number, and the start of the highest ones. The pod is nominated to
+it, and the victims are told to go in the background.
 
-Source: kube-scheduler 1.37, ``plugins/defaultpreemption/default_preemption.go``.
+    PostFilter   finds node and victims, or says why preemption does not help
+    PreEnqueue   keeps the preemptor out of the queue until all its victims were told to go
+
+The work is done by the library ``pyscheduler.preemption``, which other plugins may use as well;
+this is its registration, with the limits of the search as arguments.
+
+Source: kube-scheduler 1.37, ``plugins/defaultpreemption/default_preemption.go``. Knowing
+differences are those of the library's modules.
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
 """SchedulingGates: keeps a pod out of the queue until its gates are gone.
 
-PreEnqueue names all gates that are left; only the removal of the last one wakes the pod.
+A pod with ``spec.schedulingGates`` waits outside, without being tried: PreEnqueue turns it away
+with the names of all gates that are left. Gates can only be removed; the removal of the last one
+lets the pod in. There is no state.
 
 Source: kube-scheduler 1.37, ``plugins/schedulinggates/scheduling_gates.go``.
 """
