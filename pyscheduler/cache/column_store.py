@@ -25,6 +25,7 @@ from pyscheduler.cache.pod_counts import PodCounts
 from pyscheduler.cache.vocabulary import CodedColumn
 from pyscheduler.framework.columns import (
     ALL_ASPECTS,
+    POD_ASPECTS,
     Aspect,
     Column,
     NodeColumn,
@@ -45,6 +46,7 @@ _ALLOCATABLE = int(Aspect.ALLOCATABLE)
 _IMAGES = int(Aspect.IMAGES)
 _REQUESTED = int(Aspect.REQUESTED)
 _PODS = int(Aspect.PODS)
+_POD_ASPECTS = int(POD_ASPECTS)
 
 _FIRST_CAPACITY = 64
 #: Label keys with a column at a time: the keys that selectors of waiting pods name.
@@ -92,7 +94,7 @@ class ColumnStore:
         #: answers of `image` since images or rows changed last
         self._known_images: dict[str, tuple[ImageState, npt.NDArray[np.intp]]] = {}
         self._pod_counts = PodCounts(self.states, self._capacity)
-        self._freeze()
+        self._freeze(_ALL)
 
     @property
     def capacity(self) -> int:
@@ -202,19 +204,20 @@ class ColumnStore:
 
     def apply(self, changed: Sequence[NodeState], removed: Sequence[str]) -> None:
         """Brings the rows of ``changed`` nodes up to date and gives up those of ``removed``."""
-        for array in self._arrays():
+        aspects = _ALL if removed else 0
+        for state in changed:
+            aspects |= state.dirty if state.name in self._rows else _ALL
+        for array in self._arrays(aspects):
             array.setflags(write=True)
         try:
             for name in removed:
                 self._remove(name)
-            aspects = _IDENTITY if removed else 0
             for state in changed:
-                aspects |= state.dirty
                 self._write(state)
             if aspects & (_LABELS | _TAINTS | _IDENTITY):
                 self._forget_old_values()
         finally:
-            self._freeze()
+            self._freeze(aspects)
 
     # --- rows ---
 
@@ -362,20 +365,26 @@ class ColumnStore:
         zeros.flags.writeable = False
         return zeros
 
-    def _arrays(self) -> list[npt.NDArray[Any]]:
-        return [
-            *self._allocatable.values(),
-            *self._requested.values(),
-            *self._builtin.values(),
-            self._taints.codes,
-            *(column.codes for column in self._labels.values()),
-            *self._custom.values(),
-            *self._unreadable.values(),
-        ]
+    def _arrays(self, aspects: int) -> list[npt.NDArray[Any]]:
+        """Those that `_write_row` may write after a change in ``aspects``."""
+        builtin = self._builtin
+        arrays: list[npt.NDArray[Any]] = []
+        if aspects & _REQUESTED:
+            arrays += self._requested.values()
+            arrays += builtin["non_zero_cpu"], builtin["non_zero_memory"], builtin["pod_count"]
+        for name, (_, depends) in self._columns.items():
+            if aspects & depends:
+                arrays += self._custom[name], self._unreadable[name]
+        if not aspects & ~_POD_ASPECTS:
+            return arrays
+        arrays += self._allocatable.values()
+        arrays += builtin["max_pods"], builtin["unschedulable"], self._taints.codes
+        arrays += (column.codes for column in self._labels.values())
+        return arrays
 
-    def _freeze(self) -> None:
+    def _freeze(self, aspects: int) -> None:
         # setflags: twice a cycle for each array, and half the cost of `flags.writeable`
-        for array in self._arrays():
+        for array in self._arrays(aspects):
             array.setflags(write=False)
 
     def _grow(self) -> None:

@@ -20,6 +20,7 @@ from pyscheduler.framework.columns import Aspect
 # path of every bind.
 _PODS = int(Aspect.REQUESTED | Aspect.PODS)
 _HOST_PORTS = int(Aspect.HOST_PORTS)
+_INT64_MAX = 2**63 - 1
 
 
 class PodUsage:
@@ -141,7 +142,9 @@ class NodeState:
     def _count(self, usage: PodUsage, sign: int) -> None:
         requested = self.requested
         for resource, amount in usage.requests.items():
-            total = wrapped_int64(requested.get(resource, 0) + sign * amount)
+            total = requested.get(resource, 0) + sign * amount
+            if not 0 <= total <= _INT64_MAX:
+                total = wrapped_int64(total)
             if total:
                 requested[resource] = total
             else:

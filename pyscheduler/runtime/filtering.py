@@ -284,7 +284,8 @@ class Filtering:
             elif rows.size and aspects & cacheable:
                 verdict = hook.judge(entry.state, pod, some, self.classes.reasons)
                 _store(answer, entry.capacity, rows, verdict)
-                touched = True
+                # without codes nobody was ever rejected, nor is now
+                touched = touched or answer.codes is not None
         if touched or judged_all or shrunk or aspects & _IDENTITY:
             self._recount(entry, rows, all_rows=shrunk or judged_all)
         for row, mask in changed.items():
@@ -337,11 +338,12 @@ class Filtering:
             entry.feasible_version += 1
             return
         before = entry.feasible[rows]
-        now = np.ones(rows.size, dtype=np.bool_)
+        now = ~np.zeros(rows.size, dtype=np.bool_)
         for answer in entry.filters:
             if answer.codes is not None:
                 now &= answer.codes[rows] == 0
-        if (before != now).any():
+        # as bytes: for a row or two numpy's own comparison costs ten times as much
+        if before.tobytes() != now.tobytes():
             entry.feasible[rows] = now
             entry.feasible_count += int(np.count_nonzero(now)) - int(np.count_nonzero(before))
             entry.feasible_version += 1

@@ -129,7 +129,7 @@ class Instrument:
         may_be_none = answers is None or answers.may_be_none
 
         def call(*args: Any) -> Any:
-            outer = work.plugin, work.hook
+            outer_plugin, outer_hook = work.plugin, work.hook
             work.plugin, work.hook = plugin, point
             start = monotonic()
             try:
@@ -143,10 +143,10 @@ class Instrument:
             except BaseException as error:
                 raise self.fault(plugin, point, error, pod=_key_of(args)) from error
             finally:
-                work.plugin, work.hook = outer
+                held_s = monotonic() - start
+                work.plugin, work.hook = outer_plugin, outer_hook
                 if self._timed and self._observer is not None:
-                    self._observer.plugin_executed(plugin, point, monotonic() - start)
-            held_s = monotonic() - start
+                    self._observer.plugin_executed(plugin, point, held_s)
             if held_s > HELD_TOO_LONG_S:
                 self._held(plugin, point, held_s, pod=_key_of(args))
             return answer

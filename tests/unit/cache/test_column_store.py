@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
@@ -8,6 +10,8 @@ from pyscheduler.api.core_v1 import Node
 from pyscheduler.cache import SchedulerCache, Snapshot
 from pyscheduler.framework.columns import ALL_ASPECTS
 from pyscheduler.testing import make_node, make_pod, snapshot_of
+
+GPU = "example.com/gpu"
 
 
 def _celsius(node: Node) -> int:
@@ -305,3 +309,38 @@ def test_the_view_of_a_row_is_that_of_its_present_node() -> None:
     snapshot.refresh()
     assert snapshot.nodes.node(0).name == "b"
     assert snapshot.nodes.node(0).requested == {"cpu": 1000}
+
+
+def test_after_each_change_every_array_refuses_to_be_written_again() -> None:
+    cache = SchedulerCache()
+    plain = make_node("a").capacity({"cpu": "4"}).obj()
+    moved = make_node("a").capacity({GPU: "4"}).label("zone", "b").obj()
+    closed = make_node("a").taint("full").unschedulable().obj()
+    cache.add_node(plain)
+    snapshot = Snapshot(cache)
+    snapshot.refresh()
+    for column in (CELSIUS, REPLICAS, LOAD):
+        snapshot.nodes.column(column)
+    changes: list[Callable[[], None]] = [
+        lambda: cache.add_pod(make_pod("p").node("a").req({"cpu": "1", GPU: "1"}).obj()),
+        lambda: cache.update_node(plain, moved),
+        lambda: cache.update_node(moved, closed),
+        lambda: snapshot.set(LOAD, "a", 0.25),
+        lambda: cache.add_node(make_node("b").obj()),
+        lambda: cache.remove_node("a"),
+    ]
+
+    for change in changes:
+        change()
+        snapshot.refresh()
+
+        nodes = snapshot.nodes
+        arrays = (
+            *(nodes.allocatable(resource) for resource in ("cpu", GPU)),
+            *(nodes.requested(resource) for resource in ("cpu", GPU)),
+            *(nodes.non_zero_cpu, nodes.non_zero_memory, nodes.pod_count, nodes.max_pods),
+            *(nodes.unschedulable, nodes.taint_set, nodes.label_codes("zone")[0]),
+            *(nodes.column(column) for column in (CELSIUS, REPLICAS, LOAD)),
+            *(nodes.unreadable(column) for column in (CELSIUS, REPLICAS, LOAD)),
+        )
+        assert not any(array.flags.writeable for array in arrays)
