@@ -22,7 +22,7 @@ from tests.controlplane.api_client import ApiError
 from tests.parity import worlds
 from tests.parity.explained import unexplained
 from tests.parity.rig import Rig
-from tests.parity.worlds import Case, Incoming, Manifest, World, duplicate
+from tests.parity.worlds import Case, Incoming, Manifest, World, duplicate, reference_of
 
 CASES = Path(__file__).parent / "cases" / "shrunk"
 
@@ -61,34 +61,62 @@ async def _once(case: Case, still_differs: Claim) -> Case:
         attempt = _with(case, nominated=fewer)
         if await still_differs(attempt):
             case = attempt
+    case = await _fewer_around_the_pod(case, still_differs)
     return await _fewer_fields(case, still_differs)
 
 
+async def _fewer_around_the_pod(case: Case, still_differs: Claim) -> Case:
+    """Without the event, and without companions, where they do not matter."""
+    incoming = case.incoming
+    attempts = [replace(incoming, event=None)] if incoming.event else []
+    attempts += [
+        replace(incoming, companions=[one for one in incoming.companions if one is not dropped])
+        for dropped in incoming.companions
+    ]
+    for fewer in attempts:
+        attempt = _with(case, incoming=fewer)
+        if await still_differs(attempt):
+            return await _fewer_around_the_pod(attempt, still_differs)
+    return case
+
+
 async def _fewer_fields(case: Case, still_differs: Claim) -> Case:
-    for position in range(-1, len(case.world.objects)):
+    for position in range(len(_parts(case))):
         tried: set[tuple[Any, ...]] = set()
         while True:
-            path = next((p for p in _paths(_part(case, position)) if p not in tried), None)
+            part = _parts(case)[position]
+            path = next((p for p in _paths(part) if p not in tried), None)
             if path is None:
                 break
             tried.add(path)
-            attempt = _with_part(case, position, _without(_part(case, position), path))
+            attempt = _with_part(case, position, _without(part, path))
             if await still_differs(attempt):
                 case = attempt
     return case
 
 
-def _part(case: Case, position: int) -> Manifest:
-    """The incoming pod for -1, else an object of the world."""
-    return case.incoming.pod if position < 0 else case.world.objects[position]
+def _parts(case: Case) -> list[Manifest]:
+    """The incoming pod, its companions, and the objects of the world."""
+    return [case.incoming.pod, *case.incoming.companions, *case.world.objects]
 
 
 def _with_part(case: Case, position: int, manifest: Manifest) -> Case:
-    if position < 0:
-        return _with(case, incoming=replace(case.incoming, pod=manifest))
-    objects = list(case.world.objects)
-    objects[position] = manifest
-    return _with(case, objects=objects)
+    parts = _parts(case)
+    parts[position] = manifest
+    pod, *others = parts
+    count = len(case.incoming.companions)
+    incoming = replace(case.incoming, pod=pod, companions=others[:count])
+    return _with(case, incoming=incoming, objects=others[count:])
+
+
+def _is_whole(case: Case) -> bool:
+    """Whether what the event is about is there to change or to leave."""
+    event = case.incoming.event
+    return (
+        event is None
+        or event.verb == "create"
+        or reference_of(event.manifest) in map(reference_of, _parts(case))
+    )
 
 
 def _with(
@@ -138,6 +166,8 @@ async def _shrink_on_the_rig(path: Path) -> tuple[Case, dict[str, Any]]:
     async with Rig.start() as rig:
 
         async def still_differs(attempt: Case) -> bool:
+            if not _is_whole(attempt):
+                return False
             try:
                 judged = await rig.judge_alone(attempt)
             except (ApiError, ExceptionGroup):

@@ -102,6 +102,21 @@ async def test_shrinking_keeps_what_the_difference_needs_and_drops_the_rest() ->
     assert small.incoming.pod["spec"].keys() == {"containers"}
 
 
+async def test_shrinking_drops_companions_and_the_event_where_they_do_not_matter() -> None:
+    themes = themes_named(["storage events"], [])
+    cases = [case for index in range(3) for case in draw_world(3, index, themes).cases()]
+    case = next(case for case in cases if case.incoming.companions and case.incoming.event)
+
+    async def differs_with_a_claim(attempt: Case) -> bool:
+        return any("accessModes" in one["spec"] for one in attempt.incoming.companions)
+
+    small = await shrink(case, differs_with_a_claim)
+
+    (claim,) = small.incoming.companions
+    assert claim["spec"].keys() == {"accessModes"}
+    assert small.incoming.event is None
+
+
 def test_the_oracles_log_is_understood() -> None:
     notes: dict[str, Notes] = {}
     lines = """\
