@@ -18,7 +18,8 @@ from pyscheduler.framework.columns import Aspect
 
 # Aspects as plain ints: an operation of an IntFlag costs half a microsecond, and these are on the
 # path of every bind.
-_PODS = int(Aspect.REQUESTED | Aspect.PODS)
+_PODS = int(Aspect.PODS)
+_PODS_AND_SUMS = int(Aspect.REQUESTED | Aspect.PODS)
 _HOST_PORTS = int(Aspect.HOST_PORTS)
 _INT64_MAX = 2**63 - 1
 
@@ -151,7 +152,7 @@ class NodeState:
                 requested.pop(resource, None)
         self.non_zero_cpu = wrapped_int64(self.non_zero_cpu + sign * usage.non_zero_cpu)
         self.non_zero_memory = wrapped_int64(self.non_zero_memory + sign * usage.non_zero_memory)
-        self.dirty |= _PODS
+        self.dirty |= _PODS_AND_SUMS
         for port in usage.ports:
             left = self.host_ports.get(port, 0) + sign
             if left:

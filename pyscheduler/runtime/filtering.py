@@ -11,14 +11,14 @@ Called by: ``cycle.scheduling``.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 import numpy as np
 import numpy.typing as npt
 
 from pyscheduler.api.core_v1 import Pod
 from pyscheduler.cache.snapshot import Snapshot
-from pyscheduler.framework.columns import Aspect
+from pyscheduler.framework.columns import ALL_ASPECTS, Aspect
 from pyscheduler.framework.node_statuses import NodeStatuses
 from pyscheduler.framework.nodes import NodeTable
 from pyscheduler.framework.status import Code, Diagnosis, PreFilterResult, Status
@@ -27,6 +27,7 @@ from pyscheduler.runtime.budget import Checkpoint
 from pyscheduler.runtime.class_cache import ClassCache, ClassEntry, FilterAnswer
 from pyscheduler.runtime.profile import Profile
 
+_ALL = int(ALL_ASPECTS)
 _IDENTITY = int(Aspect.IDENTITY)
 #: Distinct reasons after which all kept answers are given up: reasons may carry figures that never
 #: come again, and the table that numbers them only grows. A guess; in-tree plugins give dozens.
@@ -262,7 +263,7 @@ class Filtering:
             or len(changed) * _MANY > nodes.n + 2 * _MANY
         ):
             return False
-        rows = np.array([row for row in changed if row < nodes.n], dtype=np.intp)
+        rows = changed_rows(changed, nodes.n)
         aspects = 0
         for mask in changed.values():
             aspects |= mask
@@ -272,7 +273,6 @@ class Filtering:
         entry.position = store.change_log.position
         shrunk, entry.n = nodes.n < entry.n, nodes.n
         touched = judged_all = False
-        some = nodes.select(rows)
         for answer in entry.filters:
             cacheable = self._profile.cacheable.get(answer.plugin)
             hook = self._hooks[answer.plugin]
@@ -281,9 +281,9 @@ class Filtering:
                 verdict = hook.judge(entry.state, pod, nodes, self.classes.reasons)
                 _store(answer, entry.capacity, slice(0, nodes.n), verdict)
                 judged_all = True
-            elif rows.size and aspects & cacheable:
-                verdict = hook.judge(entry.state, pod, some, self.classes.reasons)
-                _store(answer, entry.capacity, rows, verdict)
+            elif (some := changed_rows(changed, nodes.n, aspects=aspects & cacheable)).size:
+                verdict = hook.judge(entry.state, pod, nodes.select(some), self.classes.reasons)
+                _store(answer, entry.capacity, some, verdict)
                 # without codes nobody was ever rejected, nor is now
                 touched = touched or answer.codes is not None
         if touched or judged_all or shrunk or aspects & _IDENTITY:
@@ -347,6 +347,14 @@ class Filtering:
             entry.feasible[rows] = now
             entry.feasible_count += int(np.count_nonzero(now)) - int(np.count_nonzero(before))
             entry.feasible_version += 1
+
+
+def changed_rows(
+    changed: Mapping[int, int], n: int, *, aspects: int = _ALL
+) -> npt.NDArray[np.intp]:
+    """Those of the first ``n`` rows that changed in one of ``aspects``."""
+    found = [row for row, mask in changed.items() if mask & aspects and row < n]
+    return np.array(found, dtype=np.intp)
 
 
 def counted(statuses: Collection[Status]) -> list[tuple[Status, int]]:

@@ -8,6 +8,8 @@ Called by: ``cycle.scheduling``, after filtering left at least two nodes.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import numpy.typing as npt
 
@@ -19,6 +21,7 @@ from pyscheduler.framework.status import Int64Array
 from pyscheduler.runtime.adapters import ScoreHook, are_in_range
 from pyscheduler.runtime.budget import Checkpoint
 from pyscheduler.runtime.class_cache import ClassEntry, ScoreAnswer
+from pyscheduler.runtime.filtering import changed_rows
 from pyscheduler.runtime.profile import Profile
 
 #: Up to so many rows are summed one by one; about where numpy begins to pay.
@@ -32,6 +35,10 @@ class Scoring:
         self._profile = profile
         self._snapshot = snapshot
         self._budget = budget
+        #: what may change a raw score; who is asked every time has all rows summed
+        self._scored_aspects = 0
+        for hook in profile.scores:
+            self._scored_aspects |= profile.cacheable.get(hook.name, 0)
 
     async def score(self, entry: ClassEntry, pod: Pod) -> None:
         """Brings ``entry.totals`` up to date with ``entry.feasible``.
@@ -41,8 +48,6 @@ class Scoring:
         """
         nodes = self._snapshot.nodes
         changed, entry.changed_rows = entry.changed_rows, {}
-        rows = np.array([row for row in changed if row < entry.n], dtype=np.intp)
-        some = nodes.select(rows)
         aspects = 0
         for mask in changed.values():
             aspects |= mask
@@ -59,7 +64,7 @@ class Scoring:
                 answer = entry.scores[hook.name] = ScoreAnswer(entry.capacity)
             if hook.name in stale:
                 answer.fresh = False
-            self._refresh_raw(hook, answer, entry, pod, some=some, rows=rows, aspects=aspects)
+            self._refresh_raw(hook, answer, entry, pod, changed=changed, aspects=aspects)
             if hook.normalizes and (answer.stale or not same_feasible):
                 self._normalize(hook, answer, entry, pod)
                 renormalised = True
@@ -68,10 +73,10 @@ class Scoring:
                 answer.stale = False
             if renormalised:
                 await self._budget.checkpoint()
-        if renormalised or not same_feasible or rows.size > _FEW_ROWS:
+        if renormalised or not same_feasible or len(changed) > _FEW_ROWS:
             self._sum(entry)
-        elif rows.size:
-            self._sum_rows(entry, rows)
+        elif aspects & self._scored_aspects:
+            self._sum_rows(entry, changed_rows(changed, entry.n, aspects=self._scored_aspects))
         entry.scored_version = entry.feasible_version
 
     def weighted(self, entry: ClassEntry, row: int) -> dict[str, int]:
@@ -113,15 +118,15 @@ class Scoring:
         entry: ClassEntry,
         pod: Pod,
         *,
-        some: NodeTable,
-        rows: npt.NDArray[np.intp],
+        changed: Mapping[int, int],
         aspects: int,
     ) -> None:
         nodes = self._snapshot.nodes
         cacheable = self._profile.cacheable.get(hook.name)
         if answer.fresh and cacheable is not None:
-            if rows.size and aspects & cacheable:
-                scores = hook.raw(entry.state, pod, some)
+            rows = changed_rows(changed, entry.n, aspects=cacheable)
+            if rows.size:
+                scores = hook.raw(entry.state, pod, nodes.select(rows))
                 if hook.normalizes and (answer.raw[rows] != scores).any():
                     answer.stale = True
                 answer.raw[rows] = scores

@@ -296,3 +296,45 @@ def test_signatures_of_specs_that_never_come_again_are_forgotten(
 
     assert _plugin(rig, SignsSpec).signed == ["0", "1", "2", "0"]
     assert first == last
+
+
+class ReadsSums(fwk.FilterPlugin, fwk.ScorePlugin, fwk.SignPlugin, fwk.Plugin[fwk.NoArgs]):
+    """Reads what is requested of a node; remembers which it judged and which it scored."""
+
+    depends_on = (fwk.Aspect.REQUESTED,)
+
+    def __init__(self, args: fwk.NoArgs, handle: fwk.Handle) -> None:
+        super().__init__(args, handle)
+        self.judged: list[str] = []
+        self.scored: list[str] = []
+
+    def filter(self, state: fwk.CycleState, pod: Pod, node: fwk.NodeInfo) -> fwk.Status | None:
+        self.judged.append(node.name)
+        return None
+
+    def score(self, state: fwk.CycleState, pod: Pod, node: fwk.NodeInfo) -> int:
+        self.scored.append(node.name)
+        return 100 if node.name == "n0" else 0
+
+    def sign_pod(self, pod: Pod) -> tuple[Any, ...]:
+        return ()
+
+
+async def test_only_rows_that_changed_in_what_a_plugin_reads_are_judged_again() -> None:
+    rig = Rig(ReadsSums)
+    for i in range(12):
+        rig.add_node(node(f"n{i}"))
+    runs = make_pod("runs").req({"cpu": "1"}).node("n5")
+    rig.add_pod(runs.obj())
+    rig.add_pod(pod("first"))
+    await rig.settle()
+    plugin = _plugin(rig, ReadsSums)
+    plugin.judged.clear()
+    plugin.scored.clear()
+
+    rig.cache.update_pod(runs.phase("Running").obj())
+    rig.add_pod(pod("second"))
+    await rig.settle()
+
+    assert rig.bound["first"] == "n0"
+    assert plugin.judged == plugin.scored == ["n0"]
