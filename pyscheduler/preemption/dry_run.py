@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 
 from pyscheduler.api.core_v1 import Pod
 from pyscheduler.api.policy_v1 import PodDisruptionBudget
+from pyscheduler.errors import PySchedulerError
 from pyscheduler.framework.cycle_state import CycleState
 from pyscheduler.framework.nodes import NodeInfo
 from pyscheduler.framework.status import Code, Status, unresolvable
@@ -101,10 +102,7 @@ class DryRun:
         """Tries the nodes in their order.
 
         Ends early once one candidate breaks no budget and there are at least ``wanted`` of both
-        kinds.
-
-        Raises:
-            PySchedulerError: a plugin failed.
+        kinds. A plugin that fails for a node costs no other node anything.
         """
         clean: list[Candidate] = []
         violating: list[Candidate] = []
@@ -124,6 +122,15 @@ class DryRun:
     # --- one chunk ---
 
     async def _try(self, node_names: Sequence[str]) -> list[_Row]:
+        """Tries the nodes together; each on copies of its own where that fails."""
+        try:
+            return await self._try_together(node_names)
+        except PySchedulerError as fault:
+            if len(node_names) == 1:
+                return [_Row(0, node_names[0], status=Status(Code.ERROR, (str(fault),)))]
+        return [row for name in node_names for row in await self._try([name])]
+
+    async def _try_together(self, node_names: Sequence[str]) -> list[_Row]:
         what_if = self._what_ifs.of(self._state, self._pod, node_names)
         rows = [_Row(row, name) for row, name in enumerate(node_names)]
         for row in rows:

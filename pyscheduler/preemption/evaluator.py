@@ -97,7 +97,7 @@ class Evaluator:
             leaving helps, an earlier one is void. Error: nothing was done.
 
         Raises:
-            PySchedulerError: a plugin or an extender failed.
+            PySchedulerError: an extender failed.
         """
         handle = self._handle
         began, code = handle.clock.monotonic(), Code.ERROR
@@ -208,9 +208,11 @@ def _node_named(handle: Handle, name: str) -> NodeInfo | None:
 
 def _nothing_helps(found: DryRunResult, *, total_nodes: int) -> Answer:
     """Words what the dry run found out, as a scheduling attempt's diagnosis is worded."""
-    faults = [status.message for status in found.statuses.values() if status.code is Code.ERROR]
+    all_faults = (one.message for one in found.statuses.values() if one.code is Code.ERROR)
+    faults = list(dict.fromkeys(all_faults))
     if faults:
-        return None, Status(Code.ERROR, tuple(faults))
+        told = faults[0] if len(faults) == 1 else f"[{', '.join(faults)}]"
+        return None, Status(Code.ERROR, (told,))
     diagnosis = Diagnosis(total_nodes)
     for status in found.statuses.values():
         diagnosis.count(status.reasons)

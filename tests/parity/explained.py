@@ -13,7 +13,7 @@ from fractions import Fraction
 
 from pyscheduler.api.quantity import INT64_MAX, parse_quantity
 from tests.parity.compare import Difference
-from tests.parity.worlds import Case, Manifest
+from tests.parity.worlds import PRIORITIES, Case, Manifest, key_of
 
 #: More rows than these would be a list of faults.
 MOST_ROWS = 10
@@ -116,6 +116,34 @@ def _is_the_same_error_for_another_node(case: Case, difference: Difference) -> b
     )
 
 
+# --- victims of equal importance ---
+
+
+#: Up to so many elements Go's sort keeps the order of equal ones.
+_SORTED_STABLY = 12
+
+
+def _swaps_equals(case: Case, difference: Difference) -> bool:
+    """Whether the victims differ only by pods of one node between which nothing decides."""
+    theirs, ours = difference.theirs, difference.ours
+    if difference.what != "victims" or not (isinstance(theirs, tuple) and isinstance(ours, tuple)):
+        return False
+    pods = {key_of(pod): pod for pod in _pods(case)}
+    only_theirs = Counter(_importance(pods[key]) for key in {*theirs} - {*ours})
+    only_ours = Counter(_importance(pods[key]) for key in {*ours} - {*theirs})
+    crowds = Counter(pod["spec"].get("nodeName") for pod in pods.values())
+    return only_theirs == only_ours and all(
+        not start or crowds[node] > _SORTED_STABLY for node, _, start in only_theirs
+    )
+
+
+def _importance(pod: Manifest) -> tuple[str, int, str]:
+    """The node, and what decides there who is spared: the priority, and the start if there was."""
+    spec = pod["spec"]
+    priority, _ = PRIORITIES[spec["priorityClassName"]]
+    return spec["nodeName"], priority, pod.get("status", {}).get("startTime", "")
+
+
 # --- nodes that count for spreading ---
 
 
@@ -158,6 +186,13 @@ EXPLAINED: Sequence[Explanation] = (
         " no rule; ours is that of the first node in order",
         "docs/compatibility.md#what-campaigns-meet",
         _is_the_same_error_for_another_node,
+    ),
+    Explanation(
+        "victims between which nothing decides",
+        "among pods of a priority that have not started upstream reads the clock in each"
+        " comparison, and of more than twelve it sorts equal ones in no order; ours keeps it",
+        "docs/compatibility.md#what-campaigns-meet",
+        _swaps_equals,
     ),
     Explanation(
         "a node that counts for spreading by another label",

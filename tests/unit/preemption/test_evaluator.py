@@ -9,10 +9,12 @@ from collections.abc import Sequence
 import pytest
 
 from pyscheduler.api.core_v1 import Node, Pod
+from pyscheduler.errors import PySchedulerError
 from pyscheduler.framework.nodes import NodeInfo
-from pyscheduler.framework.status import Code
+from pyscheduler.framework.status import Code, Status
 from pyscheduler.preemption import Candidate, Evaluator, ScoreFunction, SearchLimits, Victims
 from pyscheduler.preemption.executor import Executor
+from pyscheduler.runtime.what_if import RowsWhatIf
 from pyscheduler.testing import make_node, make_pod
 from tests.unit.preemption.stage import Stage, make_budget, make_preemptor
 
@@ -253,6 +255,53 @@ async def test_a_node_without_broken_budgets_is_preferred() -> None:
     stage = Stage([node("n0"), node("n1")], pods, budgets=budgets)
 
     assert (await stage.preempt(preemptor()))[0] == "n1"
+
+
+def fails_for(monkeypatch: pytest.MonkeyPatch, **faults: str) -> None:
+    """From now on nobody can be judged together with these nodes."""
+    judge = RowsWhatIf.judge
+
+    def judge_or_fail(
+        what_if: RowsWhatIf, rows: Sequence[int] | None = None
+    ) -> list[Status | None]:
+        for row in rows if rows is not None else range(len(what_if.nodes)):
+            if fault := faults.get(what_if.nodes.node(row).name):
+                raise PySchedulerError(fault)
+        return judge(what_if, rows)
+
+    monkeypatch.setattr(RowsWhatIf, "judge", judge_or_fail)
+
+
+async def test_a_plugin_that_fails_for_a_node_costs_no_other_node_its_chance(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pods = [running(f"r{n}", f"n{n}", cpu="4", priority=n) for n in range(3)]
+    stage = Stage([node(f"n{n}") for n in range(3)], pods)
+    fails_for(monkeypatch, n0="no device")
+
+    named, status = await stage.preempt(preemptor())
+
+    assert (named, status.code) == ("n1", Code.SUCCESS)
+    assert victims_of(stage) == {"n1": ["r1"]}
+
+
+@pytest.mark.parametrize(
+    ("faults", "told"),
+    [
+        pytest.param({"n0": "no device", "n1": "no device"}, "no device", id="the same"),
+        pytest.param({"n0": "no device", "n1": "no disk"}, "[no device, no disk]", id="several"),
+    ],
+)
+async def test_faults_are_told_where_no_node_can_be_made_room_on(
+    faults: dict[str, str], told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pods = [running(f"r{n}", f"n{n}", cpu="4") for n in range(2)]
+    stage = Stage([node("n0"), node("n1")], pods)
+    fails_for(monkeypatch, **faults)
+
+    named, status = await stage.preempt(preemptor())
+
+    assert (named, status.code, status.message) == (None, Code.ERROR, told)
 
 
 async def test_victims_are_in_the_order_of_importance_though_budgets_were_asked_first() -> None:
