@@ -132,6 +132,26 @@ async def test_devices_are_given_out_once_when_writes_fail(
     assert_all_given_out_once(world, nodes=4, devices=4)
 
 
+@pytest.mark.parametrize("wanted", ["claim-0", "claim-1"], ids=["the-claim", "the-device"])
+async def test_who_waits_for_what_another_has_in_memory_gets_it_when_that_one_fails(
+    world: World, wanted: str
+) -> None:
+    cluster(world, nodes=1, devices=1)
+    world.create(*(claim(f"claim-{i}") for i in range(2)))
+    world.fail(is_claim_write, refusal(403, "Forbidden", "no"))
+    world.weather.there_s = lambda request: 5.0 if is_claim_write(request) else 0.0
+    await world.start_scheduler()
+    world.create(user("first", "claim-0"))
+    await world.run_for(1)
+
+    world.create(user("second", wanted))
+    await world.run_for(1)
+    assert world.attempts("second") == 1
+
+    # the first one fails after five seconds, and waits for its backoff; then there are two writes
+    await world.until_bound("second", limit_s=15)
+
+
 async def test_others_touch_claims_meanwhile(world: World) -> None:
     cluster(world, nodes=4, devices=4)
     world.weather.there_s = lambda request: 0.05 if is_claim_write(request) else 0.0

@@ -817,6 +817,9 @@ STORIES = [
 
 #: (plugin, event) without a story, and why
 UNTOLD = {
+    ("DynamicResources", "AssignedPodDelete"): (
+        "a pod leaves before its claim is written: told in test_devices"
+    ),
     ("VolumeBinding", "PersistentVolumeClaimAdd"): "VolumeRestrictions misses the claim before it",
     ("VolumeBinding", "PersistentVolumeAdd"): "VolumeZone misses the volume before it",
     **{

@@ -23,7 +23,10 @@ is not shared within a pod group (GenericWorkload, off by default).
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 from typing import Final
+
+from cachetools import LRUCache
 
 from pyscheduler.api.core_v1 import Pod
 from pyscheduler.api.resource_v1 import ResourceClaim
@@ -38,6 +41,10 @@ from pyscheduler.intree.dynamic_resources.allocation.devices import (
 from pyscheduler.intree.dynamic_resources.claims import extended_resource_owner, key_of
 
 RESOURCE_CLAIMS: Final = "resourceclaims.v1.resource.k8s.io"
+
+#: Pods that are known to have given devices up. It matters for the length of an attempt: longer
+#: than any that was under way at that time.
+_REMEMBERED: Final = 1_000
 
 
 class ClaimTracker:
@@ -55,6 +62,8 @@ class ClaimTracker:
         self._taken = AllocatedDevices(consumable_capacity=consumable_capacity)
         #: uid -> the claim with the allocation that is to be written; counted in `_taken`
         self._in_flight: dict[str, ResourceClaim] = {}
+        #: uids of pods that gave up devices which nobody was told they had
+        self._gave_up: LRUCache[str, None] = LRUCache(_REMEMBERED)
         self.releases = Releases()
         self._claims.add_handler(self)
 
@@ -92,6 +101,17 @@ class ClaimTracker:
         claim = self._in_flight.pop(uid, None)
         if claim is not None:
             self._taken.remove(claim)
+
+    def give_up(self, uids: Collection[str], pod: Pod) -> None:
+        """Those claims are not in flight any more, as their pod has failed."""
+        if uids:
+            self._gave_up[pod.uid] = None
+        for uid in uids:
+            self.end(uid)
+
+    def has_given_up(self, pod: Pod) -> bool:
+        """Whether devices became free as the pod failed, of which no event of a claim tells."""
+        return pod.uid in self._gave_up
 
     def assume(self, written: ResourceClaim) -> bool:
         """The claim is as the API server answered; False if the watch does not know it (yet).

@@ -2,13 +2,15 @@
 
 Nodes, classes and slices that come or change always may. A claim may if it gave its devices back,
 or if it is the pod's own and is new or changed in its status. The pod's own status may once it
-names all the claims that were made for it.
+names all the claims that were made for it. A pod that leaves its node may if it was not bound and
+had devices in memory alone.
 
 Called by: ``plugin``. Source: kube-scheduler 1.37, ``dynamicresources.go`` EventsToRegister.
 Knowing differences: events of claims come from the watch, not from what is assumed, so others hear
 of an allocation when the API server has it; a changed taint rule wakes all pods that wait here,
-where upstream wakes them if it changes a slice; a claim that was made for a pod's extended
-resources and never got any wakes it when it is deleted, where upstream leaves that to the flush.
+where upstream wakes them if it changes a slice. Upstream leaves two to the flush: who waits for a
+claim or device of a pod that fails before these are written; and the pod whose claim for extended
+resources, which never got any, is deleted.
 """
 
 from __future__ import annotations
@@ -68,6 +70,7 @@ class ClaimHints:
             fwk.ClusterEventWithHint(
                 fwk.ClusterEvent(EventResource.RESOURCE_SLICE, added_or_changed)
             ),
+            fwk.ClusterEventWithHint(fwk.ASSIGNED_POD_DELETED, self.after_pod_left),
             fwk.ClusterEventWithHint(
                 fwk.ClusterEvent(DEVICE_TAINT_RULES, claim_change), self.after_rule_change
             ),
@@ -113,6 +116,10 @@ class ClaimHints:
         except ClaimUnusable:
             return QueueingHint.SKIP
         return QueueingHint.QUEUE
+
+    def after_pod_left(self, pod: Pod, old: object, new: object) -> QueueingHint:
+        """QUEUE when it had claims or devices that were never written."""
+        return _queue_if(isinstance(old, Pod) and self._tracker.has_given_up(old))
 
     def after_rule_change(self, pod: Pod, old: object, new: object) -> QueueingHint:
         """QUEUE unless only something besides the rule itself changed."""

@@ -112,8 +112,7 @@ class Reserving:
 
     def unreserve(self, held: PodClaims, pod: Pod) -> None:
         """Nothing of the pod is in flight; its reservations go back in the background."""
-        for uid in held.in_flight:
-            self._tracker.end(uid)
+        self._tracker.give_up(held.in_flight, pod)
         held.in_flight.clear()
         for _, claim in held.named():
             if claim.status.allocation is not None and is_reserved_for(claim, pod):

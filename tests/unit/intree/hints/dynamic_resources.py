@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from pyscheduler.api.core_v1 import Pod, PodResourceClaim, PodResourceClaimStatus
 from pyscheduler.api.resource_v1 import EXTENDED_RESOURCE_CLAIM_ANNOTATION, ResourceClaim
 from pyscheduler.framework import (
+    ASSIGNED_POD_DELETED,
     NODE_ADDED,
     NODE_ALLOCATABLE_CHANGED,
     NODE_LABELS_CHANGED,
@@ -92,7 +93,20 @@ def _rule(case_id: str, old: str | None, new: str | None, *, wakes: bool) -> Hin
     return HintCase(case_id, _knowing(), event, _POD, before, after, wakes)
 
 
+def _beside_one_that_failed() -> DynamicResources:
+    """Makes the plugin, with which a pod failed whose claim was in memory alone."""
+    plugin = _knowing(_CLAIM.obj())()
+    plugin._tracker.give_up({_CLAIM.obj().metadata.uid}, _USER)
+    return plugin
+
+
+def _left(case_id: str, pod: Pod, *, wakes: bool) -> HintCase:
+    return HintCase(case_id, _beside_one_that_failed, ASSIGNED_POD_DELETED, _POD, pod, None, wakes)
+
+
 CASES = (
+    _left("failed-with-devices-in-memory", _USER, wakes=True),
+    _left("was-bound", make_pod("another").obj(), wakes=False),
     _claim("is-there", None, _CLAIM.obj(), wakes=True),
     _claim("is-there-another", None, _OTHER.obj(), wakes=False),
     _claim("is-there-and-one-is-missing", None, _OTHER.obj(), wakes=False, known=()),
