@@ -16,6 +16,7 @@ from pyscheduler.api.core_v1 import Pod
 from pyscheduler.clock import FakeClock
 from pyscheduler.errors import PySchedulerError
 from pyscheduler.framework.interface import Plugin, Role
+from pyscheduler.framework.status import Int64Array
 from tests.unit.cycle.rig import Rig, node, pod
 
 #: what a hook does for the pod named bad, given the plugin and what the hook was called with
@@ -444,14 +445,14 @@ class Ranks(fwk.ScorePlugin, fwk.Plugin[fwk.NoArgs]):
     def score(self, state: fwk.CycleState, pod: Pod, node: fwk.NodeInfo) -> int:
         return 101
 
-    def score_nodes(self, state: fwk.CycleState, pod: Pod, nodes: fwk.NodeTable) -> fwk.Int64Array:
+    def score_nodes(self, state: fwk.CycleState, pod: Pod, nodes: fwk.NodeTable) -> Int64Array:
         return np.full(nodes.n, 101)
 
 
 class Trips(Ranks):
     """Stumbles when it is to bring its scores into range."""
 
-    def normalize(self, state: fwk.CycleState, pod: Pod, scores: fwk.Int64Array) -> fwk.Int64Array:
+    def normalize(self, state: fwk.CycleState, pod: Pod, scores: Int64Array) -> Int64Array:
         raise KeyError("rank")
 
 
