@@ -89,7 +89,11 @@ class DynamicResources(Theme):
     @staticmethod
     def _allocate_some(draft: Draft) -> None:
         """Some devices are taken, by claims that no pod here refers to."""
-        slices = [one for one in draft.others if one["kind"] == "ResourceSlice"]
+        slices = [
+            one
+            for one in draft.others
+            if one["kind"] == "ResourceSlice" and one["spec"]["driver"] == DRIVER
+        ]
         for number, one in enumerate(slices):
             if draft.rng.random() < 0.4:
                 device = draft.rng.choice(one["spec"]["devices"])["name"]
