@@ -172,4 +172,5 @@ def are_in_range(scores: Int64Array) -> bool:
     """True when all ``scores`` are in 0..100."""
     if scores.size <= _FEW_ROWS:
         return all(0 <= score <= MAX_NODE_SCORE for score in scores.tolist())
-    return bool(scores.min() >= 0 and scores.max() <= MAX_NODE_SCORE)
+    # as unsigned numbers the negative ones are the largest: one look instead of two
+    return bool(scores.astype(np.int64, copy=False).view(np.uint64).max() <= MAX_NODE_SCORE)
