@@ -29,8 +29,30 @@ from tests.parity.worlds import Case, World
 
 RESULTS = Path("bench-results/parity")
 
-#: Each of these has to decide in so many cases, of 5,000, for a campaign to mean something.
-FLOOR = 100
+#: The default plugins that can decide. NodeName cannot: who names its node is not scheduled at all.
+DECIDING = frozenset(
+    {
+        "DynamicResources",
+        "ImageLocality",
+        "InterPodAffinity",
+        "NodeAffinity",
+        "NodeDeclaredFeatures",
+        "NodePorts",
+        "NodeResourcesBalancedAllocation",
+        "NodeResourcesFit",
+        "NodeUnschedulable",
+        "NodeVolumeLimits",
+        "PodTopologySpread",
+        "SchedulingGates",
+        "TaintToleration",
+        "VolumeBinding",
+        "VolumeRestrictions",
+        "VolumeZone",
+    }
+)
+
+#: Each of these has to decide in one case of so many for a campaign to mean something.
+_ONE_IN = 50
 
 
 @dataclass(slots=True)
@@ -89,9 +111,14 @@ class Tally:
             "decided": dict(sorted(self.decided.items())),
         }
 
+    def _decisions(self, plugin: str) -> str:
+        count = self.decided[plugin]
+        return f"{count:>10}" + (" (too few)" if count * _ONE_IN < self.cases else "")
+
     def table(self) -> str:
         """The figures for a reader."""
-        width = max(len(plugin) for plugin in [*self.decided, "plugin"])
+        plugins = sorted({*DECIDING, *self.decided})
+        width = max(map(len, plugins))
         lines = [
             f"seed {self.seed}: {self.cases} cases on {self.worlds} cluster states",
             f"bound: {self.bound}; preemptions with victims: {self.preemptions}",
@@ -101,7 +128,8 @@ class Tally:
             *(f"explained, {row.name}: {self.explained[row.name]}" for row in EXPLAINED),
             "",
             f"{'plugin':{width}}  decided in",
-            *(f"{plugin:{width}}  {count:>10}" for plugin, count in sorted(self.decided.items())),
+            *(f"{plugin:{width}}  {self._decisions(plugin)}" for plugin in plugins),
+            "NodeName: a pod that names its node is not scheduled by anyone",
         ]
         return "\n".join(lines) + "\n"
 

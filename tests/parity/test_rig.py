@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.parity import worlds
+from tests.parity.campaign import Tally
 from tests.parity.compare import Difference, deciders, differences
 from tests.parity.explained import explanation_of
 from tests.parity.live import Notes
@@ -115,6 +116,17 @@ async def test_shrinking_drops_companions_and_the_event_where_they_do_not_matter
     (claim,) = small.incoming.companions
     assert claim["spec"].keys() == {"accessModes"}
     assert small.incoming.event is None
+
+
+def test_a_campaign_says_which_plugin_decided_too_seldom() -> None:
+    tally = Tally(1, cases=5000)
+    tally.decided.update(NodePorts=100, ImageLocality=99)
+
+    lines = {line.partition(" ")[0]: line for line in tally.table().splitlines()}
+
+    assert "too few" not in lines["NodePorts"]
+    assert lines["ImageLocality"].endswith("99 (too few)")
+    assert lines["VolumeZone"].endswith("0 (too few)")
 
 
 def test_the_oracles_log_is_understood() -> None:
