@@ -6,6 +6,7 @@ message or by plugin would hide faults. docs/compatibility.md says the same to u
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -122,26 +123,44 @@ def _is_the_same_error_for_another_node(case: Case, difference: Difference) -> b
 #: Up to so many elements Go's sort keeps the order of equal ones.
 _SORTED_STABLY = 12
 
+#: The start of a pod without one: after any time.
+_NOT_YET = "~"
 
-def _swaps_equals(case: Case, difference: Difference) -> bool:
-    """Whether the victims differ only by pods of one node between which nothing decides."""
+
+def _begins_with_equals(case: Case, difference: Difference) -> bool:
+    """Whether the most important pods that only one of the two spares are equals by chance."""
     theirs, ours = difference.theirs, difference.ours
-    if difference.what != "victims" or not (isinstance(theirs, tuple) and isinstance(ours, tuple)):
+    if difference.what != "victims" or not (theirs and ours):
         return False
     pods = {key_of(pod): pod for pod in _pods(case)}
-    only_theirs = Counter(_importance(pods[key]) for key in {*theirs} - {*ours})
-    only_ours = Counter(_importance(pods[key]) for key in {*ours} - {*theirs})
-    crowds = Counter(pod["spec"].get("nodeName") for pod in pods.values())
-    return only_theirs == only_ours and all(
-        not start or crowds[node] > _SORTED_STABLY for node, _, start in only_theirs
+    only_theirs, only_ours = (
+        min((_importance(pods[key]) for key in one - other), default=None)
+        for one, other in itertools.permutations((_keys(theirs), _keys(ours)))
     )
+    if only_theirs is None or only_theirs != only_ours:
+        return False
+    node, _, start = only_theirs
+    evictable = [
+        pod
+        for pod in pods.values()
+        if pod["spec"].get("nodeName") == node and _priority(pod) < _priority(case.incoming.pod)
+    ]
+    return start == _NOT_YET or len(evictable) > _SORTED_STABLY
+
+
+def _keys(victims: object) -> frozenset[str]:
+    return frozenset(victims) if isinstance(victims, tuple) else frozenset()
+
+
+def _priority(pod: Manifest) -> int:
+    value, _ = PRIORITIES[pod["spec"]["priorityClassName"]]
+    return value
 
 
 def _importance(pod: Manifest) -> tuple[str, int, str]:
-    """The node, and what decides there who is spared: the priority, and the start if there was."""
-    spec = pod["spec"]
-    priority, _ = PRIORITIES[spec["priorityClassName"]]
-    return spec["nodeName"], priority, pod.get("status", {}).get("startTime", "")
+    """The node, and what decides there who is spared, so that the most important comes first."""
+    start = pod.get("status", {}).get("startTime", _NOT_YET)
+    return pod["spec"]["nodeName"], -_priority(pod), start
 
 
 # --- nodes that count for spreading ---
@@ -192,7 +211,7 @@ EXPLAINED: Sequence[Explanation] = (
         "among pods of a priority that have not started upstream reads the clock in each"
         " comparison, and of more than twelve it sorts equal ones in no order; ours keeps it",
         "docs/compatibility.md#what-campaigns-meet",
-        _swaps_equals,
+        _begins_with_equals,
     ),
     Explanation(
         "a node that counts for spreading by another label",
