@@ -28,8 +28,10 @@ _COMPLETED = frozenset({"Pod", "ResourceClaim", "ResourceSlice", "PersistentVolu
 #: What only the API server reads, to complete specs.
 _READ_BY_THE_SERVER = frozenset({"RuntimeClass"})
 
-#: Seed of what is kept; a campaign's seeds start at 1.
-_SEED = 0
+#: Seed of what is kept: no campaign's, and one that draws every theme soon.
+_SEED = 2_000_396
+#: Few for a world, so that there are many worlds.
+_PODS = 14
 
 
 async def record(count: int, themes: Sequence[Theme]) -> list[dict[str, Any]]:
@@ -38,7 +40,7 @@ async def record(count: int, themes: Sequence[Theme]) -> list[dict[str, Any]]:
     async with Rig.start() as rig:
         index = cases = 0
         while cases < count:
-            world = draw_world(_SEED, index, themes)
+            world = draw_world(_SEED, index, themes, pods=_PODS)
             index += 1
             judged = [one async for one in rig.judge_world(world)]
             for one in judged:
@@ -78,7 +80,7 @@ def _as_stored(value: Any, stored: Mapping[str, Manifest]) -> Any:
 def main() -> None:
     """The command."""
     parser = argparse.ArgumentParser(description="answers of the real kube-scheduler, kept")
-    parser.add_argument("--cases", type=int, default=500)
+    parser.add_argument("--cases", type=int, default=400)
     parser.add_argument("--to", type=Path, default=RECORDED / "worlds.json.gz")
     parser.add_argument("--without", action="append", default=[], help="not this theme")
     options = parser.parse_args()
