@@ -17,7 +17,7 @@ from tests.parity.shrink import shrink
 from tests.parity.themes import ALL_THEMES, themes_named
 from tests.parity.themes.base import draw_world
 from tests.parity.verdicts import Verdict
-from tests.parity.worlds import Case
+from tests.parity.worlds import Case, Incoming, Manifest, World
 
 BOUND = Verdict(
     node="a",
@@ -161,5 +161,45 @@ def test_an_error_is_explained_only_as_the_same_one_for_another_node(
     (case, *_) = draw_world(3, 1, ALL_THEMES).cases()
     prefix, name = 'running "P" filter plugin', case.world.name
     found = Difference("message", theirs.format(prefix, name), ours.format(prefix, name))
+
+    assert (explanation_of(case, found) is not None) is is_explained
+
+
+def _resident(name: str, *, priority: str, start: str = "") -> Manifest:
+    return {
+        "kind": "Pod",
+        "metadata": {"name": name, "namespace": "alpha"},
+        "spec": {"nodeName": "n", "priorityClassName": priority, "containers": []},
+        "status": {"startTime": start} if start else {},
+    }
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours", "is_explained"),
+    [
+        pytest.param(("new-1",), ("new-2",), True, id="neither-has-started"),
+        pytest.param(("new-1", "low-1"), ("new-2",), True, id="and-what-follows-from-it"),
+        pytest.param(("old-1",), ("old-2",), False, id="few-that-started-together"),
+        pytest.param(("new-1",), ("old-1",), False, id="one-has-started"),
+        pytest.param(("new-1",), ("low-1",), False, id="another-priority"),
+        pytest.param(("new-1", "new-2"), ("new-1",), False, id="one-more"),
+    ],
+)
+def test_victims_are_explained_only_where_equals_come_first(
+    theirs: tuple[str, ...], ours: tuple[str, ...], is_explained: bool
+) -> None:
+    start = "2026-01-01T00:00:00Z"
+    residents = [
+        *(_resident(f"new-{number}", priority="middle") for number in (1, 2)),
+        *(_resident(f"old-{number}", priority="middle", start=start) for number in (1, 2)),
+        _resident("low-1", priority="low", start=start),
+    ]
+    incoming = Incoming(_resident("p", priority="high"))
+    case = Case("c", World("w", residents, (incoming,)), incoming)
+    found = Difference(
+        "victims",
+        tuple(f"alpha/{name}" for name in theirs),
+        tuple(f"alpha/{name}" for name in ours),
+    )
 
     assert (explanation_of(case, found) is not None) is is_explained
