@@ -219,7 +219,7 @@ class SchedulingQueue(Tiers):
             self._ready.clear()
             await self._ready.wait()
 
-    async def settle(self, checkpoint: Callable[[], Awaitable[None]]) -> None:
+    async def settle(self, checkpoint: Callable[[], Awaitable[object]]) -> None:
         """Judges the entities that have events to hear, of which the next `pop` must know.
 
         What happens meanwhile can be left to the next call: a flood of events cannot keep the

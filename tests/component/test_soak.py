@@ -37,8 +37,8 @@ def _keeps_columns(store: ColumnStore) -> None:
 
 
 def _keeps_images(store: ColumnStore, node: str, images: tuple[tuple[str, int], ...]) -> None:
-    for name, size in images:
-        store._images.setdefault(name, {})[node] = size
+    for name, _ in images:
+        store._images.setdefault(name, set()).add(node)
 
 
 @pytest.mark.timeout(120)

@@ -151,7 +151,5 @@ def test_an_attribute_of_another_type_is_named() -> None:
     device = {"name": "d", "attributes": {"index": {"int": "4"}}}
     written = {**SLICE, "spec": {"driver": "d", "pool": {"name": "p"}, "devices": [device]}}
 
-    with pytest.raises(
-        MalformedObject, match=r"got `str` - at `\$\.int` in 'index' - at"
-    ):
+    with pytest.raises(MalformedObject, match=r"got `str` - at `\$\.int` in 'index' - at"):
         decoder(BUILT_IN[NAMES["ResourceSlice"]], Interner()).object(json.dumps(written).encode())

@@ -180,7 +180,7 @@ def test_a_bad_term_matches_nothing_and_the_others_count() -> None:
 def test_the_names_of_a_bad_term_are_still_names() -> None:
     required = required_node_affinity(_pod(terms=[_BAD_AND_PINNED, _name_term("a")]))
 
-    assert required.names == {"a", "b"}
+    assert required.names == frozenset({"a", "b"})
     assert not required.matches({"cores": "4"}, "b")
 
 

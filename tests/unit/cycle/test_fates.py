@@ -114,8 +114,9 @@ async def _live(rig: Rig, moment: str, fate: Fate) -> Pod:
     ours = _pod("first", cpu="8" if moment == "PostFilter" else "1")
     Moments.moment, Moments.fate = moment, staticmethod(fate)
 
-    async def checkpoint() -> None:
+    async def checkpoint() -> bool:
         Moments.at("filtering")
+        return False
 
     rig.budget.checkpoint = checkpoint  # type: ignore[method-assign]  # the cycle's one await
     rig.add_pod(ours)
