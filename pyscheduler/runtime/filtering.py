@@ -268,11 +268,14 @@ class Filtering:
         for mask in changed.values():
             aspects |= mask
         stale = self._profile.filters_looking_across(aspects) - entry.unconcerned
+        asked = entry.filters
         if stale and not self._prepare_again(entry, pod, nodes, stale):
             return False
         entry.position = store.change_log.position
         shrunk, entry.n = nodes.n < entry.n, nodes.n
-        touched = judged_all = False
+        touched = False
+        # who is asked no longer rejects no more
+        judged_all = entry.filters is not asked
         for answer in entry.filters:
             cacheable = self._profile.cacheable.get(answer.plugin)
             hook = self._hooks[answer.plugin]

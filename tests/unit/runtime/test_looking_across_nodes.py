@@ -218,3 +218,27 @@ async def test_and_about_those_it_signs_whenever_nodes_change() -> None:
         await rig.settle()
 
     assert plugin.prepared == 6
+
+
+class OneInTheCluster(Quota):
+    """As `Quota`, for one pod; none of its business any more once that one is gone."""
+
+    def filter_nodes(
+        self, state: fwk.CycleState, pod: Pod, nodes: fwk.NodeTable
+    ) -> fwk.NodeVerdict:
+        return nodes.verdict().reject(np.ones(len(nodes), dtype=np.bool_), "one is there")
+
+
+async def test_a_plugin_that_is_concerned_no_longer_rejects_nobody() -> None:
+    rig = Rig(OneInTheCluster)
+    for i in range(12):
+        rig.add_node(node(f"n{i}"))
+    first = make_pod("first").node("n0").obj()
+    rig.add_pod(first)
+    await _bind(rig, "second")
+    assert rig.messages == {"second": "0/12 nodes are available: 12 one is there."}
+
+    rig.delete_pod(first)
+    await _bind(rig, "third")
+
+    assert "third" in rig.bound
