@@ -1,5 +1,7 @@
 """Well-known names: labels, taints and the `namespace/name` key."""
 
+from pyscheduler.api.meta import HasMetadata
+
 HOSTNAME = "kubernetes.io/hostname"
 ZONE = "topology.kubernetes.io/zone"
 REGION = "topology.kubernetes.io/region"
@@ -21,6 +23,11 @@ NO_EXECUTE = "NoExecute"
 def object_key(namespace: str, name: str) -> str:
     """Returns `namespace/name`, or `name` for an object without a namespace."""
     return f"{namespace}/{name}" if namespace else name
+
+
+def key_of(subject: HasMetadata) -> str:
+    """Returns the `namespace/name` of an object, or its `name` if it has no namespace."""
+    return object_key(subject.metadata.namespace, subject.metadata.name)
 
 
 def split_key(key: str) -> tuple[str, str]:

@@ -6,6 +6,8 @@ fields dropped, defaults left out when encoding. Its instances are hashable as l
 They hold no reference cycles, hence are not tracked by the garbage collector.
 """
 
+from typing import Protocol
+
 import msgspec
 
 from pyscheduler.api.frozen_map import EMPTY, StringMap
@@ -49,6 +51,14 @@ class ObjectMeta(KubeStruct, frozen=True):
     owner_references: tuple[OwnerReference, ...] = ()
     #: not read of pods and nodes, whose finalizers are nobody's business here
     finalizers: tuple[str, ...] = ()
+
+
+class HasMetadata(Protocol):
+    """Any API object."""
+
+    @property
+    def metadata(self) -> ObjectMeta:
+        """Name, namespace, version and the like."""
 
 
 class ListMeta(KubeStruct, frozen=True):

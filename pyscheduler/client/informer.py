@@ -11,11 +11,13 @@ from collections.abc import Iterator, Sequence
 from typing import Generic, Protocol, TypeVar
 
 from pyscheduler.api.codec import MalformedObject
-from pyscheduler.client.sink import SLICE_S, KubernetesObject, object_key
+from pyscheduler.api.keys import key_of
+from pyscheduler.api.meta import HasMetadata
+from pyscheduler.client.sink import SLICE_S
 from pyscheduler.clock import Clock, SystemClock
 
-T = TypeVar("T", bound=KubernetesObject)
-T_contra = TypeVar("T_contra", bound=KubernetesObject, contravariant=True)
+T = TypeVar("T", bound=HasMetadata)
+T_contra = TypeVar("T_contra", bound=HasMetadata, contravariant=True)
 
 
 class EventHandler(Protocol[T_contra]):
@@ -92,7 +94,7 @@ class Informer(Generic[T]):
         Passes control on every few milliseconds; no other event comes in between, because the
         reflector waits.
         """
-        wanted = {object_key(new) for new in objects}
+        wanted = {key_of(new) for new in objects}
         kept = {error.key: error.uid for error in malformed}
         monotonic = self._clock.monotonic
         started = monotonic()
@@ -118,7 +120,7 @@ class Informer(Generic[T]):
         if event_type != "DELETED":
             self._put(changed)
             return
-        key = object_key(changed)
+        key = key_of(changed)
         known = self._objects.get(key)
         if known is not None:
             is_same = known.metadata.uid == changed.metadata.uid
@@ -140,7 +142,7 @@ class Informer(Generic[T]):
             self._delete(error.key, known)
 
     def _put(self, new: T) -> None:
-        key = object_key(new)
+        key = key_of(new)
         old = self._objects.get(key)
         if old is None:
             self._add(key, new)

@@ -29,7 +29,8 @@ import msgspec
 import structlog
 
 from pyscheduler.api.codec import Bookmark, Decoder, MalformedObject
-from pyscheduler.api.meta import Status
+from pyscheduler.api.keys import key_of
+from pyscheduler.api.meta import HasMetadata, Status
 from pyscheduler.client.backoff import Backoff
 from pyscheduler.client.errors import (
     ApiError,
@@ -48,11 +49,9 @@ from pyscheduler.client.rest import PAGE_SIZE
 from pyscheduler.client.silence import SilenceWatch, cancel_when_silent
 from pyscheduler.client.sink import (
     SLICE_S,
-    KubernetesObject,
     NoReflectorMetrics,
     ReflectorMetrics,
     Sink,
-    object_key,
 )
 from pyscheduler.client.transport import Stream, Transport
 from pyscheduler.clock import Clock, SystemClock
@@ -79,7 +78,7 @@ _EXPIRED_QUIET_S = 30.0
 _PAGED_ATTEMPTS = 3
 
 
-T = TypeVar("T", bound=KubernetesObject)
+T = TypeVar("T", bound=HasMetadata)
 
 
 class _StreamFault(ClientError):  # noqa: N818  # never leaves this module
@@ -363,9 +362,9 @@ class Reflector(Generic[T]):
             self._metrics.watch_event()
             self._sink.apply(event.type, subject)
         elif event.type == "DELETED":
-            initial.pop(object_key(subject), None)
+            initial.pop(key_of(subject), None)
         else:
-            initial[object_key(subject)] = subject
+            initial[key_of(subject)] = subject
         return None
 
     def _take_malformed(self, error: MalformedObject) -> None:

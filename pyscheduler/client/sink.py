@@ -8,22 +8,13 @@ from collections.abc import Sequence
 from typing import Final, Protocol, TypeVar
 
 from pyscheduler.api.codec import MalformedObject
-from pyscheduler.api.meta import ObjectMeta
+from pyscheduler.api.meta import HasMetadata
 
 #: Seconds of decoding and handling after which other tasks get their turn.
 SLICE_S: Final = 0.005
 
 
-class KubernetesObject(Protocol):
-    """Whatever has object metadata."""
-
-    @property
-    def metadata(self) -> ObjectMeta:
-        """The object's metadata."""
-        ...
-
-
-T_contra = TypeVar("T_contra", bound=KubernetesObject, contravariant=True)
+T_contra = TypeVar("T_contra", bound=HasMetadata, contravariant=True)
 
 
 class Sink(Protocol[T_contra]):
@@ -93,9 +84,3 @@ class NoReflectorMetrics:
 
     def malformed(self) -> None:
         """Count nothing."""
-
-
-def object_key(subject: KubernetesObject) -> str:
-    """Return ``namespace/name``, or ``name`` for what has no namespace."""
-    meta = subject.metadata
-    return f"{meta.namespace}/{meta.name}" if meta.namespace else meta.name

@@ -24,20 +24,12 @@ what the watch tells is known (to `restore` and `told`) even while an assumption
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
 
-from pyscheduler.api.meta import ObjectMeta
+from pyscheduler.api.keys import key_of
+from pyscheduler.api.meta import HasMetadata
 from pyscheduler.errors import PySchedulerError
 from pyscheduler.framework.informers import Informer, ResourceHandler
-
-
-class HasMetadata(Protocol):
-    """Any API object."""
-
-    @property
-    def metadata(self) -> ObjectMeta:
-        """Name, namespace and version."""
-
 
 T = TypeVar("T", bound=HasMetadata)
 
@@ -189,12 +181,6 @@ class AssumedObjects(Generic[T]):
                 del self._keys[before]
         if new is not None:
             self._keys.setdefault(after, {})[key] = None
-
-
-def key_of(named: HasMetadata) -> str:
-    """``namespace/name``, or ``name`` where there is no namespace."""
-    metadata = named.metadata
-    return f"{metadata.namespace}/{metadata.name}" if metadata.namespace else metadata.name
 
 
 def is_newer_version(one: str, other: str) -> bool:

@@ -29,6 +29,7 @@ from typing import Final
 from cachetools import LRUCache
 
 from pyscheduler.api.core_v1 import Pod
+from pyscheduler.api.keys import key_of
 from pyscheduler.api.resource_v1 import ResourceClaim
 from pyscheduler.framework.assumed_objects import AssumedObjects, CannotAssume
 from pyscheduler.framework.cycle_state import StateKey
@@ -38,7 +39,7 @@ from pyscheduler.intree.dynamic_resources.allocation.devices import (
     AllocatedState,
     DeviceID,
 )
-from pyscheduler.intree.dynamic_resources.claims import extended_resource_owner, key_of
+from pyscheduler.intree.dynamic_resources.claims import extended_resource_owner
 
 RESOURCE_CLAIMS: Final = "resourceclaims.v1.resource.k8s.io"
 

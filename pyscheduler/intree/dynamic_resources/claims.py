@@ -90,11 +90,6 @@ def claims_of(pod: Pod, get: Callable[[str], ResourceClaim | None]) -> list[Reso
     return claims
 
 
-def key_of(claim: ResourceClaim) -> str:
-    """``namespace/name``."""
-    return object_key(claim.metadata.namespace, claim.metadata.name)
-
-
 def controller_uid(claim: ResourceClaim) -> str:
     """The uid of the owner that controls the claim; empty when none does."""
     for owner in claim.metadata.owner_references:

@@ -19,6 +19,7 @@ from collections.abc import Collection, Sequence
 
 from pyscheduler import framework as fwk
 from pyscheduler.api.core_v1 import Pod
+from pyscheduler.api.keys import key_of
 from pyscheduler.api.resource_v1 import DeviceTaintRule, ResourceClaim
 from pyscheduler.framework import ActionType, EventResource, QueueingHint
 from pyscheduler.intree.dynamic_resources.claim_tracker import ClaimTracker
@@ -27,7 +28,6 @@ from pyscheduler.intree.dynamic_resources.claims import (
     claim_keys,
     claims_of,
     extended_resource_owner,
-    key_of,
 )
 from pyscheduler.intree.dynamic_resources.cluster_devices import DEVICE_TAINT_RULES
 

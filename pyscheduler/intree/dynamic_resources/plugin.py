@@ -50,6 +50,7 @@ import numpy as np
 
 from pyscheduler import framework as fwk
 from pyscheduler.api.core_v1 import Pod
+from pyscheduler.api.keys import key_of
 from pyscheduler.api.resource_v1 import AllocationResult, ResourceClaim
 from pyscheduler.api.resources import pod_requests
 from pyscheduler.api.selectors import InvalidSelector, node_selector
@@ -68,7 +69,6 @@ from pyscheduler.intree.dynamic_resources.claims import (
     ClaimUnusable,
     claims_of,
     is_in_use_by_others,
-    key_of,
 )
 from pyscheduler.intree.dynamic_resources.cluster_devices import CLUSTER, ClusterDevices
 from pyscheduler.intree.dynamic_resources.extended_resources import (

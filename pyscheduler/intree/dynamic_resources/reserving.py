@@ -24,11 +24,12 @@ from msgspec.structs import replace
 
 from pyscheduler import framework as fwk
 from pyscheduler.api.core_v1 import Pod
+from pyscheduler.api.keys import key_of
 from pyscheduler.api.resource_v1 import FINALIZER, AllocationResult, ResourceClaim
 from pyscheduler.errors import PySchedulerError
 from pyscheduler.intree.dynamic_resources import binding_conditions
 from pyscheduler.intree.dynamic_resources.claim_tracker import ClaimTracker
-from pyscheduler.intree.dynamic_resources.claims import is_reserved_for, key_of
+from pyscheduler.intree.dynamic_resources.claims import is_reserved_for
 from pyscheduler.intree.dynamic_resources.extended_resources import is_in_memory
 from pyscheduler.intree.dynamic_resources.pod_claims import PodClaims
 from pyscheduler.intree.dynamic_resources.writing import ClaimChanged, ClaimWrites

@@ -24,6 +24,7 @@ from msgspec.structs import replace
 from pyscheduler import framework as fwk
 from pyscheduler.api.codec import from_builtins
 from pyscheduler.api.core_v1 import Pod
+from pyscheduler.api.keys import key_of
 from pyscheduler.api.resource_v1 import (
     FINALIZER,
     AllocationResult,
@@ -33,7 +34,7 @@ from pyscheduler.api.resource_v1 import (
 from pyscheduler.api.times import format_seconds
 from pyscheduler.errors import PySchedulerError
 from pyscheduler.intree.dynamic_resources.claim_tracker import ClaimTracker
-from pyscheduler.intree.dynamic_resources.claims import consumer, is_reserved_for, key_of
+from pyscheduler.intree.dynamic_resources.claims import consumer, is_reserved_for
 from pyscheduler.intree.dynamic_resources.extended_resources import ContainerRequest
 
 _log = structlog.get_logger(__name__)

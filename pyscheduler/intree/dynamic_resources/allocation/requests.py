@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from pyscheduler.api.keys import object_key
+from pyscheduler.api.keys import key_of
 from pyscheduler.api.resource_v1 import (
     ALL_DEVICES,
     EXACT_COUNT,
@@ -68,7 +68,7 @@ class Demand:
     @property
     def described(self) -> str:
         """Where it stands, for messages."""
-        return f"claim {claim_key(self.claim)}, request {self.name}"
+        return f"claim {key_of(self.claim)}, request {self.name}"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,11 +78,6 @@ class Wanted:
     name: str
     alternatives: tuple[Demand, ...]
     has_subrequests: bool
-
-
-def claim_key(claim: ResourceClaim) -> str:
-    """Returns `namespace/name`."""
-    return object_key(claim.metadata.namespace, claim.metadata.name)
 
 
 def expand(
@@ -117,7 +112,7 @@ def check_constraints(claim: ResourceClaim) -> None:
     for index, constraint in enumerate(claim.spec.devices.constraints):
         if constraint.match_attribute is None and constraint.distinct_attribute is None:
             raise AllocationFailed(
-                f"claim {claim_key(claim)}, constraint #{index}: empty constraint (unsupported"
+                f"claim {key_of(claim)}, constraint #{index}: empty constraint (unsupported"
                 " constraint type?)"
             )
 
@@ -128,7 +123,7 @@ def _alternatives(
     features: Features,
     get_class: Callable[[str], DeviceClass | None],
 ) -> Iterator[Demand]:
-    key = claim_key(claim)
+    key = key_of(claim)
     if request.first_available and not features.prioritized_list:
         raise AllocationFailed(
             f"claim {key}, request {request.name}: has subrequests, but the DRAPrioritizedList"
@@ -163,7 +158,7 @@ def _demand(
     features: Features,
     get_class: Callable[[str], DeviceClass | None],
 ) -> Demand:
-    key = claim_key(claim)
+    key = key_of(claim)
     where = f"claim {key}, request {name}"
     for index, selector in enumerate(part.selectors):
         if selector.cel is None:

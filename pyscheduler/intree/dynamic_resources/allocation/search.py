@@ -26,6 +26,7 @@ from enum import Enum
 from typing import TypeAlias
 
 from pyscheduler.api.core_v1 import Node
+from pyscheduler.api.keys import key_of
 from pyscheduler.api.resource_v1 import ALLOCATION_RESULTS_MAX, ResourceClaim
 from pyscheduler.intree.dynamic_resources.allocation.failures import (
     AllocationAborted,
@@ -33,7 +34,7 @@ from pyscheduler.intree.dynamic_resources.allocation.failures import (
 )
 from pyscheduler.intree.dynamic_resources.allocation.ledger import Ledger, Taken
 from pyscheduler.intree.dynamic_resources.allocation.pools import Candidate, Pool
-from pyscheduler.intree.dynamic_resources.allocation.requests import Demand, Wanted, claim_key
+from pyscheduler.intree.dynamic_resources.allocation.requests import Demand, Wanted
 from pyscheduler.intree.dynamic_resources.allocation.suitability import Knowledge, Suitability
 
 #: Where to go on: index of the pool, index of the candidate in it.
@@ -122,7 +123,7 @@ class Search:
             more = min(self._count(demand) for demand in wanted.alternatives)
             if least + more > ALLOCATION_RESULTS_MAX:
                 raise AllocationFailed(
-                    f"claim {claim_key(plan.claim)}, request {wanted.name}: adding {more} devices"
+                    f"claim {key_of(plan.claim)}, request {wanted.name}: adding {more} devices"
                     f" exceeds the claim limit of {ALLOCATION_RESULTS_MAX}, with {least} already"
                     " accounted for"
                 )

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from pyscheduler.framework.assumed_objects import HasMetadata, key_of
+from pyscheduler.api.keys import key_of
+from pyscheduler.api.meta import HasMetadata
 
 T = TypeVar("T", bound=HasMetadata)
 WorthT = TypeVar("WorthT")

@@ -22,9 +22,10 @@ from typing import Any
 
 from pyscheduler import framework as fwk
 from pyscheduler.api.core_v1 import Node, Pod
+from pyscheduler.api.keys import key_of
 from pyscheduler.api.volumes_v1 import PersistentVolume, PersistentVolumeClaim
 from pyscheduler.errors import PySchedulerError
-from pyscheduler.framework.assumed_objects import is_newer_version, key_of
+from pyscheduler.framework.assumed_objects import is_newer_version
 from pyscheduler.intree.volumes.binding.annotations import SELECTED_NODE, is_bound
 from pyscheduler.intree.volumes.binding.assuming import Binding, Reservation, Selection
 from pyscheduler.intree.volumes.binding.bound import why_unreachable
