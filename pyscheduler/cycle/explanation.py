@@ -40,7 +40,7 @@ def log_explanation(
     """The line is written; ``entry`` is as the cycle left it."""
     fields: dict[str, Any] = {"feasible_nodes": entry.feasible_count}
     if entry.feasible_count > 1:
-        rows = np.flatnonzero(entry.feasible[: entry.n])[:_MOST_NODES].tolist()
+        rows = entry.feasible_rows()[:_MOST_NODES].tolist()
         scored = {nodes.node(row).name: row for row in rows}
         fields["scores"] = {name: scoring.weighted(entry, row) for name, row in scored.items()}
         fields["totals"] = {name: int(entry.totals[row]) for name, row in scored.items()}

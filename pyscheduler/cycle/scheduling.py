@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import structlog
 
 from pyscheduler.api.core_v1 import Pod
@@ -159,7 +158,7 @@ class SchedulingAlgorithm:
         """The entry without the rows that extenders reject."""
         if not self._extenders.filters(pod):
             return entry
-        rejected = await self._rejected(pod, np.flatnonzero(entry.feasible[: entry.n]).tolist())
+        rejected = await self._rejected(pod, entry.feasible_rows().tolist())
         return entry.overridden(entry.overrides | rejected) if rejected else entry
 
     async def _rejected(self, pod: Pod, rows: Sequence[int]) -> dict[int, Status]:
@@ -174,7 +173,7 @@ class SchedulingAlgorithm:
     async def _best_with_extenders(self, entry: ClassEntry, pod: Pod) -> int:
         """The row with the highest total once extenders have added their scores."""
         nodes = self._snapshot.nodes
-        rows = np.flatnonzero(entry.feasible[: entry.n])
+        rows = entry.feasible_rows()
         scores = await self._extenders.scores(pod, [nodes.node(row).node for row in rows.tolist()])
         return int(rows[best_of(entry.totals[rows] + scores, self._rng)])
 
