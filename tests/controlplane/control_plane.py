@@ -129,7 +129,8 @@ class ControlPlane:
         try:
             await plane._start_servers()
             async with ApiClient.connect(plane.kubeconfig()) as plane.api:
-                await plane._start_controllers(kwok=kwok)
+                plane._start_controllers(kwok=kwok)
+                await plane._default_service_account("default")
                 yield plane
         except Exception as error:
             error.add_note(plane.log_tails())
@@ -202,6 +203,18 @@ class ControlPlane:
         await self.start_apiserver(feature_gates=feature_gates)
 
     # -- load -----------------------------------------------------------------------------------
+
+    async def restart_controllers(self) -> None:
+        """kube-controller-manager and kwok run anew.
+
+        A client-go watch that could not be renewed sleeps up to 30 s before it tries again, so
+        whoever was without a server for a while may go on not to see it long after it is back.
+        """
+        names = {"kube-controller-manager", "kwok"}
+        running = [process for process in self.processes if process.name in names]
+        for process in running:
+            await self.stop(process, kill=True)
+        self._start_controllers(kwok=any(process.name == "kwok" for process in running))
 
     async def create_nodes(
         self,
@@ -411,7 +424,7 @@ class ControlPlane:
         except (aiohttp.ClientError, TimeoutError):
             return False
 
-    async def _start_controllers(self, *, kwok: bool) -> None:
+    def _start_controllers(self, *, kwok: bool) -> None:
         if self._with_controller_manager:
             self._start(
                 "kube-controller-manager",
@@ -429,7 +442,6 @@ class ControlPlane:
                     stages=self.binaries.kwok_stages,
                 ),
             )
-        await self._default_service_account("default")
 
     async def _default_service_account(self, namespace: str) -> None:
         path = f"/api/v1/namespaces/{namespace}/serviceaccounts"

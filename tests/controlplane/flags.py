@@ -84,7 +84,12 @@ def kube_apiserver(
         f"--token-auth-file={keys.token_file}",
     ]
     if audit_log is not None:
-        flags += [f"--audit-policy-file={audit_policy}", f"--audit-log-path={audit_log}"]
+        # One file for good: at 100 MB, its default, it would be rotated away from its readers.
+        flags += [
+            f"--audit-policy-file={audit_policy}",
+            f"--audit-log-path={audit_log}",
+            "--audit-log-maxsize=100000",
+        ]
     if not controller_manager:
         # Nobody would take the taint off again that it gives to new nodes.
         flags.append("--disable-admission-plugins=TaintNodesByCondition")

@@ -76,6 +76,7 @@ class LocalProvider(Provider):
         self._resources = contextlib.AsyncExitStack()
         self._guests: list[Process] = []
         self._audit_offset = 0
+        self._server_was_away = False
         #: how often the cluster was emptied; part of the names of its nodes
         self._resets = 0
         self._kubectl_path = Path("kubectl")
@@ -98,6 +99,10 @@ class LocalProvider(Provider):
             await self.plane.start_apiserver(feature_gates={})
         elif self.plane.feature_gates:
             await self.plane.restart_apiserver(feature_gates={})
+            self._server_was_away = True
+        if self._server_was_away:
+            await self.plane.restart_controllers()
+            self._server_was_away = False
         for guest in self._guests:
             await self.plane.stop(guest, kill=True)
         self._guests.clear()
@@ -195,6 +200,7 @@ class LocalProvider(Provider):
         return names
 
     async def stop_apiserver(self, *, kill: bool = False) -> None:
+        self._server_was_away = True
         await self.plane.stop_apiserver(kill=kill)
 
     async def start_apiserver(self, *, feature_gates: Mapping[str, bool] | None = None) -> None:
