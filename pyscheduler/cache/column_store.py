@@ -93,7 +93,7 @@ class ColumnStore:
         self._images_of: dict[str, tuple[str, ...]] = {}
         #: answers of `image` since images or rows changed last
         self._known_images: dict[str, tuple[ImageState, npt.NDArray[np.intp]]] = {}
-        self._pod_counts = PodCounts(self.states, self._capacity)
+        self._pod_counts = PodCounts(self.states, self._capacity, self.label_column)
         self._freeze(_ALL)
 
     @property
@@ -119,6 +119,11 @@ class ColumnStore:
 
     def label_codes(self, key: str) -> tuple[npt.NDArray[np.int32], Sequence[str]]:
         """Codes of one label key, made on first use and kept up to date from then on."""
+        column = self.label_column(key)
+        return column.codes, column.values
+
+    def label_column(self, key: str) -> CodedColumn[str]:
+        """The same with what belongs to it."""
         column = self._labels.get(key)
         if column is None:
             column = CodedColumn(self._capacity)
@@ -126,7 +131,7 @@ class ColumnStore:
                 column.set(row, state.labels.get(key))
             column.codes.flags.writeable = False
             self._labels[key] = column
-        return column.codes, column.values
+        return column
 
     def custom(self, column: Column) -> npt.NDArray[Any]:
         """An author's column, made on first use."""
@@ -166,6 +171,14 @@ class ColumnStore:
     def pod_counts(self, matcher: PodMatcher) -> Int64Array:
         """Matching pods per row, counted on first use and kept up to date from then on."""
         return self._pod_counts.matched(matcher)
+
+    def pods_by_value(self, matcher: PodMatcher, label: str) -> Int64Array:
+        """The same per value of a label, likewise."""
+        return self._pod_counts.matched_by_value(matcher, label)
+
+    def nodes_by_value(self, label: str) -> Int64Array:
+        """How many rows have each value of a label."""
+        return self.label_column(label).rows_by_code(self.n)
 
     def tally(self, tally: PodTally) -> TallyCounts:
         """What the pods have by key, likewise."""

@@ -21,6 +21,7 @@ from pyscheduler.cache.column_store import ColumnStore
 from pyscheduler.cache.node_state import NodeState, PodUsage
 from pyscheduler.cache.node_view import NodeView
 from pyscheduler.cache.pod_counts import PodCounts
+from pyscheduler.cache.vocabulary import CodedColumn
 from pyscheduler.framework.columns import Column, PodColumn
 from pyscheduler.framework.nodes import ImageState
 from pyscheduler.framework.pod_matching import PodMatcher, PodTally, TallyCounts
@@ -142,13 +143,24 @@ class CopiedRows:
         """Matching pods per copied row."""
         return self._kept(matcher, lambda state: sum(map(matcher.matches, state.pods.values())))
 
+    def pods_by_value(self, matcher: PodMatcher, label: str) -> Int64Array:
+        """The same summed by value of a label."""
+        return self._label_column(label).summed(self.pod_counts(matcher))
+
+    def nodes_by_value(self, label: str) -> Int64Array:
+        """How many copied rows have each value of a label."""
+        return self._label_column(label).rows_by_code(len(self))
+
     def tally(self, tally: PodTally) -> TallyCounts:
         """What the pods on the copied rows have by key, as it is now."""
         for state in self._states:
             # notes for the store, which never hears of what is done to a copy
             state.pod_changes.clear()
-        counts = PodCounts(self._states, len(self._states))
+        counts = PodCounts(self._states, len(self._states), self._label_column)
         return counts.tally(tally)
+
+    def _label_column(self, key: str) -> CodedColumn[str]:
+        return self._store.label_column(key).of_rows(self._rows)
 
     def _kept(
         self,

@@ -10,7 +10,12 @@ Both are made on first use, a matcher's from the kinds of pods (``pod_kinds``) a
 pods themselves. Arrays are given up least recently used first: selectors come and go with the
 workloads (``matchLabelKeys`` makes one per ReplicaSet).
 
-Axes: arrays are (capacity,) int64 by row of the store.
+To an array belong its sums by value of the labels that were asked about, the topology domains
+(`_Counts`): a pod that comes or goes changes one of them. They are summed anew once a node's label
+has changed.
+
+Axes: arrays are (capacity,) int64 by row of the store; sums are (V + 1,) by code of a label's
+value, the last of the rows without it.
 
 Called by: ``column_store``, for ``framework.nodes.NodeTable``.
 """
@@ -18,7 +23,7 @@ Called by: ``column_store``, for ``framework.nodes.NodeTable``.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +32,7 @@ from cachetools import LRUCache
 from pyscheduler.api.core_v1 import Pod
 from pyscheduler.cache.node_state import NodeState
 from pyscheduler.cache.pod_kinds import KINDS, KindIndex, PodKind, kind_of
+from pyscheduler.cache.vocabulary import CodedColumn
 from pyscheduler.framework.pod_matching import PodMatcher, PodTally
 from pyscheduler.framework.status import Int64Array
 
@@ -38,12 +44,57 @@ _KINDS_KEPT = 4096
 _CHANGES_KEPT = 1024
 
 
-class _Bounded(LRUCache[PodMatcher, Int64Array]):
-    """Arrays by matcher; notes when the set of matchers changed."""
+class _Counts:
+    """How many per row, and per value of the labels that somebody asked about."""
+
+    __slots__ = ("_sums", "by_row")
+
+    def __init__(self, by_row: Int64Array) -> None:
+        #: (capacity,) int64; read-only
+        self.by_row = by_row
+        #: label key -> the column of its codes, their version, and (V + 1,) int64 by code
+        self._sums: dict[str, tuple[CodedColumn[str], int, Int64Array]] = {}
+        by_row.setflags(write=False)
+
+    def by_value(self, label: str, column: CodedColumn[str]) -> Int64Array:
+        """(V + 1,) int64: the sums over the rows of each code of ``column``; read-only."""
+        known, version, sums = self._sums.get(label, (None, 0, self.by_row))
+        if known is not column or version != column.version:
+            sums = column.summed(self.by_row)
+            sums.setflags(write=False)
+            self._sums[label] = column, column.version, sums
+        return sums.view()  # whose flag cannot be switched back
+
+    def add(self, row: int, difference: int) -> None:
+        """So many more on ``row``."""
+        _add(self.by_row, row, difference)
+        for column, version, sums in self._sums.values():
+            # otherwise they are summed anew before anybody sees them
+            if version == column.version:
+                _add(sums, column.codes.item(row), difference)
+
+    def set(self, row: int, count: int) -> None:
+        """So many on ``row`` now."""
+        difference = count - self.by_row.item(row)
+        if difference:
+            self.add(row, difference)
+
+    def resize(self, capacity: int) -> None:
+        """Makes room for more rows, which have none."""
+        larger = np.zeros(capacity, dtype=np.int64)
+        larger[: len(self.by_row)] = self.by_row
+        larger.setflags(write=False)
+        self.by_row = larger
+        # the columns of labels that nobody asks about any more do not grow along
+        self._sums.clear()
+
+
+class _Bounded(LRUCache[PodMatcher, _Counts]):
+    """Counts by matcher; notes when the set of matchers changed."""
 
     has_changed = False
 
-    def popitem(self) -> tuple[PodMatcher, Int64Array]:
+    def popitem(self) -> tuple[PodMatcher, _Counts]:
         self.has_changed = True
         return super().popitem()
 
@@ -51,39 +102,44 @@ class _Bounded(LRUCache[PodMatcher, Int64Array]):
 class PodCounts:
     """The counts of all rows of one store."""
 
-    def __init__(self, states: Sequence[NodeState], capacity: int) -> None:
-        #: the store's own list: the node of each row
+    def __init__(
+        self,
+        states: Sequence[NodeState],
+        capacity: int,
+        label_column: Callable[[str], CodedColumn[str]],
+    ) -> None:
+        """Nothing is counted yet.
+
+        Args:
+            states: the store's own list: the node of each row.
+            capacity: rows to have room for.
+            label_column: the store's codes of the values of a label.
+        """
         self._states = states
         self._capacity = capacity
+        self._label_column = label_column
         self._matched = _Bounded(_KEPT)
         #: namespace -> what may match pods there; under None, what may match pods anywhere
-        self._by_namespace: dict[str | None, list[tuple[PodMatcher, Int64Array]]] = {}
-        #: the arrays that count pods of a kind, of kinds that came or went lately
-        self._by_kind: dict[PodKind, list[Int64Array]] = {}
+        self._by_namespace: dict[str | None, list[tuple[PodMatcher, _Counts]]] = {}
+        #: who counts pods of a kind, of kinds that came or went lately
+        self._by_kind: dict[PodKind, list[_Counts]] = {}
         self._kinds = KindIndex()
         self._tallies: dict[PodTally, _KeptTally] = {}
 
     def matched(self, matcher: PodMatcher) -> Int64Array:
         """(capacity,) int64: pods that ``matcher`` matches; read-only."""
-        counts = self._matched.get(matcher)
-        if counts is None:
-            counts = np.zeros(self._capacity, dtype=np.int64)
-            kinds = self.tally(KINDS)
-            for kind in self._kinds.candidates(matcher, kinds):
-                assert isinstance(kind, PodKind)
-                if kind.is_matched(matcher):
-                    for row, count in kinds.by_row(kind):
-                        counts[row] += count
-            counts.setflags(write=False)
-            self._matched[matcher] = counts
-            self._matched.has_changed = True
-        return counts
+        return self._counts(matcher).by_row
+
+    def matched_by_value(self, matcher: PodMatcher, label: str) -> Int64Array:
+        """(V + 1,) int64: the same summed by value of ``label``; read-only."""
+        return self._counts(matcher).by_value(label, self._label_column(label))
 
     def tally(self, tally: PodTally) -> _KeptTally:
         """What the pods have by key."""
         kept = self._tallies.get(tally)
         if kept is None:
-            kept = self._tallies[tally] = _KeptTally(tally, self._capacity)
+            kept = _KeptTally(tally, self._capacity, self._label_column)
+            self._tallies[tally] = kept
             for row, state in enumerate(self._states):
                 kept.recount(row, _written(state))
         return kept
@@ -98,7 +154,7 @@ class PodCounts:
         row = state.row
         for pod, difference in changes:
             for counts in self._counting(pod) if self._matched else ():
-                _add(counts, row, difference)
+                counts.add(row, difference)
             for kept in self._tallies.values():
                 kept.change(row, pod, difference)
 
@@ -107,28 +163,41 @@ class PodCounts:
         state.pod_changes = []
         pods = state.pods.values()
         for matcher, counts in self._matched.items():
-            _set(counts, state.row, sum(map(matcher.matches, pods)))
+            counts.set(state.row, sum(map(matcher.matches, pods)))
         for kept in self._tallies.values():
             kept.recount(state.row, pods)
 
     def clear(self, row: int) -> None:
         """The row is nobody's any more."""
         for counts in self._matched.values():
-            _set(counts, row, 0)
+            counts.set(row, 0)
         for kept in self._tallies.values():
             kept.recount(row, ())
 
     def resize(self, capacity: int) -> None:
         """Makes room for more rows."""
         self._capacity = capacity
-        for matcher, counts in list(self._matched.items()):
-            self._matched[matcher] = _grown(counts, capacity)
-        self._matched.has_changed = True
+        for counts in self._matched.values():
+            counts.resize(capacity)
         for kept in self._tallies.values():
             kept.resize(capacity)
 
-    def _counting(self, pod: Pod) -> list[Int64Array]:
-        """The arrays that count ``pod``."""
+    def _counts(self, matcher: PodMatcher) -> _Counts:
+        counts = self._matched.get(matcher)
+        if counts is None:
+            by_row = np.zeros(self._capacity, dtype=np.int64)
+            kinds = self.tally(KINDS)
+            for kind in self._kinds.candidates(matcher, kinds):
+                assert isinstance(kind, PodKind)
+                if kind.is_matched(matcher):
+                    for row, count in kinds.by_row(kind):
+                        by_row[row] += count
+            counts = self._matched[matcher] = _Counts(by_row)
+            self._matched.has_changed = True
+        return counts
+
+    def _counting(self, pod: Pod) -> list[_Counts]:
+        """Who counts ``pod``."""
         if self._matched.has_changed or len(self._by_kind) > _KINDS_KEPT:
             self._matched.has_changed = False
             self._by_kind = {}
@@ -150,15 +219,21 @@ class PodCounts:
 class _KeptTally:
     """One tally: a `framework.pod_matching.TallyCounts` of all rows."""
 
-    def __init__(self, tally: PodTally, capacity: int) -> None:
+    def __init__(
+        self,
+        tally: PodTally,
+        capacity: int,
+        label_column: Callable[[str], CodedColumn[str]],
+    ) -> None:
         self._keys_of = tally.keys
         self._capacity = capacity
+        self._label_column = label_column
         #: key -> row -> how often; the sparse form, always complete
         self._rows: dict[Hashable, dict[int, int]] = {}
         #: row -> its keys, for when the row gets another node
         self._keys: dict[int, set[Hashable]] = {}
         #: arrays of the keys that were asked about
-        self._arrays: LRUCache[Hashable, Int64Array] = LRUCache(_KEPT)
+        self._arrays: LRUCache[Hashable, _Counts] = LRUCache(_KEPT)
         #: how many keys came or went, and the newest of them
         self.version = 0
         self._changed: deque[Hashable] = deque(maxlen=_CHANGES_KEPT)
@@ -186,14 +261,11 @@ class _KeptTally:
 
     def counts(self, key: Hashable) -> Int64Array:
         """(capacity,) int64: how often pods on each row have ``key``; read-only."""
-        counts = self._arrays.get(key)
-        if counts is None:
-            counts = np.zeros(self._capacity, dtype=np.int64)
-            for row, count in self._rows.get(key, {}).items():
-                counts[row] = count
-            counts.setflags(write=False)
-            self._arrays[key] = counts
-        return counts
+        return self._counts(key).by_row
+
+    def by_value(self, key: Hashable, label: str) -> Int64Array:
+        """(V + 1,) int64: the same summed by value of ``label``; read-only."""
+        return self._counts(key).by_value(label, self._label_column(label))
 
     def changed_keys(self, since: int) -> Sequence[Hashable] | None:
         """The keys that came or went since that version; None when too many did."""
@@ -217,8 +289,17 @@ class _KeptTally:
     def resize(self, capacity: int) -> None:
         """Makes room for more rows."""
         self._capacity = capacity
-        for key, counts in list(self._arrays.items()):
-            self._arrays[key] = _grown(counts, capacity)
+        for counts in self._arrays.values():
+            counts.resize(capacity)
+
+    def _counts(self, key: Hashable) -> _Counts:
+        counts = self._arrays.get(key)
+        if counts is None:
+            by_row = np.zeros(self._capacity, dtype=np.int64)
+            for row, count in self._rows.get(key, {}).items():
+                by_row[row] = count
+            counts = self._arrays[key] = _Counts(by_row)
+        return counts
 
     def _of(self, pod: Pod) -> Iterable[Hashable]:
         try:
@@ -247,7 +328,7 @@ class _KeptTally:
                     del self._keys[row]
         counts = self._arrays.get(key)
         if counts is not None:
-            _set(counts, row, left)
+            counts.add(row, difference)
 
     def _note(self, key: Hashable) -> None:
         self.version += 1
@@ -267,18 +348,7 @@ def _written(state: NodeState) -> Iterable[Pod]:
     return pods.values()
 
 
-def _add(counts: Int64Array, row: int, difference: int) -> None:
-    _set(counts, row, counts.item(row) + difference)
-
-
-def _set(counts: Int64Array, row: int, count: int) -> None:
+def _add(counts: Int64Array, index: int, difference: int) -> None:
     counts.setflags(write=True)
-    counts[row] = count
+    counts[index] += difference
     counts.setflags(write=False)
-
-
-def _grown(counts: Int64Array, capacity: int) -> Int64Array:
-    larger = np.zeros(capacity, dtype=np.int64)
-    larger[: len(counts)] = counts
-    larger.setflags(write=False)
-    return larger

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from pyscheduler.api.core_v1 import Node, Pod, Taint
 from pyscheduler.api.host_ports import HostPort
 from pyscheduler.framework.columns import Column
-from pyscheduler.framework.pod_matching import PodMatcher, PodTally, TallyCounts
+from pyscheduler.framework.pod_matching import PodMatcher, PodTally, TallyCounts, sum_by_code
 from pyscheduler.framework.status import BoolArray, Int64Array, NodeVerdict
 
 Int32Array = npt.NDArray[np.int32]
@@ -110,6 +110,12 @@ class ColumnSource(Protocol):
 
     def pod_counts(self, matcher: PodMatcher) -> Int64Array:
         """Pods per row that ``matcher`` matches."""
+
+    def pods_by_value(self, matcher: PodMatcher, label: str) -> Int64Array:
+        """The same summed by value of a label, as `NodeTable.pods_by_value`."""
+
+    def nodes_by_value(self, label: str) -> Int64Array:
+        """How many rows have each value of a label, as `NodeTable.nodes_by_value`."""
 
     def tally(self, tally: PodTally) -> TallyCounts:
         """What the pods have, by key."""
@@ -208,9 +214,27 @@ class NodeTable:
             return self._source.pod_counts(matcher)[: self.n]
         return self._gather(matcher)
 
+    def pods_by_value(self, matcher: PodMatcher, label: str) -> Int64Array:
+        """(V + 1,) int64: `pod_counts` summed over the nodes of each of V values of a label.
+
+        By code of `label_codes`; the last entry, that of code -1, is of the nodes without the
+        label. Over all nodes it is kept as pods come and go; true until the cycle ends.
+        """
+        if self._rows is None:
+            return self._source.pods_by_value(matcher, label)
+        codes, values = self.label_codes(label)
+        return sum_by_code(self.pod_counts(matcher), codes, len(values))
+
+    def nodes_by_value(self, label: str) -> Int64Array:
+        """(V + 1,) int64: how many nodes have each value of a label, likewise."""
+        if self._rows is None:
+            return self._source.nodes_by_value(label)
+        codes, values = self.label_codes(label)
+        return np.bincount(np.where(codes < 0, len(values), codes), minlength=len(values) + 1)
+
     def tally(self, tally: PodTally) -> TallyCounts:
         """What the pods have, by key, over the rows of this table."""
-        return _TableTally(self._source.tally(tally), self.n, self._rows)
+        return _TableTally(self._source, tally, self.n, self._rows)
 
     @property
     def names(self) -> Sequence[str]:
@@ -258,10 +282,13 @@ class NodeTable:
 class _TableTally:
     """A tally over the rows of one table."""
 
-    __slots__ = ("_all", "_n", "_rows")
+    __slots__ = ("_all", "_n", "_rows", "_source")
 
-    def __init__(self, of_all: TallyCounts, n: int, rows: npt.NDArray[np.intp] | None) -> None:
-        self._all = of_all
+    def __init__(
+        self, source: ColumnSource, tally: PodTally, n: int, rows: npt.NDArray[np.intp] | None
+    ) -> None:
+        self._source = source
+        self._all = source.tally(tally)
         self._n = n
         self._rows = rows
 
@@ -284,6 +311,12 @@ class _TableTally:
     def counts(self, key: Hashable) -> Int64Array:
         counts = self._all.counts(key)
         return counts[: self._n] if self._rows is None else _read_only(counts[self._rows])
+
+    def by_value(self, key: Hashable, label: str) -> Int64Array:
+        if self._rows is None:
+            return self._all.by_value(key, label)
+        codes, values = self._source.label_codes(label)
+        return sum_by_code(self.counts(key), codes[self._rows], len(values))
 
     @property
     def version(self) -> int:

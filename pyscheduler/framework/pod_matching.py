@@ -7,7 +7,8 @@ Spreading and inter-pod affinity ask two questions about the pods that run alrea
 - `PodTally`: which keys do they have themselves (affinity terms, claims), and how often on each
   node? Declared once, read through ``NodeTable.tally``.
 
-Both are answered from counts that are kept as pods come and go, never by walking over pods.
+Both are answered from counts that are kept as pods come and go, never by walking over pods; per
+node, or per topology domain: summed over the nodes of each value of a label.
 
 Called by: plugins (they make the values), ``cache.pod_counts`` (keeps the counts).
 """
@@ -16,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -137,9 +138,25 @@ class TallyCounts(Protocol):
     def counts(self, key: Hashable) -> npt.NDArray[np.int64]:
         """(N,) int64: how often pods on each node have ``key``."""
 
+    def by_value(self, key: Hashable, label: str) -> npt.NDArray[np.int64]:
+        """(V + 1,) int64: `counts` summed by value of a label, as ``NodeTable.pods_by_value``."""
+
     @property
     def version(self) -> int:
         """Grows by one with each key that comes to the cluster or goes."""
 
     def changed_keys(self, since: int) -> Sequence[Hashable] | None:
         """The keys that came or went since that version; None: so long ago that nobody knows."""
+
+
+def sum_by_code(
+    per_node: npt.NDArray[np.int64], codes: npt.NDArray[np.signedinteger[Any]], values: int
+) -> npt.NDArray[np.int64]:
+    """(V + 1,) int64: ``per_node`` (N,) summed over the nodes of each of ``values`` codes.
+
+    The last entry is of the nodes with code -1, which have none of the values: what is by value is
+    looked up by code.
+    """
+    sums = np.zeros(values + 1, dtype=np.int64)
+    np.add.at(sums, codes, per_node)
+    return sums

@@ -45,6 +45,8 @@ def _label_keys(pod: Pod) -> Iterable[Hashable]:
     return [*pod.labels.items(), "pod", "pod"]
 
 
+#: of nodes: one that nodes share, and one that is another on almost every node
+LABELS = ("zone", "serial")
 TALLY = fwk.PodTally("labels", _label_keys)
 
 
@@ -79,7 +81,10 @@ class Cluster:
         key = f"p{i}"
         known = self.pods.get(key)
         if action == "node":
-            self.cache.add_node(make_node(name).capacity({"cpu": "4"}).obj())
+            builder = make_node(name).capacity({"cpu": "4"}).label("serial", f"{i}-{variant}")
+            if variant < 3:
+                builder = builder.label("zone", "ab"[i % 2])
+            self.cache.add_node(builder.obj())
         elif action == "unnode":
             self.cache.remove_node(name)
         elif action == "pod" and known is None:
@@ -112,13 +117,23 @@ class Cluster:
             for matcher in self.matchers:
                 expected = [sum(map(matcher.matches, on_node)) for on_node in pods]
                 assert table.pod_counts(matcher).tolist() == expected
+                for label in LABELS:
+                    by_value = table.pods_by_value(matcher, label)
+                    assert _named(table, label, by_value) == _sums(table, label, expected)
+            for label in LABELS:
+                by_value = table.nodes_by_value(label)
+                assert _named(table, label, by_value) == _sums(table, label, [1] * len(table))
             keys = [
                 Counter(k for p in on_node if "faulty" not in p.labels for k in _label_keys(p))
                 for on_node in pods
             ]
             tally = table.tally(TALLY)
             for key in {key for counter in keys for key in counter} | {("app", "web")}:
-                assert tally.counts(key).tolist() == [counter[key] for counter in keys]
+                counts = [counter[key] for counter in keys]
+                assert tally.counts(key).tolist() == counts
+                for label in LABELS:
+                    by_value = tally.by_value(key, label)
+                    assert _named(table, label, by_value) == _sums(table, label, counts)
                 assert tally.rows(key).tolist() == [r for r, c in enumerate(keys) if c[key]]
             if table is nodes:
                 assert set(tally) == {key for counter in keys for key in counter}
@@ -133,6 +148,22 @@ class Cluster:
         self.version = tally.version
         for key in changed:
             (self.followed.add if key in tally else self.followed.discard)(key)
+
+
+def _named(
+    table: fwk.NodeTable, label: str, by_value: npt.NDArray[np.int64]
+) -> dict[str | None, int]:
+    """What is not 0, by the value itself; None: nodes without the label."""
+    _, values = table.label_codes(label)
+    named = zip([*values, None], by_value.tolist(), strict=True)
+    return {value: count for value, count in named if count}
+
+
+def _sums(table: fwk.NodeTable, label: str, per_node: list[int]) -> dict[str | None, int]:
+    sums = Counter[str | None]()
+    for row, count in enumerate(per_node):
+        sums[table.node(row).labels.get(label)] += count
+    return {value: count for value, count in sums.items() if count}
 
 
 def _every_other(nodes: fwk.NodeTable) -> npt.NDArray[np.intp]:

@@ -7,6 +7,7 @@ import pytest
 
 from pyscheduler import framework as fwk
 from pyscheduler.api.core_v1 import Node
+from pyscheduler.api.selectors import EVERYTHING
 from pyscheduler.cache import SchedulerCache, Snapshot
 from pyscheduler.framework.columns import ALL_ASPECTS
 from pyscheduler.testing import make_node, make_pod, snapshot_of
@@ -20,6 +21,7 @@ def _celsius(node: Node) -> int:
 
 CELSIUS = fwk.NodeColumn("example.com/celsius", np.int64, extract=_celsius, default=-1)
 REPLICAS = fwk.PodColumn("example.com/replicas", np.int64, extract=lambda pod: 1)
+ANYBODY = fwk.PodMatcher([fwk.PodTerm(None, EVERYTHING)])
 NAMES = fwk.PodTally("example.com/names", lambda pod: [pod.name])
 LOAD = fwk.StateColumn("example.com/load", np.float64, default=0.5)
 
@@ -59,6 +61,38 @@ def test_columns_grow_with_the_cluster() -> None:
 
     assert snapshot.nodes.allocatable("cpu").tolist() == [1000] * 300
     assert [values[code] for code in codes.tolist()] == [f"r{i % 7}" for i in range(300)]
+
+
+def test_pods_by_value_are_right_once_the_columns_have_grown() -> None:
+    cache = SchedulerCache()
+    snapshot = Snapshot(cache)
+    cache.add_node(make_node("n0").label("rack", "r").obj())
+    snapshot.refresh()
+    assert snapshot.nodes.pods_by_value(ANYBODY, "rack").tolist() == [0, 0]
+
+    for number in range(1, 300):
+        cache.add_node(make_node(f"n{number}").label("rack", "r").obj())
+    for number in (0, 299):
+        cache.add_pod(make_pod(f"p{number}").node(f"n{number}").obj())
+    cache.add_pod(make_pod("q").node("n299").obj())
+    snapshot.refresh()
+
+    assert snapshot.nodes.pods_by_value(ANYBODY, "rack").tolist() == [3, 0]
+    assert snapshot.nodes.nodes_by_value("rack").tolist() == [300, 0]
+
+
+def test_sums_by_value_of_copied_rows_follow_what_is_added_and_taken_away() -> None:
+    there = make_pod("there").node("a").obj()
+    nodes = [make_node("a").label("rack", "r").obj(), make_node("b").label("rack", "s").obj()]
+    snapshot = snapshot_of(nodes, [there])
+    copied = snapshot.copy_rows([1])
+
+    copied.add(0, make_pod("new").obj())
+
+    assert copied.pods_by_value(ANYBODY, "rack").tolist() == [0, 1, 0]
+    assert copied.nodes_by_value("rack").tolist() == [0, 1, 0]
+    assert copied.tally(NAMES).by_value("new", "rack").tolist() == [0, 1, 0]
+    assert snapshot.nodes.pods_by_value(ANYBODY, "rack").tolist() == [1, 0, 0]
 
 
 def test_label_codes_follow_changes() -> None:
@@ -256,6 +290,8 @@ def test_columns_of_some_rows_and_of_copied_rows_cannot_be_unlocked() -> None:
         snapshot.nodes.select(np.array([1, 0])).allocatable("cpu"),
         copied.resource("requested", "cpu"),
         copied.custom(REPLICAS),
+        snapshot.nodes.pods_by_value(ANYBODY, "rack"),
+        snapshot.nodes.nodes_by_value("rack"),
     )
 
     for array in arrays:
