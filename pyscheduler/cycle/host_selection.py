@@ -9,7 +9,8 @@ from pyscheduler.runtime.class_cache import ClassEntry
 
 def select_host(entry: ClassEntry, rng: Rng) -> int:
     """The row with the highest total, any of them with equal chance."""
-    return best_of(entry.totals[: entry.n], rng)
+    best = entry.ranking.best()
+    return best[rng.randrange(len(best))] if len(best) > 1 else best[0]
 
 
 def best_of(totals: Int64Array, rng: Rng) -> int:

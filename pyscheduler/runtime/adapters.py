@@ -6,6 +6,8 @@ whole-cluster form for many rows, the per-node form for a few, a loop where only
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import numpy.typing as npt
 
@@ -20,6 +22,10 @@ from pyscheduler.runtime.instrument import Instrument
 
 #: Below so many rows the per-node form is the faster one (measured: numpy costs ~8 us a call).
 _FEW_ROWS = 6
+
+#: code and reason index of a node that passes
+_PASSES = (0, 0)
+_INT64_MIN, _INT64_MAX = -(2**63), 2**63 - 1
 
 Verdict = tuple[npt.NDArray[np.int8], npt.NDArray[np.int32]]
 
@@ -59,6 +65,40 @@ class FilterHook:
             return None if verdict.all_pass else verdict.resolve(reasons)
         return self._loop(state, pod, nodes, reasons)
 
+    def judges_singly(self, rows: int) -> bool:
+        """True when so few rows are best judged node by node."""
+        return self._per_node is not None and rows <= _FEW_ROWS
+
+    def judge_each(
+        self,
+        state: CycleState,
+        pod: Pod,
+        nodes: NodeTable,
+        *,
+        rows: Iterable[int],
+        reasons: ReasonTable,
+    ) -> list[tuple[int, int]]:
+        """Code and reason index of each of ``rows``, node by node; 0 and 0 for who passes.
+
+        Raises:
+            PluginFault: the plugin raised, or answered an error for a node.
+        """
+        hook = self._per_node
+        assert hook is not None, f"plugin {self.name} has no such form of Filter"
+        judged: list[tuple[int, int]] = []
+        start = 0.0
+        for row in rows:
+            if not judged:
+                start = self._instrument.monotonic()
+            status = hook(state, pod, nodes.node(row))
+            if judged:  # of the first the hook's own look is enough
+                self._instrument.refuse_long_loop(self.name, "Filter", since=start, pod=pod)
+            if status is None or status.is_success:
+                judged.append(_PASSES)
+            else:
+                judged.append((status.code, reasons.index(status.reasons)))
+        return judged
+
     def rejections(
         self, state: CycleState, pod: Pod, nodes: NodeTable, reasons: ReasonTable
     ) -> dict[int, Status]:
@@ -79,21 +119,11 @@ class FilterHook:
     def _loop(
         self, state: CycleState, pod: Pod, nodes: NodeTable, reasons: ReasonTable
     ) -> Verdict | None:
-        hook = self._per_node
-        assert hook is not None, f"plugin {self.name} has no form of Filter"
-        codes = indexes = None
-        start = self._instrument.monotonic()
-        for row in range(nodes.n):
-            status = hook(state, pod, nodes.node(row))
-            self._instrument.refuse_long_loop(self.name, "Filter", since=start, pod=pod)
-            if status is None or status.is_success:
-                continue
-            if codes is None or indexes is None:
-                codes = np.zeros(nodes.n, dtype=np.int8)
-                indexes = np.zeros(nodes.n, dtype=np.int32)
-            codes[row] = status.code
-            indexes[row] = reasons.index(status.reasons)
-        return None if codes is None or indexes is None else (codes, indexes)
+        judged = self.judge_each(state, pod, nodes, rows=range(nodes.n), reasons=reasons)
+        if all(code == 0 for code, _ in judged):
+            return None
+        codes, indexes = zip(*judged, strict=True)
+        return np.array(codes, dtype=np.int8), np.array(indexes, dtype=np.int32)
 
 
 class ScoreHook:
@@ -126,17 +156,36 @@ class ScoreHook:
         """
         if self._whole is not None and (self._per_node is None or nodes.n > _FEW_ROWS):
             return self._whole(state, pod, nodes)
+        scores = self.raw_of_each(state, pod, nodes, rows=range(nodes.n))
+        return np.array(scores, dtype=np.int64)
+
+    def judges_singly(self, rows: int) -> bool:
+        """True when so few rows are best scored node by node."""
+        return self._per_node is not None and rows <= _FEW_ROWS
+
+    def raw_of_each(
+        self, state: CycleState, pod: Pod, nodes: NodeTable, *, rows: Iterable[int]
+    ) -> list[int]:
+        """Raw scores of ``rows``, node by node; each fits an int64.
+
+        Raises:
+            PluginFault: the plugin raised, or answered no integer or too large a one.
+        """
         hook = self._per_node
-        assert hook is not None, f"plugin {self.name} has no form of Score"
-        scores = []
-        start = self._instrument.monotonic()
-        for row in range(nodes.n):
-            scores.append(hook(state, pod, nodes.node(row)))
-            self._instrument.refuse_long_loop(self.name, "Score", since=start, pod=pod)
-        try:
-            return np.array(scores, dtype=np.int64)
-        except OverflowError as error:
-            raise self._instrument.fault(self.name, "Score", error, pod=pod.key) from error
+        assert hook is not None, f"plugin {self.name} has no such form of Score"
+        scores: list[int] = []
+        start = 0.0
+        for row in rows:
+            if not scores:
+                start = self._instrument.monotonic()
+            score = hook(state, pod, nodes.node(row))
+            if scores:  # of the first the hook's own look is enough
+                self._instrument.refuse_long_loop(self.name, "Score", since=start, pod=pod)
+            if not _INT64_MIN <= score <= _INT64_MAX:
+                error = OverflowError("Python int too large to convert to C long")
+                raise self._instrument.fault(self.name, "Score", error, pod=pod.key)
+            scores.append(int(score))
+        return scores
 
     def normalized(self, state: CycleState, pod: Pod, raw: Int64Array) -> Int64Array:
         """Scores (F,) in 0..100.

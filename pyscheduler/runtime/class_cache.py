@@ -21,6 +21,7 @@ from pyscheduler.api.core_v1 import Pod
 from pyscheduler.cache.change_log import CHANGES_KEPT
 from pyscheduler.framework.cycle_state import CycleState
 from pyscheduler.framework.status import BoolArray, Int64Array, ReasonTable, Status
+from pyscheduler.runtime.ranking import Ranking
 
 #: Bytes of answers kept; about 1,000 classes at 1,000 nodes. A guess.
 _MAX_BYTES = 64 << 20
@@ -62,6 +63,15 @@ class FilterAnswer:
         #: (capacity,) int32: index into the reason table
         self.reasons: npt.NDArray[np.int32] | None = None
 
+    def put(self, row: int, code: int, reason: int, *, capacity: int) -> None:
+        """What holds for one row now; code and reason are 0 if it passes."""
+        if self.codes is None or self.reasons is None:
+            if not code:
+                return
+            self.codes = np.zeros(capacity, dtype=np.int8)
+            self.reasons = np.zeros(capacity, dtype=np.int32)
+        self.codes[row], self.reasons[row] = code, reason
+
 
 class ScoreAnswer:
     """One scorer's raw and normalised scores for all rows."""
@@ -83,6 +93,7 @@ class ClassEntry:
     """All answers for one class."""
 
     __slots__ = (
+        "aspects",
         "capacity",
         "changed_rows",
         "feasible",
@@ -96,6 +107,7 @@ class ClassEntry:
         "pods",
         "position",
         "pre_filter_status",
+        "ranking",
         "rejecting_plugins",
         "rows",
         "rows_version",
@@ -103,7 +115,6 @@ class ClassEntry:
         "scores",
         "skip_scores",
         "state",
-        "totals",
         "unconcerned",
     )
 
@@ -118,6 +129,8 @@ class ClassEntry:
         self.state = CycleState()
         #: set when PreFilter turned the whole class away
         self.pre_filter_status: Status | None = None
+        #: what must change in a row before any answer here can; see `Profile.aspects_judged`
+        self.aspects = 0
         #: plugins that PreFilter results narrowed the nodes for
         self.rejecting_plugins: frozenset[str] = frozenset()
         self.skip_scores: frozenset[str] | None = None
@@ -136,8 +149,8 @@ class ClassEntry:
         #: the feasible rows, as of a version; see `feasible_rows`
         self.rows: npt.NDArray[np.intp] = np.zeros(0, dtype=np.intp)
         self.rows_version = (-1, -1)
-        #: (capacity,) int64: weighted sums; -1 where not feasible
-        self.totals: Int64Array = np.full(capacity, -1, dtype=np.int64)
+        #: weighted sums, and the rows where they are highest
+        self.ranking = Ranking(capacity)
         #: pods judged with this entry, for the cold check
         self.pods = 0
         #: row -> the pods nominated to it, and what becomes of the class there with them; kept by
@@ -145,6 +158,11 @@ class ClassEntry:
         self.nominated: dict[int, tuple[tuple[Pod, ...], Status | None]] = {}
         #: rows that fail for this pod once the pods nominated to them are there; see `overridden`
         self.overrides: dict[int, Status] = {}
+
+    @property
+    def totals(self) -> Int64Array:
+        """(capacity,) int64: weighted sums; -1 where not feasible."""
+        return self.ranking.totals
 
     def overridden(self, overrides: dict[int, Status]) -> ClassEntry:
         """The answers for one pod to whom these rows are lost; nobody else may use them."""
@@ -171,7 +189,7 @@ class ClassEntry:
     def nbytes(self) -> int:
         """Memory held by the arrays, counted as if every filter had rejected somebody."""
         rows = self.capacity
-        return rows * (9 + 5 * len(self.filters) + 16 * max(len(self.scores), 5)) + 2048
+        return rows * (13 + 5 * len(self.filters) + 16 * max(len(self.scores), 5)) + 2048
 
 
 class ClassCache:

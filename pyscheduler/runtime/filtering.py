@@ -22,7 +22,7 @@ from pyscheduler.framework.columns import ALL_ASPECTS, Aspect
 from pyscheduler.framework.node_statuses import NodeStatuses
 from pyscheduler.framework.nodes import NodeTable
 from pyscheduler.framework.status import Code, Diagnosis, PreFilterResult, Status
-from pyscheduler.runtime.adapters import Verdict
+from pyscheduler.runtime.adapters import FilterHook, Verdict
 from pyscheduler.runtime.budget import Checkpoint
 from pyscheduler.runtime.class_cache import ClassCache, ClassEntry, FilterAnswer
 from pyscheduler.runtime.profile import Profile
@@ -63,6 +63,7 @@ class Filtering:
             entry = await self.judge_all(pod, is_shared=signature is not None)
             if signature is not None:
                 entry.unconcerned = self._profile.unconcerned(signature)
+                self._set_aspects(entry)
                 self.classes.put(signature, entry)
         entry.pods += 1
         return entry
@@ -254,7 +255,7 @@ class Filtering:
     def _bring_up_to_date(self, entry: ClassEntry, pod: Pod) -> bool:
         """Judges again what changed since the entry was last used; False: start afresh."""
         nodes, store = self._snapshot.nodes, self._snapshot.store
-        changed = store.change_log.since(entry.position, self._profile.judged_aspects)
+        changed = store.change_log.since(entry.position, entry.aspects)
         if (
             changed is None
             or entry.capacity != store.capacity
@@ -263,7 +264,6 @@ class Filtering:
             or len(changed) * _MANY > nodes.n + 2 * _MANY
         ):
             return False
-        rows = changed_rows(changed, nodes.n)
         aspects = 0
         for mask in changed.values():
             aspects |= mask
@@ -284,17 +284,46 @@ class Filtering:
                 verdict = hook.judge(entry.state, pod, nodes, self.classes.reasons)
                 _store(answer, entry.capacity, slice(0, nodes.n), verdict)
                 judged_all = True
-            elif (some := changed_rows(changed, nodes.n, aspects=aspects & cacheable)).size:
-                verdict = hook.judge(entry.state, pod, nodes.select(some), self.classes.reasons)
-                _store(answer, entry.capacity, some, verdict)
+            elif aspects & cacheable:
+                rows = changed_rows(changed, nodes.n, aspects=cacheable)
+                self._judge_rows(hook, answer, entry, pod, rows=rows)
                 # without codes nobody was ever rejected, nor is now
                 touched = touched or answer.codes is not None
+        if judged_all:
+            self._set_aspects(entry)
         if touched or judged_all or shrunk or aspects & _IDENTITY:
+            rows = changed_rows(changed, nodes.n)
             self._recount(entry, rows, all_rows=shrunk or judged_all)
         for row, mask in changed.items():
             entry.changed_rows[row] = entry.changed_rows.get(row, 0) | mask
             entry.nominated.pop(row, None)
         return True
+
+    def _judge_rows(
+        self,
+        hook: FilterHook,
+        answer: FilterAnswer,
+        entry: ClassEntry,
+        pod: Pod,
+        *,
+        rows: list[int],
+    ) -> None:
+        """One plugin's answer for some rows."""
+        nodes, reasons = self._snapshot.nodes, self.classes.reasons
+        if not rows:
+            return
+        if hook.judges_singly(len(rows)):
+            judged = hook.judge_each(entry.state, pod, nodes, rows=rows, reasons=reasons)
+            for row, (code, reason) in zip(rows, judged, strict=True):
+                answer.put(row, code, reason, capacity=entry.capacity)
+        else:
+            some = np.array(rows, dtype=np.intp)
+            verdict = hook.judge(entry.state, pod, nodes.select(some), reasons)
+            _store(answer, entry.capacity, some, verdict)
+
+    def _set_aspects(self, entry: ClassEntry) -> None:
+        filters = (answer.plugin for answer in entry.filters)
+        entry.aspects = self._profile.judged_aspects(filters, entry.unconcerned)
 
     def _prepare_again(
         self, entry: ClassEntry, pod: Pod, nodes: NodeTable, stale: Collection[str]
@@ -329,7 +358,7 @@ class Filtering:
             ]
         return True
 
-    def _recount(self, entry: ClassEntry, rows: npt.NDArray[np.intp], *, all_rows: bool) -> None:
+    def _recount(self, entry: ClassEntry, rows: list[int], *, all_rows: bool) -> None:
         n = entry.n
         if all_rows:
             feasible = np.ones(n, dtype=np.bool_)
@@ -340,24 +369,23 @@ class Filtering:
             entry.feasible_count = int(np.count_nonzero(feasible))
             entry.feasible_version += 1
             return
-        before = entry.feasible[rows]
-        now = ~np.zeros(rows.size, dtype=np.bool_)
-        for answer in entry.filters:
-            if answer.codes is not None:
-                now &= answer.codes[rows] == 0
-        # as bytes: for a row or two numpy's own comparison costs ten times as much
-        if before.tobytes() != now.tobytes():
-            entry.feasible[rows] = now
-            entry.feasible_count += int(np.count_nonzero(now)) - int(np.count_nonzero(before))
+        # one by one: they are few as a rule, and a call of numpy costs as much as a dozen rows
+        codes = [answer.codes for answer in entry.filters if answer.codes is not None]
+        gained = lost = 0
+        for row in rows:
+            is_feasible = not any(rejecting.item(row) for rejecting in codes)
+            if is_feasible != entry.feasible.item(row):
+                entry.feasible[row] = is_feasible
+                gained += is_feasible
+                lost += not is_feasible
+        if gained or lost:
+            entry.feasible_count += gained - lost
             entry.feasible_version += 1
 
 
-def changed_rows(
-    changed: Mapping[int, int], n: int, *, aspects: int = _ALL
-) -> npt.NDArray[np.intp]:
+def changed_rows(changed: Mapping[int, int], n: int, *, aspects: int = _ALL) -> list[int]:
     """Those of the first ``n`` rows that changed in one of ``aspects``."""
-    found = [row for row, mask in changed.items() if mask & aspects and row < n]
-    return np.array(found, dtype=np.intp)
+    return [row for row, mask in changed.items() if mask & aspects and row < n]
 
 
 def counted(statuses: Collection[Status]) -> list[tuple[Status, int]]:

@@ -8,7 +8,7 @@ Called by: ``app.assembly`` (makes it), ``cycle`` (runs its points).
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -212,10 +212,6 @@ class Profile:
         self.scores_feasible_set = frozenset(
             hook.name for hook in self.scores if plugins[hook.name].scores_feasible_set
         )
-        #: what must change in a row before any kept answer is judged again
-        self.judged_aspects = int(Aspect.IDENTITY)
-        for mask in (*self.cacheable.values(), *self.cross_node.values()):
-            self.judged_aspects |= mask
 
     def columns(self) -> list[Column]:
         """The columns that the profile's plugins declared."""
@@ -286,6 +282,22 @@ class Profile:
     def is_cacheable(self, plugin: str) -> bool:
         """True when the plugin's answers may be kept."""
         return plugin in self.cacheable
+
+    def judged_aspects(self, filters: Iterable[str], unconcerned: Collection[str] = ()) -> int:
+        """What must change in a row before any kept answer about a class of pods can.
+
+        Args:
+            filters: the plugins that judge its nodes.
+            unconcerned: those that skip it whatever the nodes are like.
+        """
+        scorers = (hook.name for hook in self.scores if hook.name not in unconcerned)
+        aspects = int(Aspect.IDENTITY)
+        for name in (*filters, *scorers):
+            aspects |= self.cacheable.get(name, 0)
+        for name, mask in self.cross_node.items():
+            if name not in unconcerned:
+                aspects |= mask
+        return aspects
 
     def filters_looking_across(self, aspects: int) -> frozenset[str]:
         """The PreFilter and Filter plugins that depend on ``aspects`` of other nodes."""

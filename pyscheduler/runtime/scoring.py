@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-import numpy.typing as npt
 
 from pyscheduler.api.core_v1 import Pod
 from pyscheduler.cache.snapshot import Snapshot
@@ -23,6 +22,7 @@ from pyscheduler.runtime.budget import Checkpoint
 from pyscheduler.runtime.class_cache import ClassEntry, ScoreAnswer
 from pyscheduler.runtime.filtering import changed_rows
 from pyscheduler.runtime.profile import Profile
+from pyscheduler.runtime.ranking import NO_TOTAL
 
 #: Up to so many rows are summed one by one; about where numpy begins to pay.
 _FEW_ROWS = 16
@@ -124,15 +124,32 @@ class Scoring:
         nodes = self._snapshot.nodes
         cacheable = self._profile.cacheable.get(hook.name)
         if answer.fresh and cacheable is not None:
-            rows = changed_rows(changed, entry.n, aspects=cacheable)
-            if rows.size:
-                scores = hook.raw(entry.state, pod, nodes.select(rows))
-                if hook.normalizes and (answer.raw[rows] != scores).any():
-                    answer.stale = True
-                answer.raw[rows] = scores
+            if aspects & cacheable:
+                rows = changed_rows(changed, entry.n, aspects=cacheable)
+                self._refresh_rows(hook, answer, entry, pod, rows=rows)
             return
         answer.raw[: nodes.n] = hook.raw(entry.state, pod, nodes)
         answer.fresh = answer.stale = True
+
+    def _refresh_rows(
+        self, hook: ScoreHook, answer: ScoreAnswer, entry: ClassEntry, pod: Pod, *, rows: list[int]
+    ) -> None:
+        """One plugin's raw scores of some rows."""
+        nodes, raw = self._snapshot.nodes, answer.raw
+        if not rows:
+            return
+        if hook.judges_singly(len(rows)):
+            scored = hook.raw_of_each(entry.state, pod, nodes, rows=rows)
+            for row, score in zip(rows, scored, strict=True):
+                if raw.item(row) != score:
+                    raw[row] = score
+                    answer.stale = answer.stale or hook.normalizes
+            return
+        some = np.array(rows, dtype=np.intp)
+        scores = hook.raw(entry.state, pod, nodes.select(some))
+        if hook.normalizes and (raw[some] != scores).any():
+            answer.stale = True
+        raw[some] = scores
 
     def _normalize(self, hook: ScoreHook, answer: ScoreAnswer, entry: ClassEntry, pod: Pod) -> None:
         rows = entry.feasible_rows()
@@ -150,14 +167,13 @@ class Scoring:
                 # what an infeasible node would score does not matter
                 hook.refuse_odd_scores(scores[entry.feasible[:n]])
             totals += scores * hook.weight
-        entry.totals[:n] = np.where(entry.feasible[:n], totals, -1)
-        entry.totals[n:] = -1
+        entry.ranking.put_all(np.where(entry.feasible[:n], totals, NO_TOTAL))
 
-    def _sum_rows(self, entry: ClassEntry, rows: npt.NDArray[np.intp]) -> None:
+    def _sum_rows(self, entry: ClassEntry, rows: list[int]) -> None:
         """The same for a few rows, number by number: numpy costs more than it saves there."""
         answers = self._answers(entry)
-        for row in rows.tolist():
-            total = -1
+        for row in rows:
+            total = NO_TOTAL
             if entry.feasible[row]:
                 total = 0
                 for hook, normalized in answers:
@@ -165,7 +181,7 @@ class Scoring:
                     if not MIN_NODE_SCORE <= score <= MAX_NODE_SCORE:
                         hook.refuse_odd_scores(normalized[row : row + 1])
                     total += score * hook.weight
-            entry.totals[row] = total
+            entry.ranking.put(row, total)
 
     def _answers(self, entry: ClassEntry) -> list[tuple[ScoreHook, Int64Array]]:
         """The scorers that were asked, each with its scores for all rows."""

@@ -1,0 +1,33 @@
+"""The best rows that are kept equal those that a look at all totals finds."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pyscheduler.runtime.ranking import NO_TOTAL, Ranking
+
+_CAPACITY = 12
+_TOTALS = st.lists(st.integers(NO_TOTAL, 3), min_size=1, max_size=_CAPACITY)
+_STEPS = st.lists(
+    st.one_of(_TOTALS, st.tuples(st.integers(0, _CAPACITY - 1), st.integers(NO_TOTAL, 4))),
+    max_size=40,
+)
+
+
+@given(_TOTALS, _STEPS)
+def test_kept_best_rows_equal_those_that_are_searched_for(
+    first: list[int], steps: list[list[int] | tuple[int, int]]
+) -> None:
+    ranking, plain = Ranking(_CAPACITY), np.full(_CAPACITY, NO_TOTAL)
+    for step in (first, *steps):
+        if isinstance(step, tuple):
+            row, total = step
+            ranking.put(row, total)
+            plain[row] = total
+        else:
+            ranking.put_all(np.array(step))
+            plain[: len(step)], plain[len(step) :] = step, NO_TOTAL
+        assert ranking.totals.tolist() == plain.tolist()
+        assert list(ranking.best()) == np.flatnonzero(plain == plain.max()).tolist()
