@@ -4,6 +4,9 @@ Nodes have the values of a label as codes, so a figure per domain is an array by
 holds for each node is one look-up: ``by_code.take(codes)``. The array has one entry more than there
 are values, the last: it answers for code -1, a node without the label.
 
+Where all nodes count, figures per domain are kept by the cache (``NodeTable.pods_by_value``); for
+some of the nodes they are summed.
+
 Axes: N node rows of the table, V values of the topology key.
 """
 
@@ -15,7 +18,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pyscheduler import framework as fwk
+from pyscheduler.framework.pod_matching import sum_by_code
 from pyscheduler.framework.status import BoolArray, Int64Array
+from pyscheduler.intree.pod_topology_spread.constraints import Constraint
 
 Codes = npt.NDArray[np.signedinteger[Any]]
 
@@ -38,28 +44,25 @@ class Domains:
         return self._code_of.get(value, -1)
 
 
-def counted_codes(codes: Codes, size: int, *, among: BoolArray | None) -> Codes:
-    """(N,): the code of each node that counts, and ``size`` for the others.
-
-    Args:
-        codes: (N,), of which none that counts is -1.
-        size: V.
-        among: (N,) bool: the nodes that count; None: all.
-    """
-    return codes if among is None else np.where(among, codes, size)
+def nodes_per_code(nodes: fwk.NodeTable, key: str, *, among: BoolArray | None) -> Int64Array:
+    """(V + 1,) int64: how many of the nodes ``among`` (N,) bool have each code; None: of all."""
+    if among is None:
+        return nodes.nodes_by_value(key)
+    return _summed(np.ones(len(nodes), dtype=np.int64), nodes, key, among)
 
 
-def nodes_per_code(codes: Codes, size: int) -> Int64Array:
-    """(V,) int64: how many nodes have each of ``size`` codes; others are left out."""
-    return np.bincount(codes, minlength=size)[:size]
+def pods_per_code(
+    constraint: Constraint, nodes: fwk.NodeTable, *, among: BoolArray | None
+) -> Int64Array:
+    """(V + 1,) int64: the constraint's pods on the nodes of each code, likewise."""
+    key = constraint.topology_key
+    if not constraint.counts_pods:
+        return np.zeros(len(nodes.label_codes(key)[1]) + 1, dtype=np.int64)
+    if among is None:
+        return nodes.pods_by_value(constraint.pods, key)
+    return _summed(nodes.pod_counts(constraint.pods), nodes, key, among)
 
 
-def pods_per_code(codes: Codes, size: int, pods: Int64Array | None) -> Int64Array:
-    """(V,) int64: the sum of ``pods`` (N,) over the nodes of each of ``size`` codes.
-
-    None stands for no pods at all.
-    """
-    if pods is None:
-        return np.zeros(size, dtype=np.int64)
-    # exact: a float holds every integer up to 2**53
-    return np.bincount(codes, weights=pods, minlength=size)[:size].astype(np.int64)
+def _summed(per_node: Int64Array, nodes: fwk.NodeTable, key: str, among: BoolArray) -> Int64Array:
+    codes, values = nodes.label_codes(key)
+    return sum_by_code(per_node[among], codes[among], len(values))

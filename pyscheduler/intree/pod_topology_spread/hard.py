@@ -32,7 +32,6 @@ from pyscheduler.framework.status import BoolArray, Int64Array
 from pyscheduler.intree.pod_topology_spread.constraints import Constraint
 from pyscheduler.intree.pod_topology_spread.domains import (
     Domains,
-    counted_codes,
     nodes_per_code,
     pods_per_code,
 )
@@ -40,7 +39,7 @@ from pyscheduler.intree.pod_topology_spread.inclusion import (
     NodeInclusion,
     both,
     has_all_keys,
-    nodes_with_keys,
+    nodes_with_other_keys,
 )
 
 _VIOLATED = "node(s) didn't match pod topology spread constraints"
@@ -62,10 +61,11 @@ class _Counted:
     def __init__(self, domains: Domains, nodes: Int64Array, pods: Int64Array) -> None:
         self.domains = domains
         #: (V,) bool: the values that nodes that count have
-        self.is_domain: BoolArray = nodes > 0
+        self.is_domain: BoolArray = nodes[:-1] > 0
         self.number = int(np.count_nonzero(self.is_domain))
         #: (V + 1,) int64
-        self.pods: Int64Array = np.append(pods, _UNLABELLED)
+        self.pods: Int64Array = pods.copy()
+        self.pods[-1] = _UNLABELLED
         #: codes of the two smallest domains, or of as many as there are
         self.lowest = self._lowest(self.number)
 
@@ -109,14 +109,14 @@ class HardCounts:
         cls, nodes: fwk.NodeTable, constraints: tuple[Constraint, ...], inclusion: NodeInclusion
     ) -> HardCounts:
         """Counts the pods over ``nodes``, which must be all there are."""
-        labelled = nodes_with_keys(nodes, constraints)
         counted = []
         for constraint, mask in zip(constraints, inclusion.masks(constraints, nodes), strict=True):
-            codes, values = nodes.label_codes(constraint.topology_key)
-            size = len(values)
-            codes = counted_codes(codes, size, among=both(labelled, mask))
-            pods = pods_per_code(codes, size, constraint.pods_on(nodes))
-            counted.append(_Counted(Domains(values), nodes_per_code(codes, size), pods))
+            key = constraint.topology_key
+            among = both(nodes_with_other_keys(nodes, constraints, than=key), mask)
+            _, values = nodes.label_codes(key)
+            in_domains = nodes_per_code(nodes, key, among=among)
+            pods = pods_per_code(constraint, nodes, among=among)
+            counted.append(_Counted(Domains(values), in_domains, pods))
         return cls(constraints, tuple(counted), inclusion)
 
     def clone(self) -> HardCounts:

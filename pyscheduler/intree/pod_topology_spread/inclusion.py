@@ -87,6 +87,13 @@ def nodes_with_keys(nodes: fwk.NodeTable, constraints: Sequence[Constraint]) -> 
     return labelled
 
 
+def nodes_with_other_keys(
+    nodes: fwk.NodeTable, constraints: Sequence[Constraint], *, than: str
+) -> BoolArray | None:
+    """(N,) bool: the same but for one key: in its domains no node is without it."""
+    return nodes_with_keys(nodes, [c for c in constraints if c.topology_key != than])
+
+
 def has_all_keys(constraints: Sequence[Constraint], node: Node) -> bool:
     """True when ``node`` has the key of each constraint."""
     return all(constraint.topology_key in node.labels for constraint in constraints)

@@ -29,6 +29,7 @@ Axes: N node rows of the table, F feasible nodes, V values of a topology key, on
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -36,12 +37,11 @@ import numpy.typing as npt
 
 from pyscheduler import framework as fwk
 from pyscheduler.api.keys import HOSTNAME
-from pyscheduler.framework.status import BoolArray, Int64Array
+from pyscheduler.framework.status import Int64Array
 from pyscheduler.intree.pod_topology_spread.constraints import Constraint, PodConstraints
 from pyscheduler.intree.pod_topology_spread.domains import (
     Codes,
     Domains,
-    counted_codes,
     nodes_per_code,
     pods_per_code,
 )
@@ -50,6 +50,7 @@ from pyscheduler.intree.pod_topology_spread.inclusion import (
     both,
     has_all_keys,
     nodes_with_keys,
+    nodes_with_other_keys,
 )
 
 #: The raw score of a node that is left out.
@@ -79,27 +80,28 @@ class SoftScores:
         inclusion: NodeInclusion,
     ) -> SoftScores:
         """Counts the pods over all ``nodes`` in the domains of the ``feasible`` ones."""
-        soft = constraints.soft
-        wanted = labelled = None
-        if constraints.needs_all_keys:
-            wanted, labelled = nodes_with_keys(feasible, soft), nodes_with_keys(nodes, soft)
+        soft, needs_all_keys = constraints.soft, constraints.needs_all_keys
         terms: list[_Term] = []
         for constraint, mask in zip(soft, inclusion.masks(soft, nodes), strict=True):
-            if constraint.topology_key == HOSTNAME:
+            key = constraint.topology_key
+            if key == HOSTNAME:
+                wanted = nodes_with_keys(feasible, soft) if needs_all_keys else None
                 count = len(feasible) if wanted is None else int(np.count_nonzero(wanted))
                 terms.append(_NodeTerm(constraint, _weight(count)))
-            else:
-                among = both(labelled, mask)
-                terms.append(
-                    _DomainTerm(
-                        constraint,
-                        feasible,
-                        nodes,
-                        wanted=wanted,
-                        among=among,
-                        without_key_too=not constraints.needs_all_keys,
-                    )
+                continue
+            wanted = among = None
+            if needs_all_keys:
+                wanted = nodes_with_other_keys(feasible, soft, than=key)
+                among = nodes_with_other_keys(nodes, soft, than=key)
+            terms.append(
+                _DomainTerm(
+                    constraint,
+                    nodes.label_codes(key)[1],
+                    wanted=nodes_per_code(feasible, key, among=wanted),
+                    pods=pods_per_code(constraint, nodes, among=both(among, mask)),
+                    without_key_too=not needs_all_keys,
                 )
+            )
         return cls(constraints, tuple(terms))
 
     def of(self, node: fwk.NodeInfo) -> int:
@@ -157,40 +159,35 @@ class _DomainTerm:
     def __init__(
         self,
         constraint: Constraint,
-        feasible: fwk.NodeTable,
-        nodes: fwk.NodeTable,
+        values: Sequence[str],
         *,
-        wanted: BoolArray | None,
-        among: BoolArray | None,
+        wanted: Int64Array,
+        pods: Int64Array,
         without_key_too: bool,
     ) -> None:
-        """Counts the constraint's pods.
+        """Weighs the pods of each domain.
 
         Args:
-            constraint: what to count.
-            feasible: F nodes, whose domains count.
-            nodes: N nodes, whose pods count.
-            wanted: (F,) bool: those that are not ignored; None: all.
-            among: (N,) bool: those that count; None: all.
+            constraint: what was counted.
+            values: V, the domains.
+            wanted: (V + 1,) int64: feasible nodes per domain; those that are not ignored.
+            pods: (V + 1,) int64: pods per domain, on the nodes that count.
             without_key_too: whether nodes without the key are a domain, that of the empty value.
         """
         self._key = constraint.topology_key
-        codes, values = nodes.label_codes(self._key)
-        asked, _ = feasible.label_codes(self._key)
         self._domains = Domains(values)
-        size = len(values)
-        if without_key_too and codes.size and codes.min() < 0:
-            blank = self._domains.code("")
-            if blank < 0:
-                blank, size = size, size + 1
-            codes, asked = np.where(codes < 0, blank, codes), np.where(asked < 0, blank, asked)
-        is_wanted = nodes_per_code(counted_codes(asked, size, among=wanted), size) > 0
-        codes = counted_codes(codes, size, among=among)
-        pods = pods_per_code(codes, size, constraint.pods_on(nodes))
-        weight = _weight(int(np.count_nonzero(is_wanted)))
-        per_code = np.where(is_wanted, pods, 0) * weight + (constraint.max_skew - 1)
+        if wanted[-1] or pods[-1]:
+            wanted, pods = wanted.copy(), pods.copy()
+            blank = self._domains.code("") if without_key_too else -1
+            if blank >= 0:
+                wanted[blank] += wanted[-1]
+                pods[blank] += pods[-1]
+            if blank >= 0 or not without_key_too:
+                wanted[-1] = 0
+        weight = _weight(int(np.count_nonzero(wanted)))
         #: (V + 1,) float64
-        self._by_code: FloatArray = np.append(per_code[: len(values)], 0.0)
+        self._by_code: FloatArray = np.where(wanted, pods, 0) * weight + (constraint.max_skew - 1)
+        self._by_code[-1] = 0.0
 
     def of(self, node: fwk.NodeInfo) -> float:
         """What it adds to the score of a node."""
