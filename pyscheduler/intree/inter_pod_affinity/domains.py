@@ -1,13 +1,13 @@
 """How much there is in each topology domain: matching pods, or weight.
 
-A domain is all nodes with one value of a topology key. Amounts are summed per value when they are
-made, over all nodes, and looked up by the codes of whatever nodes are asked about later. A what-if
+A domain is all nodes with one value of a topology key. Amounts are sums by value over all nodes,
+which the cache keeps, and are looked up by the codes of whatever nodes are asked about. A what-if
 changes its clone by a few pods: those differences are kept apart, so that a clone costs nothing.
 
 States: made in PreFilter or PreScore, read until a pod, a label or a node changes; then they are
 made anew.
 
-Axes: D values of one topology key.
+Axes: V values of one topology key.
 
 Called by: ``filtering``, ``scoring``.
 """
@@ -33,27 +33,23 @@ class Domains:
         self.total = 0
         #: value -> what was added since; empty but in what-ifs
         self._differences: dict[str, int] = {}
-        #: (D + 1,) int64 by code of `_values`; the last is for nodes without the label. None: all 0
+        #: (V + 1,) int64 by code of `_values`; the last is for nodes without the label. None: all 0
         self._amounts: Int64Array | None = None
         self._values: Sequence[str] = ()
         #: the amounts that are not 0; None until somebody asked about a single node
         self._by_value: dict[str, int] | None = None
 
     @classmethod
-    def of(cls, key: str, nodes: fwk.NodeTable, per_node: Int64Array) -> Domains:
-        """The sums of ``per_node`` (N,), over all nodes, by domain."""
+    def of(cls, key: str, nodes: fwk.NodeTable, by_value: Int64Array) -> Domains:
+        """These amounts (V + 1,), by code of ``key``; that of nodes without the label is nobody's.
+
+        V is that of ``nodes``.
+        """
         domains = cls(key)
-        codes, values = nodes.label_codes(key)
-        rows = np.flatnonzero(per_node)
-        codes = codes[rows]
-        if codes.size and codes.min() < 0:
-            rows = rows[codes >= 0]
-            codes = codes[codes >= 0]
-        if rows.size:
-            # in floats, exact up to 2^53
-            sums = np.bincount(codes, weights=per_node[rows], minlength=len(values) + 1)
-            domains._amounts = sums.astype(np.int64)
-            domains._values = values
+        if by_value[:-1].any():
+            domains._amounts = by_value.copy()
+            domains._amounts[-1] = 0
+            domains._values = nodes.label_codes(key)[1]
             domains.total = int(domains._amounts.sum())
         return domains
 
@@ -95,7 +91,7 @@ class Domains:
         return found
 
     def _amounts_for(self, values: Sequence[str]) -> Int64Array:
-        """(D + 1,) int64 by code of ``values``: codes are given anew now and then."""
+        """(V + 1,) int64 by code of ``values``: codes are given anew now and then."""
         if values is self._values and self._amounts is not None:
             return self._amounts
         known = self._amount_by_value()
@@ -109,19 +105,19 @@ class Domains:
         return self._by_value
 
 
-class PerNode:
-    """Amounts (N,) by topology key, put together from several sources."""
+class Amounts:
+    """Amounts by topology key and value, put together from several sources."""
 
     def __init__(self, nodes: fwk.NodeTable) -> None:
         self._nodes = nodes
-        self._amounts: dict[str, Int64Array] = {}
+        self._by_value: dict[str, Int64Array] = {}
 
     def add(self, key: str, counts: Int64Array, *, weight: int = 1) -> None:
-        """Adds ``counts`` (N,) times ``weight``."""
+        """Adds ``counts`` (V + 1,) by code of ``key``, times ``weight``."""
         amounts = counts if weight == 1 else counts * weight
-        known = self._amounts.get(key)
-        self._amounts[key] = amounts if known is None else known + amounts
+        known = self._by_value.get(key)
+        self._by_value[key] = amounts if known is None else known + amounts
 
-    def by_domain(self) -> dict[str, Domains]:
-        """The sums by domain, of each topology key."""
-        return {key: Domains.of(key, self._nodes, a) for key, a in self._amounts.items()}
+    def domains(self) -> dict[str, Domains]:
+        """The domains of each topology key."""
+        return {key: Domains.of(key, self._nodes, a) for key, a in self._by_value.items()}

@@ -28,7 +28,7 @@ import numpy as np
 from pyscheduler import framework as fwk
 from pyscheduler.api.core_v1 import Pod
 from pyscheduler.framework.status import BoolArray
-from pyscheduler.intree.inter_pod_affinity.domains import Domains, PerNode
+from pyscheduler.intree.inter_pod_affinity.domains import Amounts, Domains
 from pyscheduler.intree.inter_pod_affinity.terms import ExistingTerm, OwnTerms, terms_of
 
 _NOT_NEAR = "node(s) didn't match pod affinity rules"
@@ -164,16 +164,16 @@ def filter_state(
         tally: of the terms of existing pods.
         means_itself: the pod is one of those that it wants to be near.
     """
-    kept_out, apart = PerNode(nodes), PerNode(nodes)
+    near, apart, kept_out = Amounts(nodes), Amounts(nodes), Amounts(nodes)
     for term in existing:
-        kept_out.add(term.term.topology_key, tally.counts(term))
+        key = term.term.topology_key
+        kept_out.add(key, tally.by_value(term, key))
     for key, matcher in own.apart:
-        apart.add(key, nodes.pod_counts(matcher))
-    near: _ByKey = {}
+        apart.add(key, nodes.pods_by_value(matcher, key))
     if own.near is not None:
-        counts = nodes.pod_counts(own.near)
-        near = {key: Domains.of(key, nodes, counts) for key in own.near_by}
-    return FilterState(own, means_itself, near, apart.by_domain(), kept_out.by_domain())
+        for key in own.near_by:
+            near.add(key, nodes.pods_by_value(own.near, key))
+    return FilterState(own, means_itself, near.domains(), apart.domains(), kept_out.domains())
 
 
 def _is_any(by_key: _ByKey) -> bool:

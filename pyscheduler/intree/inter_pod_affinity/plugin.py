@@ -13,10 +13,10 @@ have the same value of the term's topology key. For an incoming pod a node must
 and the first that fails is the reason. The score is in ``scoring``, the counts that decide are in
 ``filtering``, the wake-ups in ``hints``.
 
-**How it is counted.** Pods are never walked over. How many pods per node a term of the incoming
-pod means is kept by the cache (``NodeTable.pod_counts``); the terms of existing pods are tallied
-per node (``terms.EXISTING``), and those that mean the incoming pod are found in an index
-(``term_index``). What is left is one sum per topology key, over the nodes.
+**How it is counted.** Pods are never walked over. How many pods per domain a term of the incoming
+pod means is kept by the cache (``NodeTable.pods_by_value``); the terms of existing pods are tallied
+likewise (``terms.EXISTING``), and those that mean the incoming pod are found in an index
+(``term_index``). What is left is one look-up per node and topology key.
 
 **Classes of pods.** A pod's labels and namespace matter only as far as terms read them. So its
 signature is what it asks itself, whether it means itself, and *which* terms of others mean it: pods

@@ -20,7 +20,7 @@ import numpy as np
 
 from pyscheduler import framework as fwk
 from pyscheduler.framework.status import Int64Array
-from pyscheduler.intree.inter_pod_affinity.domains import Domains, PerNode
+from pyscheduler.intree.inter_pod_affinity.domains import Amounts, Domains
 from pyscheduler.intree.inter_pod_affinity.terms import ExistingTerm, Kind, OwnTerms
 
 #: the weight by domain, of each topology key
@@ -45,22 +45,22 @@ def weights_by_domain(
         hard_weight: of a required affinity term.
     """
     weighted = [
-        (weight, key, nodes.pod_counts(matcher)) for weight, key, matcher in own.preferred
+        (weight, key, nodes.pods_by_value(matcher, key)) for weight, key, matcher in own.preferred
     ] + [
         (
             hard_weight if known.kind is Kind.AFFINITY else known.weight,
             known.term.topology_key,
-            tally.counts(known),
+            tally.by_value(known, known.term.topology_key),
         )
         for known in existing
     ]
-    per_node = PerNode(nodes)
+    amounts = Amounts(nodes)
     is_any = False
     for weight, key, counts in weighted:
         # weights that cancel out are no reason to skip the pod
-        is_any = is_any or bool(counts[nodes.label_codes(key)[0] >= 0].any())
-        per_node.add(key, counts, weight=weight)
-    return tuple(per_node.by_domain().values()) if is_any else None
+        is_any = is_any or bool(counts[:-1].any())
+        amounts.add(key, counts, weight=weight)
+    return tuple(amounts.domains().values()) if is_any else None
 
 
 def score_nodes(weights: Iterable[Domains], nodes: fwk.NodeTable) -> Int64Array:
