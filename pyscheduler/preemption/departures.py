@@ -52,6 +52,13 @@ class Departures:
         newest = self.newest(pod)
         return newest is not None and not newest.is_terminating
 
+    def will_be_seen_to_go(self, pod: Pod) -> bool:
+        """True while ``pod`` is being deleted and the watch has still to tell of its end."""
+        newest = self.newest(pod)
+        if newest is None:
+            return False
+        return newest.is_terminating or self._told.get(pod.uid, newest) is None
+
     def add(self, pod: Pod, ended: WaitingPod | PodInPreBind | None) -> None:
         """``pod`` was told to go; nothing to remember if that shows already.
 

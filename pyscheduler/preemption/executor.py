@@ -2,9 +2,11 @@
 
 The preemptor is gated until all of its victims were told, so that it is not tried in vain in
 between. All but the last are told at once, the last one after them: whoever asks during that last
-call can see at the victim itself whether it was made. Whatever happens, the preemptor is activated
-in the end; nothing waits for a deletion that never comes. After a failure that is a moment later,
-so that a server which refuses is not asked without pause.
+call can see at the victim itself whether it was made. A victim's end wakes the preemptor, as it
+does everybody else. Where there is none to come (all of them were gone before the gate opened, or
+were taken back in memory, or could not be told) the preemptor is activated: nobody is left behind
+its gate. After a failure that is a moment later, so that a server which refuses is not asked
+without pause.
 
 A victim that waits at Permit or is in PreBind is taken back in memory and tried again later. Others
 get the DisruptionTarget condition and are deleted, both for their uid alone. Two preemptors may
@@ -15,8 +17,8 @@ schedules. When that ends every preemption under way ends with it: the successor
 
 Called by: ``evaluator`` (starts a preemption), a plugin's ``pre_enqueue`` (asks whether one is
 under way). Source: kube-scheduler 1.37, ``framework/preemption/executor.go``; knowing differences:
-uid preconditions, the unconditional activation, shared victims, and an end of the evictions when
-the preemptor is gone.
+uid preconditions, the activation where upstream might have missed the last end, shared victims, and
+an end of the evictions when the preemptor is gone.
 """
 
 from __future__ import annotations
@@ -56,6 +58,8 @@ class _Preemption:
     victims: tuple[Pod, ...]
     #: the only victim that was not told yet, once all others were
     last: Pod | None = None
+    #: all of them were told
+    is_done: bool = False
 
 
 class Executor:
@@ -130,10 +134,10 @@ class Executor:
         clock = self._handle.clock
         began = clock.monotonic()
         try:
-            is_done = await self._succeeds(preemption)
-            result = "success" if is_done else "error"
+            preemption.is_done = await self._succeeds(preemption)
+            result = "success" if preemption.is_done else "error"
             self._handle.preemption_observer.executed(result, clock.monotonic() - began)
-            if not is_done:
+            if not preemption.is_done:
                 self._open_gate(preemption)  # an event may bring the pod back sooner
                 await clock.sleep(RETRY_AFTER_S)
         finally:
@@ -164,9 +168,15 @@ class Executor:
             del self._under_way[uid]
 
     def _end(self, preemption: _Preemption) -> None:
-        """Lets the preemptor through and brings it back, unless it preempts anew by now."""
+        """Lets the preemptor through, and brings it back if no victim's end is going to.
+
+        Not if it preempts anew by now: then it waits for that.
+        """
         self._open_gate(preemption)
-        if preemption.preemptor.uid not in self._under_way:
+        if preemption.preemptor.uid in self._under_way:
+            return
+        leaves = self.departures.will_be_seen_to_go
+        if not preemption.is_done or not any(map(leaves, preemption.victims)):
             self._handle.activator.activate([preemption.preemptor])
 
     async def _evict_all(self, preemption: _Preemption) -> None:

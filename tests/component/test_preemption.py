@@ -190,7 +190,7 @@ async def test_with_victims_that_take_their_time_another_node_that_frees_up_is_t
     await world.run_for(30)
     assert world.pod("urgent")["status"]["nominatedNodeName"] == "slow"
     assert world.pod("victim")["metadata"]["deletionTimestamp"]
-    assert "terminating pod on the nominated node" in world.message("urgent")
+    assert "found a potential placement for pod on node slow" in world.message("urgent")
 
     world.delete_pod("equal", at_once=True)
     took_s = await world.until_bound("urgent")

@@ -70,7 +70,7 @@ async def test_victims_are_marked_and_deleted_the_last_one_after_the_others(stag
 
         assert sorted(stage.deleted[:2]) == ["a", "b"]
         assert stage.deleted[2:] == ["c"]
-    assert stage.activated == ["urgent"]
+    assert stage.activated == [], "the victims' ends will wake it"
     assert stage.observed.executions == ["success"]
     assert stage.executor_is_idle
 
@@ -249,9 +249,42 @@ async def test_somebody_else_deletes_a_victim(
     assert len(stage.deleted) == len(set(stage.deleted))
     assert set(stage.deleted) >= set(NAMES) - {name}
     assert (name in stage.deleted) == (at == "delete")
-    assert stage.activated == ["urgent"]
+    assert stage.activated == [], "the others' ends will wake it"
     assert not stage.evaluator.is_preempting(pod)
     assert stage.executor_is_idle
+
+
+@pytest.mark.parametrize("at", ["before", "condition", "delete"])
+async def test_a_preemptor_whose_victims_all_went_before_its_gate_opened_is_activated(
+    stage: Stage, at: str
+) -> None:
+    pod = urgent()
+    stage.writes.gate.close(at, "c")
+    async with scheduling(stage):
+        await stage.preempt(pod)
+        if at != "before":
+            await stage.settle()
+        for name in NAMES:
+            vanish(stage, name)
+        stage.writes.gate.open()
+        await stage.settle()
+
+        assert not stage.evaluator.is_preempting(pod)
+        assert stage.activated == ["urgent"], "their ends came while it was gated"
+
+
+async def test_a_preemptor_waits_for_the_one_victim_that_still_terminates(stage: Stage) -> None:
+    async with scheduling(stage):
+        stage.writes.gate.close("delete", "c")
+        await stage.preempt(urgent())
+        await stage.settle()
+        vanish(stage, "a")
+        vanish(stage, "b")
+        terminate(stage, "c")
+        stage.writes.gate.open()
+        await stage.settle()
+
+        assert stage.activated == []
 
 
 @pytest.mark.parametrize("verb", ["condition", "delete"])
@@ -290,11 +323,11 @@ async def test_a_fault_in_one_preemption_does_not_touch_another() -> None:
         await stage.preempt(urgent("second"))
         await stage.settle()
         assert stage.deleted == ["b"]
-        assert stage.activated == ["urgent"]
+        assert stage.activated == []
 
         stage.clock.advance(1)
         await stage.settle()
-        assert stage.activated == ["urgent", "second"]
+        assert stage.activated == ["second"]
 
 
 async def test_an_event_may_bring_a_failed_preemptor_back_before_its_pause_is_over(
@@ -316,7 +349,8 @@ async def test_an_event_may_bring_a_failed_preemptor_back_before_its_pause_is_ov
 
         stage.writes.gate.open()
         await stage.settle()
-        assert stage.activated == ["urgent"]
+        assert not stage.evaluator.is_preempting(pod)
+        assert stage.activated == [], "its victims' ends will"
 
     assert sorted(stage.deleted) == NAMES
 
@@ -462,10 +496,7 @@ async def test_a_second_preemptor_for_the_same_victims_tells_nobody_again(
     assert sorted(stage.deleted) == NAMES
     assert len(stage.writes.asked) == 6
     assert not stage.evaluator.is_preempting(second)
-    # the first once more, as its nomination to the node is void
-    assert stage.activated.count("first") == 2
-    # before the echo nothing is left to be told: no gate, hence nothing to open
-    assert ("second" in stage.activated) == (second_at != "before the echo")
+    assert stage.activated == ["first"], "its nomination to the node is void"
     assert stage.executor_is_idle
 
 
