@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -26,29 +27,26 @@ from pydantic.alias_generators import to_camel
 from pyscheduler.config.durations import parse_duration
 
 
-def _beside_the_file(path: object, info: ValidationInfo) -> Path:
-    if not isinstance(path, str):
-        raise ValueError("must be a path")  # noqa: TRY004  # pydantic reports ValueError alone
-    folder = (info.context or {}).get("folder", Path())
-    template = Path(folder, path).resolve()
+def _beside_the_file(path: Path, info: ValidationInfo) -> Path:
+    template = Path((info.context or {}).get("folder", ""), path).resolve()
     if not template.is_file():
         raise ValueError(f"no such file: {path}")
     return template
 
 
-def _seconds(duration: object) -> float:
-    if not isinstance(duration, str):
-        raise ValueError('must be a duration such as "10s"')  # noqa: TRY004  # as above
-    return parse_duration(duration)
+def _seconds(duration: object) -> object:
+    return parse_duration(duration) if isinstance(duration, str) else duration
 
 
 #: relative to the workload file
-TemplatePath = Annotated[Path, BeforeValidator(_beside_the_file)]
+TemplatePath = Annotated[Path, AfterValidator(_beside_the_file)]
 #: as Go writes it, e.g. "10s"
 Seconds = Annotated[float, BeforeValidator(_seconds)]
 
 
-class _Written(BaseModel):
+class Written(BaseModel):
+    """A part of a workload file: its fields in camelCase, no others, no conversions."""
+
     model_config = ConfigDict(
         alias_generator=to_camel,
         populate_by_name=True,
@@ -58,7 +56,7 @@ class _Written(BaseModel):
     )
 
 
-class Operation(_Written):
+class Operation(Written):
     """What all have."""
 
     opcode: str
@@ -72,7 +70,7 @@ class Operation(_Written):
         return False
 
 
-class NodeAllocatable(_Written):
+class NodeAllocatable(Written):
     """Nodes get these resources, and a CSINode with these drivers."""
 
     node_allocatable: Mapping[str, str] = Field(default_factory=dict)
@@ -81,14 +79,14 @@ class NodeAllocatable(_Written):
     migrated_plugins: tuple[str, ...] = ()
 
 
-class NodeLabel(_Written):
+class NodeLabel(Written):
     """Nodes get a label, its values in turn."""
 
     label_key: str
     label_values: Annotated[tuple[str, ...], Field(min_length=1)]
 
 
-class UniqueNodeLabel(_Written):
+class UniqueNodeLabel(Written):
     """Every node gets a label with a value of its own."""
 
     label_key: str
@@ -104,6 +102,8 @@ class CreateNodes(Operation):
     node_allocatable_strategy: NodeAllocatable | None = None
     label_node_prepare_strategy: NodeLabel | None = None
     unique_node_label_strategy: UniqueNodeLabel | None = None
+    #: so many features, ``Feature1`` and on, are in the node's status
+    declared_features: NonNegativeInt = 0
 
 
 class CreateNamespaces(Operation):
@@ -132,7 +132,7 @@ class CreatePods(Operation):
     persistent_volume_template_path: TemplatePath | None = None
     persistent_volume_claim_template_path: TemplatePath | None = None
     #: so many pods in a row have the same ``signature`` label
-    signature_batch_size: NonNegativeInt = 1
+    signature_batch_size: Annotated[int, Field(ge=1)] = 1
 
     @property
     def collects_metrics(self) -> bool:

@@ -30,6 +30,9 @@ class Workload:
     feature_gates: Mapping[str, bool]
     #: pods per second that upstream demands on average; None for no demand
     threshold: float | None
+    #: a parameter that it does not set though an operation asks for it; then it has no operations,
+    #: and its siblings can still run. Upstream's files have a few of these.
+    missing: str = ""
 
 
 @dataclass(frozen=True, slots=True)
