@@ -12,7 +12,7 @@ WORKDIR /src
 COPY pyproject.toml ./
 RUN /opt/venv/bin/python -c "import tomllib; p = tomllib.load(open('pyproject.toml', 'rb')); \
 extras = p['project']['optional-dependencies']; \
-print(*p['project']['dependencies'], *extras['fast'], *extras['dra'], sep='\n')" \
+print(*p['project']['dependencies'], *extras['dra'], sep='\n')" \
         > /tmp/requirements.txt \
     && /opt/venv/bin/pip install --quiet --no-compile -r /tmp/requirements.txt \
     && /opt/venv/bin/python -m compileall -q -j 0 --invalidation-mode unchecked-hash \

@@ -1,7 +1,7 @@
 """One HTTP exchange with the API server, and one stream from it: all that the rest needs of HTTP.
 
 `Transport` is kept this small so that the embedded cluster can answer in process.
-`AiohttpTransport` is the one for real servers; `pyscheduler.client.fast_transport` has one for
+`AiohttpTransport` is the one for real servers; `pyscheduler.client.lean_transport` has one for
 writes that is cheaper per request. Transports know credentials, TLS and time limits; they raise
 `ServerUnreachable` and `TlsError`, and hand every answer back whatever its status: what an answer
 means is `rest`'s affair.
@@ -231,22 +231,21 @@ class AiohttpTransport:
 
 
 def write_transport(credentials: Credentials, streams: AiohttpTransport) -> Transport:
-    """Return the cheapest transport for writes that is installed and can do what is needed.
+    """Return the cheapest transport for writes that can do what is needed.
 
     Args:
         credentials: who we are.
-        streams: the transport of the reads; it is returned itself when there is nothing better.
+        streams: the transport of the reads; it is returned itself when there is a proxy.
 
     Returns:
         A transport whose `name` says what was chosen. If it is not `streams`, close it as well.
     """
-    try:
-        from pyscheduler.client.fast_transport import PyreqwestTransport
-    except ImportError:  # the extra `fast` is not installed
+    if credentials.proxy is not None:
         return streams
-    if not PyreqwestTransport.suits(credentials):
-        return streams
-    return PyreqwestTransport(credentials, streams)
+    # Imported here: that module is a transport, too, and needs this one.
+    from pyscheduler.client.lean_transport import LeanTransport
+
+    return LeanTransport(credentials, streams)
 
 
 def tls_error(credentials: Credentials, problem: str) -> TlsError:
@@ -261,9 +260,18 @@ def _reason(error: Exception) -> str:
         error = error.os_error
     if isinstance(error, (aiohttp.ClientPayloadError, aiohttp.ServerDisconnectedError)):
         return "the connection was closed before the answer was complete"
-    if isinstance(error, OSError) and error.errno:
-        # asyncio puts texts of its own in strerror; name resolution has negative numbers.
-        return os.strerror(error.errno) if error.errno > 0 else error.strerror or str(error)
+    return os_error_text(error) if isinstance(error, OSError) else _text(error)
+
+
+def os_error_text(error: OSError) -> str:
+    """Return what went wrong in the words of the system, which say what a user can act on."""
+    if error.errno is None:
+        return _text(error)
+    # asyncio puts texts of its own in strerror; name resolution has negative numbers.
+    return os.strerror(error.errno) if error.errno > 0 else error.strerror or _text(error)
+
+
+def _text(error: Exception) -> str:
     return str(error) or type(error).__name__
 
 
@@ -275,6 +283,12 @@ def _keep_alive_socket(address: aiohttp.AddrInfoType) -> socket.socket:
     """Return a socket whose dead peer the kernel notices, see `TCP_KEEP_ALIVE_IDLE_S`."""
     family, kind, protocol, _, _ = address
     opened = socket.socket(family, kind, protocol)
+    keep_alive(opened)
+    return opened
+
+
+def keep_alive(opened: socket.socket) -> None:
+    """Have the kernel notice a dead peer, see `TCP_KEEP_ALIVE_IDLE_S`; small writes go at once."""
     opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     opened.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     if sys.platform == "linux":
@@ -282,4 +296,3 @@ def _keep_alive_socket(address: aiohttp.AddrInfoType) -> socket.socket:
         opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, _TCP_KEEP_ALIVE_INTERVAL_S)
         opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, _TCP_KEEP_ALIVE_PROBES)
         opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, TCP_USER_TIMEOUT_S * 1000)
-    return opened

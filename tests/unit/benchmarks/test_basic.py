@@ -31,8 +31,8 @@ def test_as_fast_with_no_more_memory_is_what_is_wanted() -> None:
 
 
 def test_transport_is_read_from_the_start_of_the_log() -> None:
-    log = 'noise\n{"msg":"starting","writes":"pyreqwest"}\n{"msg":"in sync"}\n'
-    assert transport_of(log) == "pyreqwest"
+    log = 'noise\n{"msg":"starting","writes":"lean"}\n{"msg":"in sync"}\n'
+    assert transport_of(log) == "lean"
 
 
 def test_a_log_without_it_names_no_transport() -> None:

@@ -1,0 +1,117 @@
+"""One kept-alive HTTP/1.1 connection to the API server, which carries one exchange at a time.
+
+Apart from `lean_transport`, its one caller, which knows credentials, what a failure means and when
+to try again. The life of a connection::
+
+    idle --exchange--> awaiting an answer --complete, and the server keeps it--> idle
+      |                  |
+      +------------------+---- closed by either side, cancelled, not HTTP ----> closed
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from pyscheduler.client.answer_reader import AnswerReader, MalformedAnswer
+
+
+class ConnectionBroken(Exception):  # noqa: N818  # says what happened, as its siblings do
+    """The connection ended before its answer did.
+
+    Attributes:
+        is_begun: whether some of the answer had come.
+    """
+
+    def __init__(self, reason: str, *, is_begun: bool) -> None:
+        super().__init__(reason)
+        self.is_begun = is_begun
+
+
+class Connection(asyncio.Protocol):
+    """See the module's docstring; made by ``loop.create_connection``.
+
+    Args:
+        on_closed: is told when it can carry nothing more.
+    """
+
+    def __init__(self, *, on_closed: Callable[["Connection"], None]) -> None:
+        self._on_closed = on_closed
+        self._transport: Any = None  # asyncio's and uvloop's have no class in common
+        #: Reads the answer under way; None while idle.
+        self._reader: AnswerReader | None = None
+        #: Of whoever awaits that answer.
+        self._waiter: asyncio.Future[None] | None = None
+        #: Since when it is idle, by the loop's time; kept by the pool.
+        self.idle_since = 0.0
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether another request can be sent, as far as this side knows."""
+        return self._reader is None and not self._transport.is_closing()
+
+    async def exchange(self, request: bytes, *, give_up_at: float) -> AnswerReader:
+        """Send a request and return the complete answer.
+
+        Args:
+            request: the whole request.
+            give_up_at: moment by the loop's time.
+
+        Raises:
+            ConnectionBroken: the answer did not come, or not to its end.
+            TimeoutError: it did not come in time.
+        """
+        loop = asyncio.get_running_loop()
+        reader = self._reader = AnswerReader()
+        self._waiter = loop.create_future()
+        timer = loop.call_at(give_up_at, self._fail, TimeoutError())
+        self._transport.write(request)
+        try:
+            await self._waiter
+        except BaseException:
+            # The answer may still come: no other request may follow on this connection.
+            self.close()
+            raise
+        finally:
+            timer.cancel()
+            self._waiter = None
+        self._reader = None
+        if not reader.is_kept:
+            self.close()
+        return reader
+
+    def close(self) -> None:
+        """Cut the connection; an exchange under way fails."""
+        self._transport.abort()
+
+    def connection_made(self, transport: Any) -> None:
+        """Called by the event loop."""
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        """Called by the event loop."""
+        if self._reader is None or self._waiter is None:
+            self.close()  # nobody asked for this; whose answer the next bytes are is unknown
+            return
+        try:
+            if self._reader.feed(data) and not self._waiter.done():
+                self._waiter.set_result(None)
+        except MalformedAnswer as error:
+            self._break(str(error))
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Called by the event loop, at the very end."""
+        self._on_closed(self)
+        if self._reader is not None and self._reader.end():
+            if self._waiter is not None and not self._waiter.done():
+                self._waiter.set_result(None)
+            return
+        reason = "" if error is None else str(error)
+        self._break(reason or "the connection was closed before the answer was complete")
+
+    def _break(self, reason: str) -> None:
+        is_begun = self._reader is not None and self._reader.status > 0
+        self._fail(ConnectionBroken(reason, is_begun=is_begun))
+
+    def _fail(self, error: Exception) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_exception(error)

@@ -1,0 +1,282 @@
+"""The transport of writes against a server that answers with bytes written down beforehand."""
+
+import asyncio
+import contextlib
+import ssl
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from pyscheduler.client.credentials import Credentials, TlsMaterial
+from pyscheduler.client.errors import ServerUnreachable, TlsError
+from pyscheduler.client.lean_transport import LeanTransport
+from pyscheduler.client.transport import AiohttpTransport
+
+_CERTIFICATES = Path(__file__).parents[2] / "certificates"
+
+_DONE = b"HTTP/1.1 201 Created\r\nContent-Length: 2\r\n\r\nok"
+
+#: Instead of an answer: the connection is closed.
+_CLOSE = b""
+
+
+class Server:
+    """Answers each request with the next of its answers; keeps what was asked, by connection."""
+
+    def __init__(self) -> None:
+        self.answers: deque[bytes] = deque()
+        self.asked: list[list[bytes]] = []
+        self.writers: list[asyncio.StreamWriter] = []
+        self.port = 0
+        #: set to have requests answered
+        self.is_answering = asyncio.Event()
+        self.is_answering.set()
+        self.got_request = asyncio.Event()
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        requests: list[bytes] = []
+        self.asked.append(requests)
+        self.writers.append(writer)
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                head = await reader.readuntil(b"\r\n\r\n")
+                length = next(
+                    (int(line[15:]) for line in head.split(b"\r\n") if b"Content-Length" in line), 0
+                )
+                requests.append(head + await reader.readexactly(length))
+                self.got_request.set()
+                await self.is_answering.wait()
+                answer = self.answers.popleft() if self.answers else _DONE
+                if answer == _CLOSE:
+                    break
+                writer.write(answer)
+        writer.close()
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[Server]:
+    made = Server()
+    listening = await asyncio.start_server(made.serve, "127.0.0.1", 0)
+    made.port = listening.sockets[0].getsockname()[1]
+    yield made
+    made.is_answering.set()
+    for writer in made.writers:
+        writer.close()
+    listening.close()
+
+
+@pytest.fixture
+async def transport(server: Server) -> AsyncIterator[LeanTransport]:
+    credentials = Credentials(f"http://127.0.0.1:{server.port}/base", source="test")
+    streams = AiohttpTransport(credentials)
+    made = LeanTransport(credentials, streams)
+    yield made
+    await made.close()
+    await streams.close()
+
+
+async def _until(holds: Callable[[], bool]) -> None:
+    for _ in range(1000):
+        if holds():
+            return
+        await asyncio.sleep(0)
+    raise AssertionError("it did not come to hold")
+
+
+async def test_request_is_written_as_it_should_be(server: Server, transport: LeanTransport) -> None:
+    await transport.request(
+        "PATCH", "/api/x%2Fy z", body=b"{}", content_type="application/x", headers={"X-A": "b"}
+    )
+
+    head, _, body = server.asked[0][0].partition(b"\r\n\r\n")
+    lines = head.decode().split("\r\n")
+    assert lines[0] == "PATCH /base/api/x%2Fy%20z HTTP/1.1"
+    assert {f"Host: 127.0.0.1:{server.port}", "X-A: b", "Content-Length: 2"} <= {*lines}
+    assert body == b"{}"
+
+
+async def test_requests_in_turn_share_a_connection(
+    server: Server, transport: LeanTransport
+) -> None:
+    for _ in range(3):
+        await transport.request("POST", "/x", body=b"{}")
+
+    assert [len(requests) for requests in server.asked] == [3]
+
+
+async def test_requests_at_once_have_a_connection_each(
+    server: Server, transport: LeanTransport
+) -> None:
+    await asyncio.gather(*[transport.request("POST", "/x", body=b"{}") for _ in range(3)])
+
+    assert [len(requests) for requests in server.asked] == [1, 1, 1]
+
+
+async def test_body_larger_than_any_buffer_goes_and_comes(
+    server: Server, transport: LeanTransport
+) -> None:
+    large = b"x" * 3_000_000
+    server.answers.append(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(large) + large)
+
+    assert (await transport.request("PUT", "/x", body=large)).body == large
+    assert server.asked[0][0].endswith(large)
+
+
+async def test_connection_that_the_server_will_close_is_not_used_again(
+    server: Server, transport: LeanTransport
+) -> None:
+    server.answers.append(_DONE.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+    await transport.request("POST", "/x", body=b"{}")
+    await transport.request("POST", "/x", body=b"{}")
+
+    assert [len(requests) for requests in server.asked] == [1, 1]
+
+
+async def test_connection_closed_while_idle_is_not_used_again(
+    server: Server, transport: LeanTransport
+) -> None:
+    await transport.request("POST", "/x", body=b"{}")
+    server.writers[0].close()
+    await _until(lambda: not transport.open_connections)
+
+    assert (await transport.request("POST", "/x", body=b"{}")).status == 201
+    assert len(server.asked) == 2
+
+
+async def test_write_on_a_connection_closed_meanwhile_may_have_been_carried_out(
+    server: Server, transport: LeanTransport
+) -> None:
+    await transport.request("POST", "/x", body=b"{}")
+    server.answers.append(_CLOSE)
+
+    with pytest.raises(ServerUnreachable, match="closed before the answer was complete") as raised:
+        await transport.request("POST", "/x", body=b"{}")
+    assert raised.value.is_sent
+    assert len(server.asked) == 1
+
+
+async def test_read_on_a_connection_closed_meanwhile_is_sent_again(
+    server: Server, transport: LeanTransport
+) -> None:
+    await transport.request("GET", "/x")
+    server.answers.append(_CLOSE)
+
+    assert (await transport.request("GET", "/x")).body == b"ok"
+    assert [len(requests) for requests in server.asked] == [2, 1]
+
+
+async def test_read_cut_on_a_fresh_connection_is_a_failure(
+    server: Server, transport: LeanTransport
+) -> None:
+    server.answers.append(_CLOSE)
+
+    with pytest.raises(ServerUnreachable):
+        await transport.request("GET", "/x")
+    assert len(server.asked) == 1
+
+
+async def test_connection_of_a_cancelled_request_is_closed(
+    server: Server, transport: LeanTransport
+) -> None:
+    server.is_answering.clear()
+    request = asyncio.ensure_future(transport.request("POST", "/x", body=b"{}"))
+    await server.got_request.wait()
+    request.cancel()
+    await asyncio.wait({request})
+    server.is_answering.set()
+
+    assert (await transport.request("POST", "/y", body=b"{}")).body == b"ok"
+    assert len(server.asked) == 2
+
+
+async def test_answer_that_is_no_http_is_a_failure(
+    server: Server, transport: LeanTransport
+) -> None:
+    server.answers.append(b"220 mail.example.com ESMTP\r\n\r\n")
+
+    with pytest.raises(ServerUnreachable, match=r"not an HTTP/1\.1 answer"):
+        await transport.request("POST", "/x", body=b"{}")
+
+
+async def test_close_ends_what_is_under_way(server: Server, transport: LeanTransport) -> None:
+    server.is_answering.clear()
+    request = asyncio.ensure_future(transport.request("POST", "/x", body=b"{}"))
+    await server.got_request.wait()
+    await transport.close()
+
+    with pytest.raises(ServerUnreachable):
+        await request
+    with pytest.raises(ServerUnreachable, match="transport is closed") as raised:
+        await transport.request("POST", "/x", body=b"{}")
+    assert not raised.value.is_sent
+
+
+@contextlib.asynccontextmanager
+async def _over_tls(
+    tls: TlsMaterial, *, asks_clients: bool = False
+) -> AsyncIterator[LeanTransport]:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(_CERTIFICATES / "server.pem", _CERTIFICATES / "server.key")
+    if asks_clients:
+        context.load_verify_locations(_CERTIFICATES / "authority.pem")
+        context.verify_mode = ssl.CERT_REQUIRED
+    listening = await asyncio.start_server(Server().serve, "127.0.0.1", 0, ssl=context)
+    port = listening.sockets[0].getsockname()[1]
+    credentials = Credentials(f"https://127.0.0.1:{port}", source="/kube/config", tls=tls)
+    streams = AiohttpTransport(credentials)
+    transport = LeanTransport(credentials, streams)
+    try:
+        yield transport
+    finally:
+        await transport.close()
+        await streams.close()
+        listening.close()
+
+
+def _pem(name: str) -> bytes:
+    return (_CERTIFICATES / name).read_bytes()
+
+
+@pytest.mark.parametrize(
+    "tls",
+    [
+        pytest.param(
+            TlsMaterial(ca_pem=_pem("authority.pem"), server_name="extender.test"),
+            id="its authority and name",
+        ),
+        pytest.param(TlsMaterial(is_verified=False), id="anybody"),
+    ],
+)
+async def test_server_that_we_trust_is_written_to(tls: TlsMaterial) -> None:
+    async with _over_tls(tls) as transport:
+        assert (await transport.request("POST", "/x", body=b"{}")).body == b"ok"
+
+
+@pytest.mark.parametrize(
+    "tls",
+    [
+        pytest.param(
+            TlsMaterial(ca_pem=_pem("other-authority.pem"), server_name="extender.test"),
+            id="another authority",
+        ),
+        pytest.param(TlsMaterial(ca_pem=_pem("authority.pem")), id="another name"),
+        pytest.param(TlsMaterial(), id="the system's authorities"),
+    ],
+)
+async def test_server_that_we_do_not_trust_is_told_in_one_line(tls: TlsMaterial) -> None:
+    async with _over_tls(tls) as transport:
+        with pytest.raises(TlsError, match="check the CA of /kube/config: ") as raised:
+            await transport.request("POST", "/x", body=b"{}")
+
+    assert "\n" not in str(raised.value)
+
+
+async def test_client_certificate_says_who_we_are() -> None:
+    known = TlsMaterial(is_verified=False, cert_pem=_pem("client.pem"), key_pem=_pem("client.key"))
+    async with _over_tls(known, asks_clients=True) as transport:
+        assert (await transport.request("POST", "/x", body=b"{}")).status == 201
+    async with _over_tls(TlsMaterial(is_verified=False), asks_clients=True) as transport:
+        with pytest.raises((ServerUnreachable, TlsError)):
+            await transport.request("POST", "/x", body=b"{}")
