@@ -54,12 +54,12 @@ $(VENV)/bin/python: | python-found
 # The stamps are older than pyproject.toml after it has changed: the environment is then updated.
 $(VENV)/.demo: pyproject.toml | $(VENV)/bin/python
 	@echo "installing pyscheduler for the demo into $(VENV)"
-	@$(PY) -m pip install --quiet --disable-pip-version-check -e '.[demo,fast]'
+	@$(PY) -m pip install --quiet --disable-pip-version-check -e '.[demo]'
 	@touch $@
 
 $(VENV)/.dev: $(PROJECTS) | $(VENV)/bin/python
 	@echo "installing pyscheduler and the development tools into $(VENV)"
-	@$(PY) -m pip install --quiet --disable-pip-version-check -e '.[demo,fast,dra,dev]' \
+	@$(PY) -m pip install --quiet --disable-pip-version-check -e '.[demo,dra,bench,dev]' \
 	  $(patsubst %/pyproject.toml,-e ./%,$(wildcard plugins/*/pyproject.toml))
 	@touch $@ $(VENV)/.demo
 
@@ -152,6 +152,10 @@ bench-memory: $(VENV)/.dev ## memory per stored pod, and pods per class
 .PHONY: bench-plugins
 bench-plugins: $(VENV)/.dev ## each plugin alone over 5,000 nodes; ARGS=--write puts the table into the documents
 	@$(PY) -m benchmarks.plugins $(ARGS)
+
+.PHONY: bench-streaming
+bench-streaming: $(VENV)/.dev ## 400 Secrets of 1 MB by WatchList and by LIST: memory of server and client
+	@$(PY) -m benchmarks.streaming $(ARGS)
 
 ##@ to ship it, and to tidy up
 

@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from benchmarks.document import markdown_table, write_between
 from benchmarks.figures import percentile, save, table
 from pyscheduler.api.core_v1 import GCEPersistentDiskVolumeSource, Node, Pod, Volume
 from pyscheduler.cache import Snapshot
@@ -53,8 +54,6 @@ from pyscheduler.testing.answers import Form, filter_forms, score_forms
 from pyscheduler.testing.resources import FakeInformers
 
 _DOCUMENT: Final = Path("docs/performance.md")
-_BEGIN: Final = "<!-- make bench-plugins ARGS=--write -->\n"
-_END: Final = "<!-- end of the table of plugins -->\n"
 
 #: So long a hook is repeated; the median counts.
 _SECONDS: Final = 0.5
@@ -233,16 +232,6 @@ def _made(name: str, snapshot: Snapshot, objects: Mapping[str, Sequence[object]]
     return make_plugin(IN_TREE[name], handle=fake_handle(snapshot, informers=informers))
 
 
-def markdown(costs: Sequence[Costs]) -> str:
-    """The table as the document has it."""
-    head = ["Plugin", *_POINTS]
-    lines = [" | ".join(row) for row in (head, *(cost.cells() for cost in costs))]
-    lines.insert(1, "|".join(["---", *["---:"] * len(_POINTS)]))
-    return "".join(
-        f"| {line} |\n" if number != 1 else f"|{line}|\n" for number, line in enumerate(lines)
-    )
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measures, prints, saves, and writes the document if asked to."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
@@ -251,14 +240,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     costs = measure_all(options.nodes)
     print(f"microseconds over {options.nodes:,} nodes, medians\n")
-    print(table(["plugin", *_POINTS], [cost.cells() for cost in costs]))
+    rows = [cost.cells() for cost in costs]
+    print(table(["plugin", *_POINTS], rows))
     path = save("plugins", {cost.plugin: dict(cost.by_point) for cost in costs})
     print(f"\nresults: {path}")
     if options.write:
-        text = _DOCUMENT.read_text()
-        before, _, rest = text.partition(_BEGIN)
-        _, _, after = rest.partition(_END)
-        _DOCUMENT.write_text(f"{before}{_BEGIN}{markdown(costs)}{_END}{after}")
+        write_between(_DOCUMENT, "bench-plugins", markdown_table(["Plugin", *_POINTS], rows))
     return 0
 
 

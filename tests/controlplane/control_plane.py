@@ -184,13 +184,26 @@ class ControlPlane:
             await self.apiserver.terminate(grace_s=75)
         self.processes.remove(self.apiserver)
 
-    async def start_apiserver(self, *, feature_gates: Mapping[str, bool] | None = None) -> None:
-        """kube-apiserver is ready, at the same address; feature gates None means as before."""
+    async def start_apiserver(
+        self,
+        *,
+        feature_gates: Mapping[str, bool] | None = None,
+        variables: Mapping[str, str] | None = None,
+    ) -> None:
+        """kube-apiserver is ready, at the same address.
+
+        Args:
+            feature_gates: None means as before.
+            variables: of its environment, beside ours.
+        """
         if feature_gates is not None:
             self.feature_gates = dict(feature_gates)
         started = time.time()
         self.apiserver = self._start(
-            "kube-apiserver", self.binaries["kube-apiserver"], *self._flags_of_apiserver()
+            "kube-apiserver",
+            self.binaries["kube-apiserver"],
+            *self._flags_of_apiserver(),
+            variables=variables,
         )
         await self.apiserver.until(self._is_ready, what="ready")
         self._apiserver_starts.append((started, time.time()))
@@ -376,9 +389,15 @@ class ControlPlane:
 
     # -- starting -------------------------------------------------------------------------------
 
-    def _start(self, name: str, binary: Path, *flags: str) -> Process:
+    def _start(
+        self, name: str, binary: Path, *flags: str, variables: Mapping[str, str] | None = None
+    ) -> Process:
         process = Process.start(
-            name, [binary, *flags], log_path=self.folder / f"{name}.log", folder=self.folder
+            name,
+            [binary, *flags],
+            log_path=self.folder / f"{name}.log",
+            environment={**os.environ, **(variables or {})},
+            folder=self.folder,
         )
         self.processes.append(process)
         return process
