@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 
@@ -95,7 +95,7 @@ class World:
         self.weather = Weather()
         self.cluster.store.collection(PODS.collection).listen(self._observe)
 
-    async def __aenter__(self) -> World:
+    async def __aenter__(self) -> Self:
         await self.cluster.__aenter__()
         return self
 
