@@ -333,6 +333,8 @@ class Reflector(Generic[T]):
                 if elapsed_s > SLICE_S:
                     await self._clock.sleep(0)
                     spent_s, started = 0.0, monotonic()
+            # Else it would be held until the next one comes: a large object, once per stream.
+            line = chunk = b""
             spent_s += monotonic() - started
         if lines.has_rest:
             raise _StreamFault("broken", "stream ended in the midst of a line")

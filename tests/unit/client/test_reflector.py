@@ -1,5 +1,6 @@
 import asyncio
 import itertools
+import tracemalloc
 from collections.abc import Sequence
 from random import Random
 from typing import Any
@@ -493,3 +494,19 @@ async def test_cancelled_at_any_moment_it_ends(bench: Bench, turns: int) -> None
     task.cancel()
     await settle()
     assert task.done()
+
+
+async def test_a_stream_that_waits_holds_no_line_that_it_has_passed_on(bench: Bench) -> None:
+    size = 1 << 20
+    large = line("ADDED", {**wire_pod("a", 5), "status": {"unknown": "x" * size}})
+    bench.transport.streams.append(Script([large, HANG]))
+    tracemalloc.start()
+    try:
+        task = asyncio.ensure_future(bench.reflector.run())
+        await settle()
+        held_bytes, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    await cancelled(task)
+    assert peak_bytes > size
+    assert held_bytes < size / 2
