@@ -8,9 +8,10 @@ Called by: ``benchmarks.places``, ``benchmarks.run``.
 """
 
 from benchmarks.workloads.cluster import Cluster
-from benchmarks.workloads.execution import Execution, Measurement, measured_pods, run, split
+from benchmarks.workloads.execution import Execution, measured_pods, run, split
 from benchmarks.workloads.labels import selects
 from benchmarks.workloads.loading import WorkloadError, load
+from benchmarks.workloads.measurement import Measurement
 from benchmarks.workloads.operations import Operation
 from benchmarks.workloads.support import gates_of_ours, unsupported
 from benchmarks.workloads.test_case import TestCase, Workload

@@ -11,31 +11,43 @@ Called by: ``benchmarks.places``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
+from benchmarks.workloads.api_objects import ApiObjects, with_priority_class
+from benchmarks.workloads.barriers import barrier
+from benchmarks.workloads.churn import churn
+from benchmarks.workloads.claim_maker import ClaimMaker
+from benchmarks.workloads.claims import alloc_resource_claims, create_resource_claims
 from benchmarks.workloads.cluster import Cluster
-from benchmarks.workloads.operations import Operation
+from benchmarks.workloads.measurement import Measurement, Measuring
+from benchmarks.workloads.namespaces import create_namespaces
+from benchmarks.workloads.nodes import create_nodes
+from benchmarks.workloads.objects import create_any, update_any
+from benchmarks.workloads.operations import (
+    AllocResourceClaims,
+    Barrier,
+    Churn,
+    CreateAny,
+    CreateNamespaces,
+    CreateNodes,
+    CreatePods,
+    CreateResourceClaims,
+    DeletePods,
+    Operation,
+    Sleep,
+    StartCollectingMetrics,
+    StopCollectingMetrics,
+    UpdateAny,
+)
+from benchmarks.workloads.pod_manifests import pod_manifest
+from benchmarks.workloads.pod_watch import PodWatch
+from benchmarks.workloads.pods import create_pods, delete_pods
+from benchmarks.workloads.stage import Stage
 from benchmarks.workloads.test_case import Workload
-from benchmarks.workloads.throughput import Throughput
 from tests.controlplane.api_client import Manifest
-
-
-@dataclass(frozen=True, slots=True)
-class Measurement:
-    """What was seen between the start and the stop of collecting metrics."""
-
-    #: of the measured namespace, or what startCollectingMetrics is called
-    name: str
-    #: pods bound while it lasted
-    scheduled: int
-    duration_s: float
-    #: None if it was too short for a sample
-    throughput: Throughput | None
-    #: (seconds since the start, pods scheduled so far) at every tick
-    progress: tuple[tuple[float, int], ...]
 
 
 class Execution:
@@ -55,14 +67,25 @@ class Execution:
             cluster: without pods and nodes.
             progress: told in a few words what happens, every second or so.
         """
+        self._workload = workload
+        self._stage = Stage(cluster, ApiObjects(cluster.api), PodWatch(cluster.api), progress)
+        self._measuring: Measuring | None = None
+        self._measurements: list[Measurement] = []
 
     @property
     def measurements(self) -> Sequence[Measurement]:
         """Those that have ended, in order."""
-        raise NotImplementedError
+        return self._measurements
 
     async def __aenter__(self) -> Self:
-        raise NotImplementedError
+        stage = self._stage
+        if not stage.cluster.makes_claims:
+            maker = ClaimMaker(stage.api)
+            stage.pods.listen(maker.notice)
+            stage.beside(maker.work(), name="claims from templates")
+        await stage.pods.sync()
+        stage.beside(stage.pods.follow(), name="watch of pods")
+        return self
 
     async def __aexit__(
         self,
@@ -70,7 +93,20 @@ class Execution:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        raise NotImplementedError
+        if self._measuring is not None:
+            await self._measuring.abandon()
+            self._measuring = None
+        tasks = self._stage.background
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def prepare(self, operation: CreatePods) -> None:
+        """What the operation's pods refer to exists: for a caller who makes them in its place."""
+        objects = self._stage.objects
+        await objects.ensure_namespace(operation.target)
+        if operation.count:
+            await objects.admissible(pod_manifest(operation, 0))
 
     async def perform(self, operations: Sequence[Operation]) -> None:
         """The operations are done, in order.
@@ -78,8 +114,64 @@ class Execution:
         Raises:
             TimeoutError: pods that an operation waits for were not scheduled.
             ApiError: the server refused what an operation writes.
+            ValueError: an operation cannot be done after those before it.
         """
-        raise NotImplementedError
+        for operation in operations:
+            self._stage.raise_faults()
+            await self._perform(operation)
+
+    async def _perform(self, operation: Operation) -> None:
+        stage = self._stage
+        match operation:
+            case CreateNodes():
+                await create_nodes(operation, stage)
+            case CreateNamespaces():
+                await create_namespaces(operation, stage)
+            case CreatePods(collect_metrics=True):
+                await self._start(operation.target, (operation.target,), {})
+                await create_pods(operation, stage)
+                await self._stop()
+            case CreatePods():
+                await create_pods(operation, stage)
+            case DeletePods():
+                await delete_pods(operation, stage)
+            case CreateAny():
+                await create_any(operation, stage)
+            case UpdateAny():
+                await update_any(operation, stage)
+            case CreateResourceClaims():
+                await create_resource_claims(operation, stage)
+            case AllocResourceClaims():
+                await alloc_resource_claims(operation, stage)
+            case Churn():
+                await churn(operation, stage)
+            case Barrier():
+                await barrier(operation, stage)
+            case Sleep():
+                await stage.clock.sleep(operation.duration)
+            case StartCollectingMetrics():
+                name = operation.name or ",".join(operation.namespaces)
+                await self._start(name, operation.namespaces, operation.label_selector)
+            case StopCollectingMetrics():
+                await self._stop()
+            case _:
+                raise ValueError(f"{operation.opcode} is not here")
+
+    async def _start(self, name: str, namespaces: Sequence[str], labels: Mapping[str, str]) -> None:
+        if self._measuring is not None:
+            raise ValueError(f"measurement {name} begins before {self._measuring.name} has ended")
+        stage = self._stage
+        await stage.cluster.start_collecting(name)
+        self._measuring = Measuring(
+            name, stage.pods, clock=stage.clock, namespaces=namespaces, labels=labels
+        )
+
+    async def _stop(self) -> None:
+        if self._measuring is None:
+            raise ValueError("a measurement ends that has not begun")
+        measuring, self._measuring = self._measuring, None
+        self._measurements.append(await measuring.stop())
+        await self._stage.cluster.stop_collecting()
 
 
 async def run(
@@ -108,8 +200,16 @@ def split(workload: Workload) -> tuple[tuple[Operation, ...], tuple[Operation, .
 def measured_pods(workload: Workload) -> list[Manifest]:
     """Returns the pods of the one measured createPods, ready to be created, in order.
 
+    They name no scheduler unless the template does, and a PriorityClass in place of a number; see
+    `Execution.prepare` for that and for their namespace.
+
     Raises:
         ValueError: what is measured is not just pods: a steady state, pods with volumes, or
             several operations.
     """
-    raise NotImplementedError
+    match split(workload)[1]:
+        case (CreatePods(steady_state=False, persistent_volume_claim_template_path=None) as pods,):
+            return [with_priority_class(pod_manifest(pods, index)) for index in range(pods.count)]
+        case measured:
+            opcodes = ", ".join(operation.opcode for operation in measured) or "nothing"
+            raise ValueError(f"{workload.name} does not just measure pods: {opcodes}")
