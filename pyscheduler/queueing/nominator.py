@@ -19,11 +19,15 @@ from collections.abc import Iterator
 
 from pyscheduler.api.core_v1 import Pod
 
+#: Changes kept at least, and half of what is kept at most. A guess: several per preemptor, and
+#: thousands of preemptors at a time are rare.
+_CHANGES_KEPT = 4096
+
 
 class Nominator:
     """Nominated pods by node."""
 
-    __slots__ = ("_by_node", "_by_priority", "_nominations", "_version")
+    __slots__ = ("_base", "_by_node", "_by_priority", "_changed", "_nominations")
 
     def __init__(self) -> None:
         #: uid to the node and the pod's newest object
@@ -31,7 +35,9 @@ class Nominator:
         self._by_node: dict[str, dict[str, Pod]] = {}
         #: priority to uids; a handful of priorities, so that who counts is found without a search
         self._by_priority: dict[int, dict[str, None]] = {}
-        self._version = 0
+        #: the nodes whose nominations changed, in order; of the oldest changes only how many
+        self._changed: list[str] = []
+        self._base = 0
 
     def __len__(self) -> int:
         return len(self._nominations)
@@ -39,7 +45,11 @@ class Nominator:
     @property
     def version(self) -> int:
         """Grows whenever any other answer of the nominator may have changed, and never else."""
-        return self._version
+        return self._base + len(self._changed)
+
+    def changed_since(self, version: int) -> list[str] | None:
+        """The nodes whose nominations changed after ``version``; None when that is long ago."""
+        return None if version < self._base else self._changed[version - self._base :]
 
     def add(self, pod: Pod, *, node_name: str | None = None) -> None:
         """Replaces the pod's nomination.
@@ -55,7 +65,7 @@ class Nominator:
         self.delete(pod.uid)
         if not node:
             return
-        self._version += 1
+        self._note(node)
         self._nominations[pod.uid] = (node, pod)
         self._by_node.setdefault(node, {})[pod.uid] = pod
         self._by_priority.setdefault(pod.priority, {})[pod.uid] = None
@@ -78,8 +88,8 @@ class Nominator:
         known = self._nominations.pop(uid, None)
         if known is None:
             return
-        self._version += 1
         node, pod = known
+        self._note(node)
         on_node = self._by_node[node]
         del on_node[uid]
         if not on_node:
@@ -135,3 +145,10 @@ class Nominator:
         assert all(self._by_node.values())
         assert all(self._by_priority.values())
         assert "" not in self._by_node
+
+    def _note(self, node_name: str) -> None:
+        self._changed.append(node_name)
+        if len(self._changed) > 2 * _CHANGES_KEPT:
+            dropped = len(self._changed) - _CHANGES_KEPT
+            del self._changed[:dropped]
+            self._base += dropped

@@ -17,10 +17,10 @@ import numpy as np
 import numpy.typing as npt
 from cachetools import LRUCache
 
-from pyscheduler.api.core_v1 import Pod
 from pyscheduler.cache.change_log import CHANGES_KEPT
 from pyscheduler.framework.cycle_state import CycleState
 from pyscheduler.framework.status import BoolArray, Int64Array, ReasonTable, Status
+from pyscheduler.runtime.crowding import Crowding
 from pyscheduler.runtime.ranking import Ranking
 
 #: Bytes of answers kept; about 1,000 classes at 1,000 nodes. A guess.
@@ -96,13 +96,13 @@ class ClassEntry:
         "aspects",
         "capacity",
         "changed_rows",
+        "crowdings",
         "feasible",
         "feasible_count",
         "feasible_version",
         "filters",
         "is_shared",
         "n",
-        "nominated",
         "overrides",
         "pods",
         "position",
@@ -153,9 +153,9 @@ class ClassEntry:
         self.ranking = Ranking(capacity)
         #: pods judged with this entry, for the cold check
         self.pods = 0
-        #: row -> the pods nominated to it, and what becomes of the class there with them; kept by
-        #: ``narrowing`` while neither the row nor the pods change
-        self.nominated: dict[int, tuple[tuple[Pod, ...], Status | None]] = {}
+        #: what nominated pods take from the class, by the priority of the pods that must respect
+        #: them; kept by ``narrowing``
+        self.crowdings: dict[int, Crowding] = {}
         #: rows that fail for this pod once the pods nominated to them are there; see `overridden`
         self.overrides: dict[int, Status] = {}
 

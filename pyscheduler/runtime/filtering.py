@@ -296,7 +296,8 @@ class Filtering:
             self._recount(entry, rows, all_rows=shrunk or judged_all)
         for row, mask in changed.items():
             entry.changed_rows[row] = entry.changed_rows.get(row, 0) | mask
-            entry.nominated.pop(row, None)
+        for crowding in entry.crowdings.values():
+            crowding.note(changed)
         return True
 
     def _judge_rows(
@@ -345,7 +346,7 @@ class Filtering:
             else:
                 return False
         if not skipped & entry.state.skipped_filters >= set(stale):
-            entry.nominated.clear()
+            entry.crowdings.clear()
         if skipped != entry.state.skipped_filters:
             entry.state.skipped_filters = frozenset(skipped)
             known = {answer.plugin: answer for answer in entry.filters}

@@ -1,12 +1,11 @@
 """What holds for one pod alone, on top of what its class is known to be: rows lost to others.
 
 Two things take feasible rows from a pod's class entry. Rows with nominated pods of equal or higher
-priority must do with these as well (`respect_nominations`). What was found out is kept with the
-class while neither row nor nominations change: hundreds of pods may wait for as many nodes to be
-cleared for them, and every node that is cleared wakes them all. And plugins that must be called
-once per node, and whose answers may not be kept, are asked last, in the order of the search and
-only until enough nodes are found (`find_enough`). Either gives an entry of the pod's own
-(`ClassEntry.overridden`); the shared one stays as it is.
+priority must do with these as well (`respect_nominations`); what was found out is kept with the
+class (``crowding``). And plugins that must be called once per node, and whose answers may not be
+kept, are asked last, in the order of the search and only until enough nodes are found
+(`find_enough`). Either gives another entry (`ClassEntry.overridden`), of the pod's own unless all
+pods of the class that are nominated nowhere have it; the shared one stays as it is.
 
 Called by: ``cycle.scheduling``, after ``filtering``.
 """
@@ -19,11 +18,12 @@ import numpy as np
 
 from pyscheduler.api.core_v1 import Pod
 from pyscheduler.cache.snapshot import Snapshot
-from pyscheduler.framework.status import Code, Status
+from pyscheduler.framework.status import BoolArray, Code, Status
 from pyscheduler.queueing.nominator import Nominator
 from pyscheduler.runtime.adapters import FilterHook
 from pyscheduler.runtime.budget import Checkpoint
 from pyscheduler.runtime.class_cache import ClassCache, ClassEntry
+from pyscheduler.runtime.crowding import Crowding
 from pyscheduler.runtime.filtering import NARROWED, narrow
 from pyscheduler.runtime.profile import Profile
 from pyscheduler.runtime.sampling import SearchOrder, feasible_nodes_to_find
@@ -69,9 +69,6 @@ class Narrowing:
         self._percentage = percentage_of_nodes_to_score
         self._one_is_enough = not profile.scores and not chosen_elsewhere
         self._search_order = SearchOrder(snapshot)
-        #: nominated pods by node, of the nominator's version and the priority that follow
-        self._known_nominations: dict[str, tuple[Pod, ...]] = {}
-        self._known_version = (-1, 0)
         self._statuses: dict[tuple[Code, tuple[str, ...], str], Status] = {}
 
     def respect_nominations(self, entry: ClassEntry, pod: Pod) -> ClassEntry:
@@ -80,17 +77,31 @@ class Narrowing:
         Rows that are not feasible anyway are looked at only if none is left: then the reason of
         each counts. PreFilter's leaving a row out stays the reason whoever is nominated there.
         """
-        if not len(self._nominator) or entry.pre_filter_status is not None:
+        if not len(self._nominator):
+            entry.crowdings.clear()
             return entry
-        nominated = self._nominated_rows(pod)
-        feasible = {row: pods for row, pods in nominated.items() if entry.feasible[row]}
-        lost = self._lost_rows(entry, pod, feasible)
-        if len(lost) == entry.feasible_count:
-            candidates = {
-                row: pods for row, pods in nominated.items() if not _is_left_out(entry, row)
-            }
-            lost |= self._lost_rows(entry, pod, candidates)
-        return entry.overridden(lost) if lost else entry
+        if entry.pre_filter_status is not None:
+            return entry
+        crowding = self._crowding(entry, pod)
+        own, own_status = self._own_row(crowding, entry, pod)
+        self._judge(crowding, entry, pod, crowding.unjudged(entry.feasible))
+        feasible, rejected = entry.feasible[: entry.n], crowding.rejected[: entry.n]
+        statuses = crowding.statuses
+        if own >= 0:
+            rejected = rejected.copy()
+            rejected[own] = own_status is not None
+        left = feasible & ~rejected
+        if own < 0 and left.any():
+            return _narrowed(crowding, entry, left)
+        if left.any():
+            lost = np.flatnonzero(feasible & rejected).tolist()
+        else:
+            self._judge(crowding, entry, pod, crowding.unjudged())
+            lost = [row for row in statuses if row != own and not _is_left_out(entry, row)]
+        overrides = {row: statuses[row] for row in lost if row != own}
+        if own_status is not None and not _is_left_out(entry, own):
+            overrides[own] = own_status
+        return entry.overridden(overrides) if overrides else entry
 
     def fits(self, entry: ClassEntry, pod: Pod, row: int) -> bool:
         """True when ``row`` is feasible for ``pod``, whatever takes rows from it included."""
@@ -98,7 +109,7 @@ class Narrowing:
             return False
         name = self._snapshot.nodes.node(row).name
         others = self._nominator.respected_by(pod, name)
-        if others and self._lost_rows(entry, pod, {row: others}):
+        if others and self._crowded(entry, pod, {row: others})[0] is not None:
             return False
         hooks = self._asked_per_node(entry)
         return not hooks or bool(self._ask_per_node(entry.overridden({}), pod, hooks, [row]))
@@ -185,47 +196,49 @@ class Narrowing:
 
     # --- nominated pods ---
 
-    def _nominated_rows(self, pod: Pod) -> dict[int, tuple[Pod, ...]]:
-        """Rows with the pods nominated to them that ``pod`` must respect."""
-        version = self._nominator.version, pod.priority
-        if version != self._known_version:
-            by_node: dict[str, tuple[Pod, ...]] = {}
-            for name, other in self._nominator.any_at_least(pod.priority):
-                by_node[name] = (*by_node.get(name, ()), other)
-            self._known_nominations, self._known_version = by_node, version
-        row_of, own = self._snapshot.nodes.row_of, self._nominator.node_of(pod.uid)
-        found: dict[int, tuple[Pod, ...]] = {}
-        for name, pods in self._known_nominations.items():
-            row = row_of(name)
-            if row is None:
-                continue
-            if name == own:
-                pods = tuple(other for other in pods if other.uid != pod.uid)
-            if pods:
-                found[row] = pods
-        return found
+    def _crowding(self, entry: ClassEntry, pod: Pod) -> Crowding:
+        """What nominated pods that ``pod`` must respect take from its class, to be judged."""
+        keeps = self._keeps_answers()
+        crowding = entry.crowdings.get(pod.priority) if keeps else None
+        if crowding is None:
+            crowding = Crowding(entry.capacity)
+            if keeps:
+                entry.crowdings[pod.priority] = crowding
+        crowding.bring_up_to_date(self._nominator, self._snapshot.nodes, priority=pod.priority)
+        return crowding
 
-    def _lost_rows(
+    def _own_row(
+        self, crowding: Crowding, entry: ClassEntry, pod: Pod
+    ) -> tuple[int, Status | None]:
+        """The row that ``pod`` itself is nominated to, and what the others there leave it; or -1.
+
+        Its own nomination is no obstacle to it.
+        """
+        name = self._nominator.node_of(pod.uid)
+        row = self._snapshot.nodes.row_of(name) if name else None
+        if row is None:
+            return -1, None
+        others = tuple(other for other in crowding.pods.get(row, ()) if other.uid != pod.uid)
+        return row, self._crowded(entry, pod, {row: others})[0] if others else None
+
+    def _judge(self, crowding: Crowding, entry: ClassEntry, pod: Pod, rows: list[int]) -> None:
+        if rows:
+            nominated = {row: crowding.pods[row] for row in rows}
+            crowding.put(rows, map(self._interned, self._crowded(entry, pod, nominated)))
+
+    def _crowded(
         self, entry: ClassEntry, pod: Pod, nominated: Mapping[int, tuple[Pod, ...]]
-    ) -> dict[int, Status]:
-        """Those of the rows that fail with the pods nominated to them."""
-        known = entry.nominated
-        unknown = [row for row, pods in nominated.items() if not _is_known(known.get(row), pods)]
-        if unknown:
-            what_if = RowsWhatIf(
-                self._profile,
-                self._snapshot,
-                self._nominator,
-                state=entry.state,
-                pod=pod,
-                rows=unknown,
-            )
-            answers = what_if.judge_crowded([nominated[row] for row in unknown])
-            if not self._keeps_answers():
-                return {row: s for row, s in zip(unknown, answers, strict=True) if s is not None}
-            for row, status in zip(unknown, answers, strict=True):
-                known[row] = nominated[row], self._interned(status)
-        return {row: status for row in nominated if (status := known[row][1]) is not None}
+    ) -> list[Status | None]:
+        """Whether the pod fits on each of the rows with the pods nominated to it."""
+        what_if = RowsWhatIf(
+            self._profile,
+            self._snapshot,
+            self._nominator,
+            state=entry.state,
+            pod=pod,
+            rows=list(nominated),
+        )
+        return what_if.judge_crowded(list(nominated.values()))
 
     def _keeps_answers(self) -> bool:
         """True when all filters answer alike for all pods of a class."""
@@ -249,9 +262,23 @@ def _is_left_out(entry: ClassEntry, row: int) -> bool:
     )
 
 
-def _is_known(known: tuple[tuple[Pod, ...], Status | None] | None, pods: tuple[Pod, ...]) -> bool:
-    return (
-        known is not None
-        and len(known[0]) == len(pods)
-        and all(kept is pod for kept, pod in zip(known[0], pods, strict=True))
-    )
+def _narrowed(crowding: Crowding, entry: ClassEntry, left: BoolArray) -> ClassEntry:
+    """The entry with the rows that are ``left`` of the feasible ones: one for the whole class.
+
+    Shapes: left (N,) bool.
+    """
+    n, count = entry.n, int(np.count_nonzero(left))
+    if count == entry.feasible_count:
+        return entry
+    narrowed = crowding.narrowed
+    if narrowed is None:
+        narrowed = crowding.narrowed = entry.overridden({})
+    narrowed.n, narrowed.position, narrowed.filters = n, entry.position, entry.filters
+    lost = np.flatnonzero(entry.feasible[:n] & ~left).tolist()
+    narrowed.overrides = {row: crowding.statuses[row] for row in lost}
+    if count != narrowed.feasible_count or (narrowed.feasible[:n] != left).any():
+        narrowed.feasible[:n] = left
+        narrowed.feasible[n:] = False
+        narrowed.feasible_count = count
+        narrowed.feasible_version += 1
+    return narrowed
