@@ -41,6 +41,9 @@ def truncated_quotient(dividend: Int64Array | int, divisor: Int64Array | int) ->
         quotient = abs(dividend) // abs(divisor)
         return quotient if (dividend < 0) == (divisor < 0) else -quotient
     quotients = np.floor_divide(dividend, divisor)
+    lowest = divisor if isinstance(divisor, int) else divisor.min(initial=0)
+    if lowest >= 0 and np.min(dividend, initial=0) >= 0:
+        return quotients
     negative = np.less(dividend, 0) != np.less(divisor, 0)
     if negative.any():
         quotients += negative & (quotients * divisor != dividend)

@@ -102,7 +102,8 @@ class Scoring:
             if entry.skip_scores is not None and name not in stale:
                 continue
             if feasible is None:
-                feasible = nodes.select(entry.feasible_rows())
+                is_all = entry.feasible_count == entry.n
+                feasible = nodes if is_all else nodes.select(entry.feasible_rows())
             status = pre_score(entry.state, pod, feasible)
             if status is None or status.is_success:
                 skipped.discard(name)
@@ -166,8 +167,10 @@ class Scoring:
             if not hook.normalizes and not are_in_range(scores):
                 # what an infeasible node would score does not matter
                 hook.refuse_odd_scores(scores[entry.feasible[:n]])
-            totals += scores * hook.weight
-        entry.ranking.put_all(np.where(entry.feasible[:n], totals, NO_TOTAL))
+            totals += scores if hook.weight == 1 else scores * hook.weight
+        if entry.feasible_count < n:
+            totals[~entry.feasible[:n]] = NO_TOTAL
+        entry.ranking.put_all(totals)
 
     def _sum_rows(self, entry: ClassEntry, rows: list[int]) -> None:
         """The same for a few rows, number by number: numpy costs more than it saves there."""

@@ -92,11 +92,13 @@ class NodeResourcesBalancedAllocation(
             has_it = allocatable > 0
             # keeps the division defined; what it gives for the others is not looked at
             divisor = allocatable if has_it.all() else np.maximum(allocatable, 1)
-            before.append(np.minimum(requested / divisor, 1.0))
-            after.append(np.minimum((requested + request) / divisor, 1.0))
+            for fractions, used in ((before, requested), (after, requested + request)):
+                fraction = used / divisor
+                fractions.append(np.minimum(fraction, 1.0, out=fraction))
             present.append(has_it)
-        gain = _balances(after, present)
-        gain -= _balances(before, present)
+        counts = _counts(present)
+        gain = _balances(after, present, counts)
+        gain -= _balances(before, present, counts)
         gain += fwk.MAX_NODE_SCORE // 2
         return fwk.MAX_NODE_SCORE // 2 + fwk.truncated_quotient(gain, 2)
 
@@ -116,18 +118,31 @@ def _balance(fractions: Sequence[float]) -> int:
     return int(balance) if balance > _LEAST_INT64 else _LEAST_INT64
 
 
-def _balances(fractions: Sequence[Fraction], present: Sequence[BoolArray]) -> Int64Array:
+def _counts(present: Sequence[BoolArray]) -> Int64Array | None:
+    """(N,) int64: how many of the resources each node has; None where that is two everywhere."""
+    if len(present) == 2 and all(has_it.all() for has_it in present):
+        return None
+    counts: Int64Array = np.sum(present, axis=0, dtype=np.int64)
+    return counts
+
+
+def _balances(
+    fractions: Sequence[Fraction], present: Sequence[BoolArray], counts: Int64Array | None
+) -> Int64Array:
     """(N,) int64: `_balance` of each node, with the same operations in the same order."""
-    counts = np.sum(present, axis=0)
     if len(fractions) == 2:
-        deviations = np.abs(fractions[0] - fractions[1])
+        deviations = fractions[0] - fractions[1]
+        np.abs(deviations, out=deviations)
         deviations /= 2
     else:
+        assert counts is not None, "None is for two resources"
         deviations = _deviations(fractions, present, counts)
-    if counts.min(initial=2) < 2:
+    if counts is not None:
         deviations[counts < 2] = 0.0
+    balances = np.subtract(1, deviations, out=deviations)
+    balances *= fwk.MAX_NODE_SCORE
     with np.errstate(invalid="ignore"):  # what does not fit becomes the least int64
-        return ((1 - deviations) * fwk.MAX_NODE_SCORE).astype(np.int64)
+        return balances.astype(np.int64)
 
 
 def _deviations(

@@ -54,13 +54,15 @@ class Strategy(ABC):
         for weight, requested, allocatable in shares:
             has_it = allocatable > 0
             if has_it.all():
-                total += weight * self.resource_scores(requested, allocatable)
+                scores = self.resource_scores(requested, allocatable)
+                total += scores if weight == 1 else weight * scores
                 weights = weights + weight
             else:
                 scores = self.resource_scores(requested, np.maximum(allocatable, 1))
                 total += weight * np.where(has_it, scores, 0)
                 weights = weights + weight * has_it
-        return fwk.truncated_quotient(total, np.maximum(weights, 1))
+        divisor = max(weights, 1) if isinstance(weights, int) else np.maximum(weights, 1)
+        return fwk.truncated_quotient(total, divisor)
 
     @abstractmethod
     def resource_score(self, requested: int, allocatable: int) -> int:
@@ -83,7 +85,7 @@ class LeastAllocated(Strategy):
     def resource_scores(self, requested: Int64Array, allocatable: Int64Array) -> Int64Array:
         """The same for N nodes."""
         free = allocatable - requested
-        free *= requested <= allocatable
+        free[requested > allocatable] = 0
         return _percentages(free, allocatable)
 
 
