@@ -159,3 +159,18 @@ def test_help_imports_nothing_heavy() -> None:
     )
 
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+def test_run_imports_only_what_schedules() -> None:
+    code = (
+        "import sys; import pyscheduler.app.server; "
+        "print(*{'kubernetes', 'kopf', 'cel_expr_python', 'pyscheduler.client.auth_plugins',"
+        " 'pyscheduler.controllers', 'pyscheduler.sim', 'pyscheduler.testing', 'multiprocessing'}"
+        " & set(sys.modules))"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, encoding="utf-8"
+    )
+
+    assert done.stdout.split() == []

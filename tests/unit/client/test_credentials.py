@@ -1,6 +1,7 @@
 import base64
 import json
 import os
+import ssl
 import stat
 from pathlib import Path
 from typing import Any
@@ -8,9 +9,11 @@ from typing import Any
 import pytest
 import yaml
 
-from pyscheduler.client.credentials import USER_AGENT, load_credentials
+from pyscheduler.client.credentials import USER_AGENT, TlsMaterial, load_credentials
 from pyscheduler.clock import FakeClock
 from pyscheduler.errors import CredentialsError
+
+AUTHORITY = Path(__file__).parents[2] / "certificates" / "authority.pem"
 
 
 def kubeconfig(
@@ -253,3 +256,13 @@ async def test_exec_plugin_is_run_when_its_token_expires(tmp_path: Path) -> None
     assert headers["Authorization"] == "Bearer fresh"
     assert runs_before == 1
     assert (tmp_path / "runs").read_text().count("\n") == 2
+
+
+def test_authorities_of_the_system_are_left_alone_where_the_cluster_has_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(ssl, "create_default_context", lambda: pytest.fail("it reads them all"))
+
+    context = TlsMaterial(ca_pem=AUTHORITY.read_bytes()).context(source="test")
+
+    assert len(context.get_ca_certs()) == 1
