@@ -129,17 +129,25 @@ soak: $(VENV)/.dev ## a day of a large cluster in virtual time: memory and count
 
 ##@ to measure it
 
+.PHONY: bench
+bench: $(VENV)/.dev ## short workloads in both places, minutes; ARGS="--select REGEX --place real", --help
+	@$(PY) -m benchmarks.run --runs 1 $(ARGS)
+
+.PHONY: bench-full
+bench-full: $(VENV)/.dev ## every figure that is promised, row by row: more than an hour; ARGS=--write
+	@$(PY) -m benchmarks.figure_table $(ARGS)
+
 .PHONY: bench-basic
-bench-basic: $(VENV)/.dev ## beside kube-scheduler on one control plane: pods/s, CPU, memory
-	@$(PY) -m benchmarks.basic $(ARGS)
+bench-basic: $(VENV)/.dev ## of these, 500 nodes beside kube-scheduler on one control plane
+	@$(PY) -m benchmarks.figure_table basic-500 $(ARGS)
 
 .PHONY: bench-preemption
-bench-preemption: $(VENV)/.dev ## beside kube-scheduler: 300 preemptors over 300 full nodes
-	@$(PY) -m benchmarks.preemption $(ARGS)
+bench-preemption: $(VENV)/.dev ## of these, 300 preemptors over 300 full nodes
+	@$(PY) -m benchmarks.figure_table preemption $(ARGS)
 
 .PHONY: bench-embedded
-bench-embedded: $(VENV)/.dev ## the embedded cluster: 5,000 nodes, 10,000 pods
-	@$(PY) -m benchmarks.embedded $(ARGS)
+bench-embedded: $(VENV)/.dev ## of these, all against the embedded server
+	@$(PY) -m benchmarks.figure_table embedded $(ARGS)
 
 .PHONY: bench-latency
 bench-latency: $(VENV)/.dev ## the event loop's lag and an urgent pod's wait, behind thousands of pods
@@ -152,6 +160,10 @@ bench-memory: $(VENV)/.dev ## memory per stored pod, and pods per class
 .PHONY: bench-plugins
 bench-plugins: $(VENV)/.dev ## each plugin alone over 5,000 nodes; ARGS=--write puts the table into the documents
 	@$(PY) -m benchmarks.plugins $(ARGS)
+
+.PHONY: bench-startup
+bench-startup: $(VENV)/.dev ## beside kube-scheduler: from the start of the process to the first bind
+	@$(PY) -m benchmarks.startup $(ARGS)
 
 .PHONY: bench-streaming
 bench-streaming: $(VENV)/.dev ## 400 Secrets of 1 MB by WatchList and by LIST: memory of server and client
