@@ -72,6 +72,23 @@ class FilterAnswer:
             self.reasons = np.zeros(capacity, dtype=np.int32)
         self.codes[row], self.reasons[row] = code, reason
 
+    def put_all(
+        self, codes: npt.NDArray[np.int8], reasons: npt.NDArray[np.int32], *, capacity: int
+    ) -> npt.NDArray[np.intp]:
+        """What holds for all N rows now; the rows whose code is another than before."""
+        n = len(codes)
+        if self.codes is None or self.reasons is None:
+            self.codes = np.zeros(capacity, dtype=np.int8)
+            self.reasons = np.zeros(capacity, dtype=np.int32)
+        differing = np.flatnonzero(self.codes[:n] != codes)
+        self.codes[:n], self.reasons[:n] = codes, reasons
+        return differing
+
+    def put_nobody(self, n: int) -> npt.NDArray[np.intp]:
+        """All of ``n`` rows pass now; those that did not before."""
+        codes, self.codes, self.reasons = self.codes, None, None
+        return np.zeros(0, dtype=np.intp) if codes is None else np.flatnonzero(codes[:n])
+
 
 class ScoreAnswer:
     """One scorer's raw and normalised scores for all rows."""

@@ -11,7 +11,7 @@ Called by: ``cycle.scheduling``.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -36,6 +36,8 @@ _MAX_REASONS = 10_000
 _CODES = 8
 #: The pseudo-plugin in front of all filters: rows that a PreFilterResult leaves out.
 NARROWED = ""
+#: Up to so many rows are counted one by one; about where numpy begins to pay.
+_FEW_ROWS = 16
 #: From this share of the rows on, judging all of them again is cheaper.
 _MANY = 4
 
@@ -256,13 +258,7 @@ class Filtering:
         """Judges again what changed since the entry was last used; False: start afresh."""
         nodes, store = self._snapshot.nodes, self._snapshot.store
         changed = store.change_log.since(entry.position, entry.aspects)
-        if (
-            changed is None
-            or entry.capacity != store.capacity
-            or entry.pre_filter_status is not None
-            or entry.rejecting_plugins
-            or len(changed) * _MANY > nodes.n + 2 * _MANY
-        ):
+        if changed is None or not self._is_worth_it(entry, len(changed)):
             return False
         aspects = 0
         for mask in changed.values():
@@ -273,32 +269,74 @@ class Filtering:
             return False
         entry.position = store.change_log.position
         shrunk, entry.n = nodes.n < entry.n, nodes.n
-        touched = False
+        differing = self._judge_again(entry, pod, changed, aspects=aspects, stale=stale)
         # who is asked no longer rejects no more
-        judged_all = entry.filters is not asked
-        for answer in entry.filters:
-            cacheable = self._profile.cacheable.get(answer.plugin)
-            hook = self._hooks[answer.plugin]
-            if cacheable is None or answer.plugin in stale:
-                _store(answer, entry.capacity, slice(0, nodes.n), None)
-                verdict = hook.judge(entry.state, pod, nodes, self.classes.reasons)
-                _store(answer, entry.capacity, slice(0, nodes.n), verdict)
-                judged_all = True
-            elif aspects & cacheable:
-                rows = changed_rows(changed, nodes.n, aspects=cacheable)
-                self._judge_rows(hook, answer, entry, pod, rows=rows)
-                # without codes nobody was ever rejected, nor is now
-                touched = touched or answer.codes is not None
-        if judged_all:
+        if others_asked := entry.filters is not asked:
             self._set_aspects(entry)
-        if touched or judged_all or shrunk or aspects & _IDENTITY:
-            rows = changed_rows(changed, nodes.n)
-            self._recount(entry, rows, all_rows=shrunk or judged_all)
+        if shrunk or others_asked or differing is None:
+            self._recount_all(entry, shrunk=shrunk)
+        else:
+            self._recount(entry, differing)
         for row, mask in changed.items():
             entry.changed_rows[row] = entry.changed_rows.get(row, 0) | mask
         for crowding in entry.crowdings.values():
             crowding.note(changed)
         return True
+
+    def _judge_again(
+        self,
+        entry: ClassEntry,
+        pod: Pod,
+        changed: Mapping[int, int],
+        *,
+        aspects: int,
+        stale: Collection[str],
+    ) -> set[int] | None:
+        """Asks the plugins concerned; the rows that may pass now or no longer, None: any.
+
+        Args:
+            entry: the class.
+            pod: one of it.
+            changed: row -> what changed there.
+            aspects: what changed anywhere.
+            stale: plugins that are to judge rows that did not change, too.
+        """
+        n = entry.n
+        rows: set[int] | None = set(changed_rows(changed, n, aspects=_IDENTITY))
+        for answer in entry.filters:
+            cacheable = self._profile.cacheable.get(answer.plugin)
+            hook = self._hooks[answer.plugin]
+            if cacheable is None or answer.plugin in stale:
+                differing = self._judge_all_rows(hook, answer, entry, pod)
+                if differing.size > _FEW_ROWS:
+                    rows = None
+                elif rows is not None:
+                    rows.update(differing.tolist())
+            elif aspects & cacheable:
+                some = changed_rows(changed, n, aspects=cacheable)
+                self._judge_rows(hook, answer, entry, pod, rows=some)
+                # without codes nobody was ever rejected, nor is now
+                if rows is not None and answer.codes is not None:
+                    rows.update(some)
+        return rows
+
+    def _is_worth_it(self, entry: ClassEntry, changed_rows: int) -> bool:
+        """True when the entry can be brought up to date for less than a fresh one costs."""
+        return (
+            entry.capacity == self._snapshot.store.capacity
+            and entry.pre_filter_status is None
+            and not entry.rejecting_plugins
+            and changed_rows * _MANY <= self._snapshot.nodes.n + 2 * _MANY
+        )
+
+    def _judge_all_rows(
+        self, hook: FilterHook, answer: FilterAnswer, entry: ClassEntry, pod: Pod
+    ) -> npt.NDArray[np.intp]:
+        """One plugin's answer for all rows; those whose verdict is another than before."""
+        verdict = hook.judge(entry.state, pod, self._snapshot.nodes, self.classes.reasons)
+        if verdict is None:
+            return answer.put_nobody(entry.n)
+        return answer.put_all(*verdict, capacity=entry.capacity)
 
     def _judge_rows(
         self,
@@ -359,17 +397,18 @@ class Filtering:
             ]
         return True
 
-    def _recount(self, entry: ClassEntry, rows: list[int], *, all_rows: bool) -> None:
+    def _recount_all(self, entry: ClassEntry, *, shrunk: bool) -> None:
         n = entry.n
-        if all_rows:
-            feasible = np.ones(n, dtype=np.bool_)
-            for answer in entry.filters:
-                narrow(feasible, answer, n)
+        feasible = np.ones(n, dtype=np.bool_)
+        for answer in entry.filters:
+            narrow(feasible, answer, n)
+        if shrunk or (feasible != entry.feasible[:n]).any():
             entry.feasible[:n] = feasible
             entry.feasible[n:] = False
             entry.feasible_count = int(np.count_nonzero(feasible))
             entry.feasible_version += 1
-            return
+
+    def _recount(self, entry: ClassEntry, rows: Iterable[int]) -> None:
         # one by one: they are few as a rule, and a call of numpy costs as much as a dozen rows
         codes = [answer.codes for answer in entry.filters if answer.codes is not None]
         gained = lost = 0

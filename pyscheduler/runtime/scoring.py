@@ -8,9 +8,10 @@ Called by: ``cycle.scheduling``, after filtering left at least two nodes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
+import numpy.typing as npt
 
 from pyscheduler.api.core_v1 import Pod
 from pyscheduler.cache.snapshot import Snapshot
@@ -26,6 +27,8 @@ from pyscheduler.runtime.ranking import NO_TOTAL
 
 #: Up to so many rows are summed one by one; about where numpy begins to pay.
 _FEW_ROWS = 16
+#: In place of a score that was never normalised; no score is like that.
+_UNKNOWN = -1
 
 
 class Scoring:
@@ -55,7 +58,11 @@ class Scoring:
         stale = self._stale(aspects, same_feasible=same_feasible) - entry.unconcerned
         skipped = entry.skip_scores
         self._run_pre_scores(entry, pod, nodes, stale)
-        renormalised = entry.skip_scores != skipped
+        # rows whose total may be another than before
+        moved = set(changed_rows(changed, entry.n, aspects=self._scored_aspects))
+        if not same_feasible:
+            moved.update(_flipped(entry))
+        all_moved = entry.skip_scores != skipped
         for hook in self._profile.scores:
             if hook.name in (entry.skip_scores or ()):
                 continue
@@ -66,17 +73,19 @@ class Scoring:
                 answer.fresh = False
             self._refresh_raw(hook, answer, entry, pod, changed=changed, aspects=aspects)
             if hook.normalizes and (answer.stale or not same_feasible):
-                self._normalize(hook, answer, entry, pod)
-                renormalised = True
-            elif answer.stale:
-                renormalised = True
-                answer.stale = False
-            if renormalised:
+                differing = self._normalize(hook, answer, entry, pod)
+                if differing.size > _FEW_ROWS:
+                    all_moved = True
+                else:
+                    moved.update(differing.tolist())
                 await self._budget.checkpoint()
-        if renormalised or not same_feasible or len(changed) > _FEW_ROWS:
+            elif answer.stale:
+                all_moved = True
+                answer.stale = False
+        if all_moved or len(moved) > _FEW_ROWS:
             self._sum(entry)
-        elif aspects & self._scored_aspects:
-            self._sum_rows(entry, changed_rows(changed, entry.n, aspects=self._scored_aspects))
+        else:
+            self._sum_rows(entry, moved)
         entry.scored_version = entry.feasible_version
 
     def weighted(self, entry: ClassEntry, row: int) -> dict[str, int]:
@@ -129,8 +138,11 @@ class Scoring:
                 rows = changed_rows(changed, entry.n, aspects=cacheable)
                 self._refresh_rows(hook, answer, entry, pod, rows=rows)
             return
-        answer.raw[: nodes.n] = hook.raw(entry.state, pod, nodes)
-        answer.fresh = answer.stale = True
+        scores, raw = hook.raw(entry.state, pod, nodes), answer.raw[: nodes.n]
+        if answer.stale or (raw != scores).any():
+            raw[:] = scores
+            answer.stale = True
+        answer.fresh = True
 
     def _refresh_rows(
         self, hook: ScoreHook, answer: ScoreAnswer, entry: ClassEntry, pod: Pod, *, rows: list[int]
@@ -152,12 +164,19 @@ class Scoring:
             answer.stale = True
         raw[some] = scores
 
-    def _normalize(self, hook: ScoreHook, answer: ScoreAnswer, entry: ClassEntry, pod: Pod) -> None:
+    def _normalize(
+        self, hook: ScoreHook, answer: ScoreAnswer, entry: ClassEntry, pod: Pod
+    ) -> npt.NDArray[np.intp]:
+        """One plugin's normalised scores; the feasible rows whose score is another than before."""
         rows = entry.feasible_rows()
         if answer.normalized is answer.raw:
-            answer.normalized = np.zeros(entry.capacity, dtype=np.int64)
-        answer.normalized[rows] = hook.normalized(entry.state, pod, answer.raw[rows])
+            answer.normalized = np.full(entry.capacity, _UNKNOWN, dtype=np.int64)
         answer.stale = False
+        scores = hook.normalized(entry.state, pod, answer.raw[rows])
+        differing = np.flatnonzero(answer.normalized[rows] != scores)
+        if differing.size:
+            answer.normalized[rows] = scores
+        return rows[differing]
 
     def _sum(self, entry: ClassEntry) -> None:
         n = entry.n
@@ -172,7 +191,7 @@ class Scoring:
             totals[~entry.feasible[:n]] = NO_TOTAL
         entry.ranking.put_all(totals)
 
-    def _sum_rows(self, entry: ClassEntry, rows: list[int]) -> None:
+    def _sum_rows(self, entry: ClassEntry, rows: Iterable[int]) -> None:
         """The same for a few rows, number by number: numpy costs more than it saves there."""
         answers = self._answers(entry)
         for row in rows:
@@ -193,3 +212,9 @@ class Scoring:
             for hook in self._profile.scores
             if (answer := entry.scores.get(hook.name)) is not None
         ]
+
+
+def _flipped(entry: ClassEntry) -> list[int]:
+    """The rows that became feasible, or ceased to be, since totals were last brought up to date."""
+    rows: list[int] = np.flatnonzero((entry.totals != NO_TOTAL) != entry.feasible).tolist()
+    return rows

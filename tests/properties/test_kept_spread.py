@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from random import Random
+from unittest.mock import patch
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -18,6 +19,7 @@ from pyscheduler.api.frozen_map import FrozenMap
 from pyscheduler.api.meta import LabelSelector, ObjectMeta
 from pyscheduler.cache import SchedulerCache, Snapshot
 from pyscheduler.clock import FakeClock
+from pyscheduler.runtime import filtering, scoring
 from pyscheduler.runtime.budget import Budget
 from pyscheduler.runtime.filtering import Filtering
 from pyscheduler.runtime.scoring import Scoring
@@ -26,6 +28,9 @@ from pyscheduler.testing.profiles import default_profile
 
 ZONE, HOSTNAME, SOFT = "topology.kubernetes.io/zone", "kubernetes.io/hostname", "ScheduleAnyway"
 WEB = LabelSelector(match_labels=FrozenMap({"app": "web"}))
+
+#: Up to so many rows are brought up to date one by one: none, some, all of the 16.
+FEW = (0, 3, 16)
 
 _POD = make_pod("waiting").label("app", "web")
 WAITING = (
@@ -143,8 +148,8 @@ class Rig:
 
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(st.integers(0, 2**32))
-def test_kept_answers_equal_fresh_ones(seed: int) -> None:
+@given(st.integers(0, 2**32), st.sampled_from(FEW))
+def test_kept_answers_equal_fresh_ones(seed: int, few: int) -> None:
     async def play() -> None:
         rng = Random(seed)
         rig = Rig(rng)
@@ -157,4 +162,5 @@ def test_kept_answers_equal_fresh_ones(seed: int) -> None:
             for waiting in some:
                 await rig.check(waiting)
 
-    asyncio.run(play())
+    with patch.object(filtering, "_FEW_ROWS", few), patch.object(scoring, "_FEW_ROWS", few):
+        asyncio.run(play())
