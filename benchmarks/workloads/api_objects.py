@@ -1,8 +1,8 @@
 """Objects of any kind at an API server: where they are, and how they are written.
 
-What a server's admission would refuse and upstream's, which has none, takes is put right here: a
-pod's bare ``priority`` becomes a PriorityClass of that value, and a new namespace gets its
-ServiceAccount.
+What upstream's servers take, which have no admission and serve every version, and others refuse, is
+put right here: a bare ``priority`` becomes a PriorityClass of that value, a new namespace gets
+its ServiceAccount, an object of a beta version is written as v1.
 
 Called by: the operations in ``workloads``.
 """
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable
+from typing import Any
 
 from tests.controlplane.api_client import ApiClient, ApiError, Manifest, Manifests, in_parallel
 
@@ -47,7 +48,7 @@ class ApiObjects:
     async def create(self, manifest: Manifest, namespace: str = "") -> Manifest:
         """The object exists; returns it as stored."""
         ready = await self.admissible(manifest)
-        return await self._api.create(await self.collection(manifest, namespace), ready)
+        return await self._api.create(await self.collection(ready, namespace), ready)
 
     async def create_all(self, manifests: Iterable[Manifest], namespace: str = "") -> Manifests:
         """The objects exist, made by several writers at once; returned in order."""
@@ -75,7 +76,8 @@ class ApiObjects:
         self._namespaces.add(name)
 
     async def admissible(self, manifest: Manifest) -> Manifest:
-        """Returns the object as admission takes it; what it refers to for that exists."""
+        """Returns the object as a server takes it; what it refers to for that exists."""
+        manifest = as_v1(typed(manifest))
         if manifest["kind"] != "Pod" or not is_bare_priority(manifest):
             return manifest
         value = manifest["spec"]["priority"]
@@ -90,6 +92,69 @@ class ApiObjects:
             )
             self._priorities.add(value)
         return with_priority_class(manifest)
+
+
+#: Versions that servers do not serve unless told to, and the one that says the same.
+_SAME_AS = {"resource.k8s.io/v1beta2": "resource.k8s.io/v1"}
+
+
+def as_v1(manifest: Manifest) -> Manifest:
+    """Returns the object in the version that every server has."""
+    version = manifest["apiVersion"]
+    return {**manifest, "apiVersion": _SAME_AS.get(version, version)}
+
+
+def typed(manifest: Manifest) -> Manifest:
+    """Returns the object as a client with types would send it.
+
+    Quantities are texts, though YAML has some of them as numbers, and a node can allocate what its
+    capacity is.
+    """
+    match manifest["kind"]:
+        case "Node" if "status" in manifest:
+            status = _texts_in(manifest["status"], ("capacity", "allocatable"))
+            if "capacity" in status:
+                status.setdefault("allocatable", status["capacity"])
+            return {**manifest, "status": status}
+        case "Pod":
+            spec = dict(manifest["spec"])
+            for name in ("containers", "initContainers"):
+                if name in spec:
+                    spec[name] = [_with_text_resources(container) for container in spec[name]]
+            return {**manifest, "spec": _with_text_resources(spec)}
+        case "ResourceSlice":
+            return {**manifest, "spec": _with_texts(manifest["spec"])}
+    return manifest
+
+
+#: Fields of a ResourceSlice that are quantities, whatever they are part of.
+_QUANTITIES = frozenset({"value", "default", "min", "max", "step"})
+
+
+def _with_texts(part: Any) -> Any:
+    if isinstance(part, list):
+        return [_with_texts(one) for one in part]
+    if not isinstance(part, dict):
+        return part
+    return {
+        name: str(value) if name in _QUANTITIES and isinstance(value, int) else _with_texts(value)
+        for name, value in part.items()
+    }
+
+
+def _with_text_resources(holder: Manifest) -> Manifest:
+    if not holder.get("resources"):
+        return holder
+    return {**holder, "resources": _texts_in(holder["resources"], ("requests", "limits"))}
+
+
+def _texts_in(holder: Manifest, names: Iterable[str]) -> Manifest:
+    texts = {
+        name: {resource: str(quantity) for resource, quantity in holder[name].items()}
+        for name in names
+        if holder.get(name)
+    }
+    return {**holder, **texts}
 
 
 def is_bare_priority(pod: Manifest) -> bool:

@@ -47,7 +47,7 @@ def node_manifests(operation: CreateNodes) -> Iterator[Manifest]:
         if unique := operation.unique_node_label_strategy:
             labels[unique.label_key] = name
         status = node.setdefault("status", {})
-        # kube-apiserver would take it from the capacity, too
+        # kube-apiserver takes it from the capacity, too
         status.setdefault("allocatable", dict(status.get("capacity") or {}))
         if strategy := operation.node_allocatable_strategy:
             status["allocatable"].update(strategy.node_allocatable)

@@ -12,7 +12,7 @@ from benchmarks.workloads.operations import CreateAny, UpdateAny
 from benchmarks.workloads.stage import Stage
 from benchmarks.workloads.templates import template_at
 from benchmarks.workloads.ticking import ticks
-from tests.controlplane.api_client import Manifest, in_parallel
+from tests.controlplane.api_client import Manifest, Manifests, in_parallel
 
 #: How the volume begins that ServiceAccount admission adds to every pod.
 _TOKEN_VOLUME = "kube-api-access-"
@@ -51,6 +51,7 @@ def _rendered(operation: CreateAny | UpdateAny) -> Iterator[Manifest]:
 
 
 async def _update(manifest: Manifest, operation: UpdateAny, stage: Stage) -> Manifest:
+    manifest = await stage.objects.admissible(manifest)
     collection = await stage.objects.collection(manifest, operation.namespace)
     path = f"{collection}/{manifest['metadata']['name']}"
     if manifest["kind"] == "Pod":
@@ -62,24 +63,36 @@ async def _update(manifest: Manifest, operation: UpdateAny, stage: Stage) -> Man
 
 
 def _as_admitted(pod: Manifest, stored: Manifest) -> Manifest:
-    """Returns the pod with what admission added when it was made, which nobody may take away."""
-    spec, before = dict(pod["spec"]), stored["spec"]
-    for name in ("serviceAccountName", "serviceAccount", "schedulerName", "priorityClassName"):
-        if name in before:
-            spec.setdefault(name, before[name])
+    """Returns the pod with what defaults and admission added to it when it was made.
+
+    Upstream's servers have no such admission, so its templates can be whole pods; here a PUT of
+    them would take away what nobody may. Scheduling gates alone go if the template has none.
+    """
+    before = stored["spec"]
+    kept = {name: value for name, value in before.items() if name != "schedulingGates"}
+    spec = {**kept, **pod["spec"]}
+    spec["tolerations"] = _together(pod["spec"].get("tolerations"), before.get("tolerations"))
     tokens = [
         volume for volume in before.get("volumes", ()) if volume["name"].startswith(_TOKEN_VOLUME)
     ]
     if tokens:
-        spec["volumes"] = [*spec.get("volumes", ()), *tokens]
-        spec["containers"] = [
-            {**container, "volumeMounts": [*container.get("volumeMounts", ()), *_mounts(old)]}
-            for container, old in zip(spec["containers"], before["containers"], strict=False)
-        ]
+        spec["volumes"] = _together(pod["spec"].get("volumes"), tokens)
+    spec["containers"] = [
+        _container_as_admitted(container, old)
+        for container, old in zip(spec["containers"], before["containers"], strict=True)
+    ]
     return {**pod, "spec": spec}
 
 
-def _mounts(container: Manifest) -> Iterator[Manifest]:
-    for mount in container.get("volumeMounts", ()):
-        if mount["name"].startswith(_TOKEN_VOLUME):
-            yield mount
+def _together(ones: Manifests | None, others: Manifests | None) -> Manifests:
+    return [*(others or ()), *(one for one in ones or () if one not in (others or ()))]
+
+
+def _container_as_admitted(container: Manifest, stored: Manifest) -> Manifest:
+    kept = {**stored, **container}
+    tokens = [
+        mount for mount in stored.get("volumeMounts", ()) if mount["name"].startswith(_TOKEN_VOLUME)
+    ]
+    if tokens:
+        kept["volumeMounts"] = _together(container.get("volumeMounts"), tokens)
+    return kept
