@@ -169,6 +169,10 @@ bench-startup: $(VENV)/.dev ## beside kube-scheduler: from the start of the proc
 bench-streaming: $(VENV)/.dev ## 400 Secrets of 1 MB by WatchList and by LIST: memory of server and client
 	@$(PY) -m benchmarks.streaming $(ARGS)
 
+.PHONY: profile
+profile: $(VENV)/.dev ## a flame graph of the scheduler at work: WORKLOAD=SchedulingBasic/500Nodes; without, their names
+	@$(PY) -m benchmarks.profiling "$(WORKLOAD)" $(ARGS)
+
 ##@ to ship it, and to tidy up
 
 .PHONY: image

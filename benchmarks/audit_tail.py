@@ -1,16 +1,37 @@
-"""Follows kube-apiserver's audit log while it grows, and keeps the times of binds and events.
+"""Follows an API server's audit log while it grows, and keeps the times of binds and events.
 
 The log is the witness of every benchmark: its time stamps are the server's, and reading it costs
 the server nothing, where asking the API for progress would take its time from whom we measure.
+kube-apiserver writes it, and the embedded server's process one with the same keys.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import Any, TypeAlias
+
+from tests.controlplane.identities import KUBE_SCHEDULER
+
+#: Whether a pod, by namespace and name, is among those that count.
+Concern: TypeAlias = Callable[[str, str], bool]
+
+#: How every scheduler under test is called in the log.
+_SCHEDULER = f'"username":"{KUBE_SCHEDULER}"'.encode()
+
+
+def in_namespace(namespace: str) -> Concern:
+    """Returns a claim that holds for every pod of a namespace."""
+    return lambda of, _: of == namespace
+
+
+def among(keys: Collection[tuple[str, str]]) -> Concern:
+    """Returns a claim that holds for these pods, by namespace and name."""
+    known = frozenset(keys)
+    return lambda namespace, name: (namespace, name) in known
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +39,7 @@ class Answered:
     """A successful write.
 
     Attributes:
-        name: of the pod that was bound, or of the event.
+        name: of the pod that was bound, or that the event is about.
         time_s: when it was answered, unix seconds.
         user_agent: what sent it, in its own words.
     """
@@ -51,33 +72,41 @@ class Pace:
 
 @dataclass(slots=True)
 class Writes:
-    """Binds and events of one namespace, in the order of the log.
+    """Binds and events of the pods that count, in the order of the log.
 
     Attributes:
         refused: bindings answered with anything but 201, with their status.
+        requests: all that the scheduler's user sent and that were answered, watches apart.
     """
 
-    namespace: str
+    concerns: Concern
     binds: list[Answered] = field(default_factory=list)
     events: list[Answered] = field(default_factory=list)
     refused: list[tuple[str, int]] = field(default_factory=list)
+    requests: int = 0
 
     def take(self, lines: Iterable[bytes]) -> None:
         """Adds what these lines of the audit log say."""
         for line in lines:
-            # Only a creation is of interest, and parsing the rest would cost a core.
-            if b'"verb":"create"' not in line or b'"ResponseComplete"' not in line:
+            if b'"ResponseComplete"' not in line:
                 continue
-            entry = json.loads(line)
-            target = entry.get("objectRef") or {}
-            if target.get("namespace") != self.namespace:
-                continue
-            if target.get("subresource") == "binding":
-                self._take_binding(entry, target.get("name", ""))
-            elif target.get("resource") == "events" and _status(entry) == 201:
-                self.events.append(_answered(entry, target.get("name", "")))
+            if _SCHEDULER in line and b'"verb":"watch"' not in line:
+                self.requests += 1
+            # Only a creation is of further interest, and parsing the rest would cost a core.
+            if b'"verb":"create"' in line:
+                self._take_creation(json.loads(line))
 
-    def _take_binding(self, entry: dict[str, object], name: str) -> None:
+    def _take_creation(self, entry: dict[str, Any]) -> None:
+        target = entry.get("objectRef") or {}
+        namespace, name = target.get("namespace", ""), target.get("name", "")
+        if target.get("subresource") == "binding" and self.concerns(namespace, name):
+            self._take_binding(entry, name)
+        elif target.get("resource") == "events" and _status(entry) == 201:
+            pod = name.rpartition(".")[0]  # whoever writes one, it is the pod's name and a number
+            if self.concerns(namespace, pod):
+                self.events.append(_answered(entry, pod))
+
+    def _take_binding(self, entry: dict[str, Any], name: str) -> None:
         if _status(entry) == 201:
             self.binds.append(_answered(entry, name))
         else:
@@ -85,18 +114,23 @@ class Writes:
 
     def pace(self) -> Pace:
         """Returns the pace of all that was taken; without an event the last bind is the end."""
-        binds = sorted(bind.time_s for bind in self.binds)
-        if not binds:
+        if not self.binds:
             return Pace(0, len(self.events), 0.0, 0.0)
-        last = max([binds[-1], *(event.time_s for event in self.events)])
-        return Pace(len(binds), len(self.events), binds[-1] - binds[0], last - binds[0])
+        first, last_bind, last = self.moments()
+        return Pace(len(self.binds), len(self.events), last_bind - first, last - first)
+
+    def moments(self) -> tuple[float, float, float]:
+        """Returns when the first and the last bind and the last of all were answered, unix time."""
+        binds = [bind.time_s for bind in self.binds]
+        last_bind = max(binds)
+        return min(binds), last_bind, max([last_bind, *(event.time_s for event in self.events)])
 
 
 class AuditTail:
     """Reads what was added to an audit log since it was made or last read."""
 
-    def __init__(self, path: Path, namespace: str) -> None:
-        self.writes = Writes(namespace)
+    def __init__(self, path: Path, concerns: Concern) -> None:
+        self.writes = Writes(concerns)
         self._path = path
         self._offset = path.stat().st_size
         self._rest = b""
@@ -112,7 +146,7 @@ class AuditTail:
         return self.writes
 
 
-def _answered(entry: dict[str, object], name: str) -> Answered:
+def _answered(entry: dict[str, Any], name: str) -> Answered:
     return Answered(
         name=name,
         received_s=_unix(str(entry["requestReceivedTimestamp"])),
@@ -121,7 +155,7 @@ def _answered(entry: dict[str, object], name: str) -> Answered:
     )
 
 
-def _status(entry: dict[str, object]) -> int:
+def _status(entry: dict[str, Any]) -> int:
     status = entry.get("responseStatus")
     return int(status.get("code", 0)) if isinstance(status, dict) else 0
 

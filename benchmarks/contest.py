@@ -17,7 +17,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.audit_tail import AuditTail, Pace, Writes
+from benchmarks.audit_tail import AuditTail, Pace, Writes, in_namespace
 from tests.controlplane import load
 from tests.controlplane.api_client import Manifest, Manifests
 from tests.controlplane.control_plane import ControlPlane
@@ -98,7 +98,7 @@ async def contest(
     timeout_s: float = 300,
 ) -> Outcome:
     """Returns what the process that `start` starts made of the pending pods; it is gone then."""
-    tail = AuditTail(plane.audit_path, namespace)
+    tail = AuditTail(plane.audit_path, in_namespace(namespace))
     server_before = server_cpu_s(plane)
     process = await start()
     try:

@@ -16,7 +16,7 @@ import sys
 import time
 from dataclasses import dataclass
 
-from benchmarks.audit_tail import AuditTail, Writes
+from benchmarks.audit_tail import AuditTail, Writes, in_namespace
 from benchmarks.contest import SCHEDULER_NAME, start_pyscheduler
 from benchmarks.figures import Spread, paired_ratio, save, table
 from tests.controlplane import load
@@ -119,7 +119,7 @@ async def _run(plane: ControlPlane, name: str, namespace: str, *, nodes: int) ->
 
 
 async def _timed(plane: ControlPlane, name: str, namespace: str, *, nodes: int) -> Outcome:
-    tail = AuditTail(plane.audit_path, namespace)
+    tail = AuditTail(plane.audit_path, in_namespace(namespace))
     began = time.time()
     process = await _start(plane, name)
     cpu_s = 0.0

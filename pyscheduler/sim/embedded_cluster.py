@@ -56,6 +56,15 @@ class RequestRefused(PySchedulerError):  # noqa: N818  # what happened, as the s
     """The embedded API server refused what the facade was asked to create."""
 
 
+def write_kubeconfig(path: Path, url: str, *, token: str | None = None) -> Path:
+    """The file is a kubeconfig for a server at that address, readable by its owner only."""
+    user = f"{{token: {token}}}" if token else "{}"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch(mode=0o600)
+    path.write_text(_KUBECONFIG.format(url=url, user=user))
+    return path
+
+
 class EmbeddedCluster:
     """An API server with live nodes and pods; use as an async context manager."""
 
@@ -141,11 +150,7 @@ class EmbeddedCluster:
 
     def kubeconfig(self, path: Path) -> Path:
         """The file is a kubeconfig for this cluster, readable by its owner only."""
-        user = f"{{token: {self._token}}}" if self._token else "{}"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch(mode=0o600)
-        path.write_text(_KUBECONFIG.format(url=self.url, user=user))
-        return path
+        return write_kubeconfig(path, self.url, token=self._token)
 
     def transport(self) -> InProcessTransport:
         """A client's transport that calls the server directly."""

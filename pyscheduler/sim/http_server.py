@@ -7,12 +7,13 @@ task per connection; a watch writes its chunks as they gather.
 from __future__ import annotations
 
 import hmac
+from typing import Protocol
 from urllib.parse import parse_qsl, unquote
 
 from aiohttp import web
 
 from pyscheduler.sim.api_errors import unauthorized
-from pyscheduler.sim.api_server import ApiServer, error_response
+from pyscheduler.sim.api_server import Answer, error_response
 from pyscheduler.sim.exchange import Request, Response
 from pyscheduler.sim.watching import WatchStream
 
@@ -20,10 +21,23 @@ from pyscheduler.sim.watching import WatchStream
 _MAX_BODY_BYTES = 8 * 1024 * 1024
 
 
+class Answers(Protocol):
+    """What is served: an `ApiServer`, or what stands in front of one."""
+
+    def handle(self, request: Request) -> Answer:
+        """The answer; refusals are answers too."""
+
+    def stream_closed(self, stream: WatchStream) -> None:
+        """Nobody reads the watch any more."""
+
+    def disconnect_watches(self) -> None:
+        """Every open watch ends."""
+
+
 class HttpServer:
     """Serves an `ApiServer` on 127.0.0.1 until it is closed."""
 
-    def __init__(self, server: ApiServer, *, token: str | None = None) -> None:
+    def __init__(self, server: Answers, *, token: str | None = None) -> None:
         """A server not yet listening.
 
         Args:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.audit_tail import AuditTail, Pace, Writes
+from benchmarks.audit_tail import AuditTail, Pace, Writes, among, in_namespace
 
 
 def entry(
@@ -37,7 +37,7 @@ def entry(
 
 
 def taken(*lines: bytes) -> Writes:
-    writes = Writes("bench")
+    writes = Writes(in_namespace("bench"))
     writes.take(lines)
     return writes
 
@@ -98,7 +98,7 @@ def test_nothing_bound_has_no_pace() -> None:
 def test_tail_reads_only_what_was_added_and_waits_for_the_end_of_a_line(tmp_path: Path) -> None:
     path = tmp_path / "audit.log"
     path.write_bytes(entry("binding", "old", 0.5) + b"\n")
-    tail = AuditTail(path, "bench")
+    tail = AuditTail(path, in_namespace("bench"))
     whole, half = entry("binding", "a", 1.0), entry("binding", "b", 2.0)
     with path.open("ab") as log:
         log.write(whole + b"\n" + half[:40])
@@ -106,3 +106,31 @@ def test_tail_reads_only_what_was_added_and_waits_for_the_end_of_a_line(tmp_path
     with path.open("ab") as log:
         log.write(half[40:] + b"\n")
     assert [bind.name for bind in tail.read().binds] == ["a", "b"]
+
+
+def test_only_the_pods_that_count_are_taken_with_their_events() -> None:
+    writes = Writes(among([("bench", "a.1")]))
+    writes.take(
+        [
+            entry("binding", "a.1", 1.0),
+            entry("binding", "b", 2.0),
+            entry("events", "a.1.f00", 3.0),
+            entry("events", "b.f00", 4.0),
+        ]
+    )
+    assert [bind.name for bind in writes.binds] == ["a.1"]
+    assert [event.name for event in writes.events] == ["a.1"]
+
+
+@pytest.mark.parametrize(
+    ("user", "verb", "counted"),
+    [
+        pytest.param("system:kube-scheduler", "patch", 1, id="the scheduler's"),
+        pytest.param("system:kube-scheduler", "watch", 0, id="a watch that ended"),
+        pytest.param("harness", "create", 0, id="somebody else's"),
+    ],
+)
+def test_requests_of_the_scheduler_are_counted(user: str, verb: str, counted: int) -> None:
+    line = entry("pods", "a", 1.0, verb=verb)
+    line = line.replace(b'"userAgent"', b'"user":{"username":"%s"},"userAgent"' % user.encode())
+    assert taken(line).requests == counted

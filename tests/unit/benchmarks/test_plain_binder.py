@@ -29,3 +29,9 @@ def test_requests_are_prepared_to_the_byte() -> None:
     assert f"Content-Length: {len(body)}".encode() in head
     assert b"Host: 127.0.0.1:6443" in head
     assert json.loads(body)["target"]["name"] == "node-7"
+
+
+def test_without_a_token_nobody_is_named() -> None:
+    pod = {"namespace": "ns", "name": "web", "uid": "u-1", "node": "node-7"}
+    work: dict[str, object] = {"server": "http://127.0.0.1:6443", "token": ""}
+    assert b"Authorization" not in prepare(pod, work).bind

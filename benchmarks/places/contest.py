@@ -1,0 +1,105 @@
+"""Contests: the same pending pods for one contestant after another, on one cluster.
+
+What comes before the measured pods is laid out once, by this scheduler, and kept. For each run the
+measured pods are made while no scheduler runs; then the contestant starts, and from its first bind
+on its queue is full. Afterwards these pods are deleted, and nothing else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
+
+from benchmarks.audit_tail import among
+from benchmarks.places.bench_cluster import BenchCluster
+from benchmarks.places.contestants import (
+    OURS,
+    RAW,
+    RAW_WITH_EVENTS,
+    Contestant,
+    Setup,
+    start,
+    start_raw,
+)
+from benchmarks.places.outcome import Outcome
+from benchmarks.places.place import Place
+from benchmarks.places.watching import followed
+from benchmarks.workloads import Execution, Workload, measured_pods, split
+from benchmarks.workloads.api_objects import ApiObjects
+from tests.controlplane import load
+from tests.controlplane.api_client import Manifests
+
+
+class Contest:
+    """One workload on one place, laid out up to the measured pods; made by `contest`."""
+
+    def __init__(self, place: Place, workload: Workload, *, nodes: Sequence[str]) -> None:
+        self._place = place
+        self._workload = workload
+        self._nodes = nodes
+        self._pods = measured_pods(workload)
+
+    @property
+    def most(self) -> int:
+        """How many pods the workload measures."""
+        return len(self._pods)
+
+    async def run(
+        self, name: str, *, pods: int | None = None, profile: Path | None = None
+    ) -> Outcome:
+        """Returns what a contestant made of the measured pods, which are gone then.
+
+        Args:
+            pods: only so many of them.
+            profile: file for what this scheduler's functions cost.
+
+        Raises:
+            TimeoutError: they were not all bound.
+            ProcessEndedError: the contestant ended before that.
+        """
+        made = await self._create(pods)
+        try:
+            contestant = await self._start(name, made, profile)
+            keys = [(pod["metadata"]["namespace"], pod["metadata"]["name"]) for pod in made]
+            async with followed(self._place, contestant, concerns=among(keys)) as watch:
+                await watch.until_done(len(made), events=name != RAW)
+                return watch.outcome()
+        finally:
+            await load.delete_pods(self._place.api, made)
+
+    async def _create(self, limit: int | None) -> Manifests:
+        pods = self._pods[:limit]
+        namespace = pods[0]["metadata"]["namespace"]
+        objects = ApiObjects(self._place.api)
+        await objects.ensure_namespace(namespace)
+        return await objects.create_all(pods, namespace)
+
+    async def _start(self, name: str, pods: Manifests, profile: Path | None) -> Contestant:
+        if name in (RAW, RAW_WITH_EVENTS):
+            return start_raw(self._place, name, pods=pods, nodes=self._nodes)
+        program: Sequence[str] = ()
+        if profile is not None and name == OURS:
+            probe = ("--profile", str(profile), "--pods", str(len(pods)))
+            program = ("-m", "benchmarks.instrumented", *probe)
+        return await start(self._place, name, setup=Setup.of(self._workload, name), program=program)
+
+
+@contextlib.asynccontextmanager
+async def contest(
+    place: Place, workload: Workload, *, progress: Callable[[str], None]
+) -> AsyncIterator[Contest]:
+    """Yields a contest whose operations before the measured pods are done.
+
+    Raises:
+        ValueError: what the workload measures is not just pods.
+    """
+    before, _ = split(workload)
+    async with Execution(workload, BenchCluster(place), progress=progress) as execution:
+        helper = await start(place, OURS, setup=Setup.of(workload, OURS))
+        try:
+            await execution.perform(before)
+        finally:
+            await helper.stop()
+        nodes = await place.api.list("/api/v1/nodes")
+        yield Contest(place, workload, nodes=[node["metadata"]["name"] for node in nodes])

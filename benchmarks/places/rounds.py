@@ -1,0 +1,132 @@
+"""Rounds of runs: who runs a workload when, so that neighbours in time can be compared.
+
+The order of the two schedulers alternates, because whoever comes second finds warmer servers. Each
+outcome is handed on as soon as it is there. Called by: `benchmarks.run`, `benchmarks.figure_table`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeAlias
+
+from benchmarks.places.contest import contest
+from benchmarks.places.contestants import OURS, RAW, RAW_WITH_EVENTS, THEIRS
+from benchmarks.places.embedded import EMBEDDED, embedded_place
+from benchmarks.places.outcome import Outcome
+from benchmarks.places.place import Place
+from benchmarks.places.real import REAL, real_place
+from benchmarks.places.upstream_run import run_as_upstream
+from benchmarks.workloads import Workload
+
+PLACES = (EMBEDDED, REAL)
+
+#: Label of workloads that use up what was laid out: pods are preempted, and kwok ends them. In a
+#: contest each run then has a cluster of its own, and the plain client, which takes no node from
+#: anybody, has none.
+VICTIMS = "victims"
+
+#: Pods of the run that nobody counts: it fills caches and opens etcd's file.
+_WARM_UP_PODS = 200
+#: Pods of the plain client's run that says how many pods take how long.
+_PILOT_PODS = 1000
+#: What a scheduler is to reach of the plain client's rate.
+_SHARE_OF_RAW = 0.85
+
+Progress: TypeAlias = Callable[[str], None]
+
+
+@dataclass(slots=True)
+class Rounds:
+    """How often who runs, and what came of it so far.
+
+    Attributes:
+        runs: rounds with each scheduler.
+        raw_runs: of them, those that end with the plain client.
+        pods: how many of the workload's measured pods there are in each run; None for all.
+        seconds: instead of `pods`, how long this scheduler should have to bind them.
+        profile: file for a profile of this scheduler, which then runs alone.
+    """
+
+    runs: int
+    progress: Progress
+    on_outcome: Callable[[Outcome], None]
+    raw_runs: int = 1
+    pods: int | None = None
+    seconds: float | None = None
+    profile: Path | None = None
+    outcomes: dict[str, list[Outcome]] = field(default_factory=dict)
+
+    def add(self, outcome: Outcome) -> None:
+        """The outcome counts."""
+        self.outcomes.setdefault(outcome.contestant, []).append(outcome)
+        self.on_outcome(outcome)
+
+    @contextlib.asynccontextmanager
+    async def place(self, name: str, workload: Workload) -> AsyncIterator[Place]:
+        """Yields an empty cluster of that kind, fit for the workload."""
+        self.progress(f"starting the {name} place")
+        if name == EMBEDDED:
+            async with embedded_place() as place:
+                yield place
+        else:
+            gates, kwok = workload.feature_gates, VICTIMS in workload.labels
+            async with real_place(feature_gates=gates, kwok=kwok) as place:
+                yield place
+
+
+def order(index: int) -> tuple[str, str]:
+    """Returns the two schedulers as they take turns in a round, counted from 0."""
+    return (OURS, THEIRS) if index % 2 == 0 else (THEIRS, OURS)
+
+
+def pods_for(seconds: float, *, raw_pods_per_s: float, most: int) -> int:
+    """Returns how many pods a scheduler as fast as promised binds in that time."""
+    return max(1, min(most, round(seconds * raw_pods_per_s * _SHARE_OF_RAW)))
+
+
+async def contests(workload: Workload, rounds: Rounds) -> None:
+    """Both schedulers and the plain client have bound the same pods on the real control plane."""
+    if VICTIMS in workload.labels:
+        for index in range(rounds.runs):
+            for name in order(index):
+                async with (
+                    rounds.place(REAL, workload) as place,
+                    contest(place, workload, progress=rounds.progress) as arena,
+                ):
+                    rounds.progress(f"round {index + 1} of {rounds.runs}: {name}")
+                    rounds.add(await arena.run(name, pods=rounds.pods))
+        return
+    async with (
+        rounds.place(REAL, workload) as place,
+        contest(place, workload, progress=rounds.progress) as arena,
+    ):
+        pods = rounds.pods
+        rounds.progress("warming up")
+        pilot = await arena.run(
+            RAW_WITH_EVENTS, pods=_WARM_UP_PODS if rounds.seconds is None else _PILOT_PODS
+        )
+        if rounds.seconds is not None:
+            pods = pods_for(
+                rounds.seconds, raw_pods_per_s=pilot.pace.recorded_pods_per_s, most=arena.most
+            )
+        if rounds.profile is not None:
+            rounds.add(await arena.run(OURS, pods=pods, profile=rounds.profile))
+            return
+        for index in range(rounds.runs):
+            raw = (RAW, RAW_WITH_EVENTS) if index < rounds.raw_runs else ()
+            for name in (*order(index), *raw):
+                rounds.progress(f"round {index + 1} of {rounds.runs}: {name}")
+                rounds.add(await arena.run(name, pods=pods))
+
+
+async def as_upstream(workload: Workload, rounds: Rounds, *, place: str) -> None:
+    """The workload has run in a place as upstream runs it, each time on a cluster of its own."""
+    for index in range(rounds.runs):
+        names: Sequence[str] = order(index) if place == REAL else (OURS,)
+        for name in names:
+            async with rounds.place(place, workload) as cluster:
+                rounds.progress(f"run {index + 1} of {rounds.runs}: {name}")
+                rounds.add(await run_as_upstream(cluster, name, workload, progress=rounds.progress))

@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.places.contestants import Setup, kube_scheduler_configuration, transport_of
+from benchmarks.places.place import Access
+
+ACCESS = Access("https://127.0.0.1:6443", Path("/tmp/kubeconfig"))
+
+
+def test_transport_is_read_from_the_start_of_the_log() -> None:
+    log = 'noise\n{"msg":"starting","writes":"pyreqwest"}\n{"msg":"in sync"}\n'
+    assert transport_of(log) == "pyreqwest"
+
+
+def test_a_log_without_it_names_no_transport() -> None:
+    assert transport_of("I1122 some other scheduler\n") == ""
+
+
+@pytest.mark.parametrize(
+    ("gates", "arguments"),
+    [
+        pytest.param({}, [], id="none"),
+        pytest.param({"A": True, "B": False}, ["--feature-gates=A=true,B=false"], id="two"),
+    ],
+)
+def test_feature_gates_become_one_argument(gates: dict[str, bool], arguments: list[str]) -> None:
+    assert Setup(feature_gates=gates).gate_arguments == arguments
+
+
+def test_kube_scheduler_without_a_configuration_runs_the_default_profile() -> None:
+    found = kube_scheduler_configuration(ACCESS, Setup())
+    assert found["profiles"] == [{"schedulerName": "default-scheduler"}]
+
+
+def test_a_workloads_configuration_keeps_the_limits_of_every_run() -> None:
+    config = {
+        "profiles": [{"schedulerName": "own"}],
+        "leaderElection": {"leaderElect": True},
+        "parallelism": 4,
+    }
+    found = kube_scheduler_configuration(ACCESS, Setup(config))
+    assert found["profiles"] == [{"schedulerName": "own"}]
+    assert found["parallelism"] == 4
+    assert found["leaderElection"] == {"leaderElect": False}
+    assert found["clientConnection"] == {
+        "kubeconfig": "/tmp/kubeconfig",
+        "qps": 5000,
+        "burst": 5000,
+    }

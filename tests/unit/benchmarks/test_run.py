@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.places.contestants import OURS, THEIRS
+from benchmarks.places.rounds import order, pods_for
+from benchmarks.run import main, mode_of
+from benchmarks.selection import FIGURES, named, select
+from benchmarks.workloads import selects
+
+
+def test_schedulers_take_turns_in_coming_first() -> None:
+    assert [order(index) for index in range(3)] == [(OURS, THEIRS), (THEIRS, OURS), (OURS, THEIRS)]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "raw", "pods"),
+    [
+        pytest.param(10.0, 1000.0, 8500, id="as many as the promised share takes so long for"),
+        pytest.param(60.0, 1000.0, 9000, id="no more than there are"),
+        pytest.param(0.0, 1000.0, 1, id="at least one"),
+    ],
+)
+def test_pods_for_a_time(seconds: float, raw: float, pods: int) -> None:
+    assert pods_for(seconds, raw_pods_per_s=raw, most=9000) == pods
+
+
+def test_contests_are_held_in_the_real_place_unless_said_otherwise() -> None:
+    assert mode_of(None, "real") == "contest"
+    assert mode_of(None, "embedded") == "upstream"
+    assert mode_of("upstream", "real") == "upstream"
+
+
+def test_workloads_are_selected_by_name_and_label() -> None:
+    chosen = select([FIGURES], pattern="Spreading", labels="short").workloads
+    assert [workload.name for workload in chosen] == [
+        "TopologySpreading/100Nodes",
+        "PreferredTopologySpreading/100Nodes",
+    ]
+
+
+def test_every_case_of_the_figures_has_a_short_workload() -> None:
+    cases = {workload.case for workload in select([FIGURES]).workloads}
+    short = {w.case for w in select([FIGURES]).workloads if selects("short", w.labels)}
+    assert short == cases
+
+
+def test_a_workload_that_is_not_there() -> None:
+    with pytest.raises(KeyError, match="No/Such"):
+        named("No/Such")
+
+
+def test_list_names_what_would_run_and_runs_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--list", "--select", "SchedulingBasic/50Nodes"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "1 workloads",
+        "  SchedulingBasic/50Nodes  short",
+        "0 left out",
+    ]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        pytest.param(["--select", "("], id="no regular expression"),
+        pytest.param(["--select", "NoSuchCase"], id="nothing selected"),
+        pytest.param(["--file", "/no/such/file.yaml"], id="no file"),
+        pytest.param(["--runs", "0"], id="no run"),
+        pytest.param(["--place", "embedded", "--mode", "contest"], id="no contest in that place"),
+    ],
+)
+def test_what_cannot_be_understood_ends_with_status_2(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    assert "error:" in capsys.readouterr().err
+
+
+def test_without_the_plotting_library_a_plot_is_refused_with_the_extra_to_install(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("benchmarks.run.can_plot", lambda: False)
+    with pytest.raises(SystemExit):
+        main(["--plot", str(Path("x.svg"))])
+    assert "'.[bench]'" in capsys.readouterr().err
