@@ -237,6 +237,7 @@ class _BookmarkObject(msgspec.Struct):
     metadata: ObjectMeta
 
 
+_encode = msgspec.json.Encoder().encode
 _decode_raw_event = msgspec.json.Decoder(_RawEvent).decode
 _decode_raw_list = msgspec.json.Decoder(_RawList).decode
 _decode_type = msgspec.json.Decoder(_TypeOnly).decode
@@ -425,11 +426,11 @@ def from_builtins(value: Any, wanted: type[T]) -> T:
 
 
 def _encode_as(api_version: str, kind: str, value: object) -> bytes:
-    return _with_type(api_version, kind, msgspec.json.encode(value))
+    return _with_type(api_version, kind, _encode(value))
 
 
 def _with_type(api_version: str, kind: str, body: bytes) -> bytes:
-    head = b'{"apiVersion":"%b","kind":"%b"' % (api_version.encode(), kind.encode())
+    head = f'{{"apiVersion":"{api_version}","kind":"{kind}"'.encode()
     return head + (b"," if len(body) > 2 else b"") + body[1:]
 
 

@@ -4,6 +4,7 @@ Objects keep their times as text; they are parsed where somebody asks.
 """
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -25,9 +26,15 @@ def parse_rfc3339(text: str) -> float:
 
 def format_micro(timestamp: float) -> str:
     """Returns the moment with microseconds, as Lease and Event want it (`MicroTime`)."""
-    return datetime.fromtimestamp(timestamp, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    seconds, micro = divmod(round(timestamp * 1e6), 1_000_000)
+    return f"{_second(seconds)}.{micro:06d}Z"
 
 
 def format_seconds(timestamp: float) -> str:
     """Returns the moment cut to whole seconds, as all other fields want it (`Time`)."""
-    return datetime.fromtimestamp(timestamp, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return f"{_second(int(timestamp))}Z"
+
+
+@lru_cache(maxsize=8)  # the moments that are written down are those of the last second
+def _second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")

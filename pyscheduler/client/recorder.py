@@ -148,13 +148,12 @@ class EventRecorder:
                 self._on_dropped("rate")
             return
         event = self._make(regarding, event_type, reason, action, note, related, now)
-        self._series[key] = _Series(event, EVENTS.path(event.metadata.namespace), now)
+        self._series[key] = _Series(event, _path(event), now)
         self._post(event)
 
     def _post(self, event: Event) -> None:
         name = event.metadata.name
-        path = EVENTS.path(event.metadata.namespace)
-        self._queue.send_event(name, WriteRequest("POST", path, encode(EVENTS, event)))
+        self._queue.send_event(name, WriteRequest("POST", _path(event), encode(EVENTS, event)))
 
     def _count(self, series: _Series, now: float) -> None:
         series.count += 1
@@ -204,6 +203,11 @@ class EventRecorder:
             bucket = TokenBucket(_POD_QPS, _POD_BURST, clock=self._clock)
         self._buckets[uid] = bucket
         return bucket
+
+
+def _path(event: Event) -> str:
+    """Where events of that namespace are made; names of namespaces need no encoding."""
+    return f"/apis/{EVENTS.api_version}/namespaces/{event.metadata.namespace}/events"
 
 
 def cut_note(note: str) -> str:

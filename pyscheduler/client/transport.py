@@ -18,6 +18,7 @@ from typing import Protocol
 from urllib.parse import urlencode
 
 import aiohttp
+import msgspec
 import yarl
 from aiohttp.abc import AbstractCookieJar
 
@@ -43,13 +44,12 @@ TCP_USER_TIMEOUT_S = 30
 _READ_BUFFER_BYTES = 1 << 18
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
+class Response(msgspec.Struct, frozen=True):
     """A whole answer. Header names are looked up as kube-apiserver writes them."""
 
     status: int
     body: bytes
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True)
