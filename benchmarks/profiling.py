@@ -1,0 +1,125 @@
+"""A flame graph of the scheduler's process while it works on a workload, and a table of functions.
+
+    python -m benchmarks.profiling SchedulingBasic/5000Nodes_10000Pods [--file F] [--shown 25]
+
+The embedded place runs the workload as upstream would: its server is a process of its own, so all
+that the graph shows is the scheduler's. py-spy looks at it from outside and counts only threads
+that are on a processor. The table leaves out what came before the event loop: imports.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Final
+
+from benchmarks.figures import RESULTS_FOLDER, table
+from benchmarks.flame_graph import Costs, beneath, costs, read
+from benchmarks.metrics_endpoint import until_ready
+from benchmarks.places.bench_cluster import BenchCluster
+from benchmarks.places.contestants import OURS, Setup, start
+from benchmarks.places.embedded import embedded_place
+from benchmarks.selection import FIGURES
+from benchmarks.terminal import Terminal
+from benchmarks.workloads import Workload, WorkloadError, load, run, unsupported
+
+#: The outermost frame of a running scheduler's work.
+_LOOP: Final = "Runner.run (asyncio/runners.py"
+_LONGEST_NAME: Final = 90
+
+
+class UnknownWorkloadError(Exception):
+    """The message lists those that there are."""
+
+    def __init__(self, name: str, known: Iterable[str]) -> None:
+        lines = [f"no workload is named {name!r}; there are", *(f"  {one}" for one in known)]
+        super().__init__("\n".join(lines))
+
+
+def choose(name: str, workloads: Sequence[Workload]) -> Workload:
+    """Returns the workload of that name, which is "Case/Workload"; of "Case" alone, its first.
+
+    Raises:
+        UnknownWorkloadError: there is none.
+    """
+    for workload in workloads:
+        if name in (workload.name, workload.case):
+            return workload
+    raise UnknownWorkloadError(name, (workload.name for workload in workloads))
+
+
+def workloads_of(files: Iterable[Path]) -> list[Workload]:
+    """Returns all that the files hold.
+
+    Raises:
+        WorkloadError: a file cannot be used.
+    """
+    return [workload for file in files for case in load(file) for workload in case.workloads]
+
+
+async def profile(workload: Workload, graph: Path, terminal: Terminal) -> None:
+    """The scheduler has run the workload, and its flame graph is in a file."""
+    async with embedded_place() as place:
+        contestant = await start(
+            place,
+            OURS,
+            setup=Setup.of(workload, OURS),
+            program=("-m", "benchmarks.spied", str(graph)),
+        )
+        await until_ready(contestant.process, contestant.metrics_port)
+        await run(workload, BenchCluster(place), progress=terminal.progress)
+        terminal.progress("drawing")
+        await contestant.stop()
+        if not graph.exists():
+            raise RuntimeError(f"py-spy drew nothing:\n{contestant.process.log_tail()}")
+
+
+def report(found: Costs, *, shown: int) -> str:
+    """Returns the functions with the most samples of their own as a table."""
+    share = 100 / max(1, found.samples)
+    rows = [
+        [name[:_LONGEST_NAME], f"{own * share:.1f}", f"{found.total[name] * share:.1f}"]
+        for name, own in found.own.most_common(shown)
+    ]
+    return table(["function", "own %", "with callees %"], rows)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        prog="make profile WORKLOAD=...",
+        description="Draws a flame graph of the scheduler at work on a workload.",
+    )
+    parser.add_argument("workload", nargs="?", default="", help="Case/Workload, or Case: its first")
+    parser.add_argument("--file", type=Path, help="a file in scheduler_perf's format")
+    parser.add_argument("--shown", type=int, default=25, help="rows of the table")
+    options = parser.parse_args()
+    terminal = Terminal()
+    try:
+        known = workloads_of(
+            [options.file] if options.file else sorted(FIGURES.parent.glob("*.yaml"))
+        )
+        workload = choose(options.workload, known)
+    except (UnknownWorkloadError, WorkloadError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    reason = unsupported(workload)
+    if reason is not None:
+        print(f"{workload.name} cannot run here: {reason}", file=sys.stderr)
+        return 2
+    RESULTS_FOLDER.mkdir(exist_ok=True)
+    graph = RESULTS_FOLDER / f"profile-{workload.name.replace(os.sep, '-')}.svg"
+    graph.unlink(missing_ok=True)
+    terminal.say(f"{workload.name} on the embedded cluster")
+    asyncio.run(profile(workload, graph.absolute(), terminal))
+    frames = read(graph)
+    terminal.say(report(costs(beneath(frames, _LOOP) or frames), shown=options.shown))
+    terminal.say(f"\nflame graph: {graph}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
