@@ -169,13 +169,16 @@ class Scoring:
     ) -> npt.NDArray[np.intp]:
         """One plugin's normalised scores; the feasible rows whose score is another than before."""
         rows = entry.feasible_rows()
+        # all of them need not be looked up
+        where = slice(0, entry.n) if rows.size == entry.n else rows
         if answer.normalized is answer.raw:
             answer.normalized = np.full(entry.capacity, _UNKNOWN, dtype=np.int64)
         answer.stale = False
-        scores = hook.normalized(entry.state, pod, answer.raw[rows])
-        differing = np.flatnonzero(answer.normalized[rows] != scores)
+        # a copy: plugins may use it up
+        scores = hook.normalized(entry.state, pod, answer.raw[where].copy())
+        differing = np.flatnonzero(answer.normalized[where] != scores)
         if differing.size:
-            answer.normalized[rows] = scores
+            answer.normalized[where] = scores
         return rows[differing]
 
     def _sum(self, entry: ClassEntry) -> None:

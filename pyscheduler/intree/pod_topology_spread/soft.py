@@ -148,7 +148,9 @@ class _NodeTerm:
         pods = self._constraint.pods_on(nodes)
         added = float(self._constraint.max_skew - 1)
         term = np.full(len(nodes), added) if pods is None else pods * self._weight + added
-        np.add(total, term, out=total, where=codes >= 0)
+        if codes.size and codes.min() < 0:
+            term[codes < 0] = 0.0
+        total += term
 
 
 class _DomainTerm:
@@ -203,14 +205,17 @@ _Term = _NodeTerm | _DomainTerm
 
 def normalized(raw: Int64Array) -> Int64Array:
     """(F,) int64: raw scores brought into 0..100, the fewest pods best; ignored nodes get 0."""
-    ignored = raw == IGNORED
-    counted = raw[~ignored] if ignored.any() else raw
-    most, fewest = int(counted.max(initial=0)), int(counted.min(initial=_MOST))
+    most, fewest = int(raw.max(initial=0)), int(raw.min(initial=_MOST))
+    ignored = None
+    if fewest == IGNORED:
+        ignored = raw == IGNORED
+        fewest = int(raw[~ignored].min(initial=_MOST))
     if most:
         scores = fwk.truncated_quotient(fwk.MAX_NODE_SCORE * (most + fewest - raw), most)
     else:
         scores = np.full_like(raw, fwk.MAX_NODE_SCORE)
-    scores[ignored] = 0
+    if ignored is not None:
+        scores[ignored] = 0
     return scores
 
 
