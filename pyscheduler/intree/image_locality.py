@@ -39,10 +39,9 @@ class ImageLocality(fwk.ScorePlugin, fwk.SignPlugin, fwk.Plugin[fwk.NoArgs]):
     cross_node = fwk.Aspect.IMAGES | fwk.Aspect.IDENTITY
     signs_spec = True
 
-    def sign_pod(self, pod: Pod) -> tuple[object, ...]:
-        """All that names an image."""
-        spec = pod.spec
-        return (spec.containers, spec.init_containers, spec.volumes)
+    def sign_pod(self, pod: Pod) -> tuple[str, ...]:
+        """The images."""
+        return tuple(_images(pod))
 
     def score_nodes(self, state: fwk.CycleState, pod: Pod, nodes: fwk.NodeTable) -> Int64Array:
         """(N,) int64: 0 to 100, linear between the two thresholds."""

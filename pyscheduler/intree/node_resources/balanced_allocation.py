@@ -28,6 +28,7 @@ from pyscheduler.api.resources import CPU, EPHEMERAL_STORAGE, MEMORY, pod_reques
 from pyscheduler.framework.arithmetic import wrapped_int64
 from pyscheduler.framework.status import BoolArray, Int64Array
 from pyscheduler.intree.node_resources.args import NodeResourcesBalancedAllocationArgs
+from pyscheduler.intree.node_resources.pod_signature import signed_requests
 
 #: resource and how much of it the pod asks for
 Wanted = tuple[tuple[str, int], ...]
@@ -54,9 +55,8 @@ class NodeResourcesBalancedAllocation(
     signs_spec = True
 
     def sign_pod(self, pod: Pod) -> tuple[object, ...]:
-        """All that the pod's requests follow from."""
-        spec = pod.spec
-        return (spec.containers, spec.init_containers, spec.overhead, spec.resources)
+        """The pod's requests."""
+        return signed_requests(pod)
 
     def pre_score(self, state: fwk.CycleState, pod: Pod, nodes: fwk.NodeTable) -> fwk.Status | None:
         """Skips pods that ask for none of the resources."""

@@ -22,8 +22,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from msgspec.structs import replace
-
 from pyscheduler import framework as fwk
 from pyscheduler.api.core_v1 import Node, Pod
 from pyscheduler.api.resource_v1 import DEVICE_CLASS_RESOURCE_PREFIX, DeviceClass
@@ -39,6 +37,7 @@ from pyscheduler.framework.arithmetic import wrapped_int64
 from pyscheduler.framework.extended_resources import ExtendedResources, is_extended_resource
 from pyscheduler.framework.status import Int64Array
 from pyscheduler.intree.node_resources.args import NodeResourcesFitArgs
+from pyscheduler.intree.node_resources.pod_signature import signed_requests, without_pod_level
 from pyscheduler.intree.node_resources.strategies import Share, Shares, strategy_of
 
 _TOO_MANY_PODS = "Too many pods"
@@ -77,11 +76,10 @@ class NodeResourcesFit(
         self._extended = ExtendedResources(handle)
 
     def sign_pod(self, pod: Pod) -> tuple[object, ...] | None:
-        """All that the pod's requests follow from; None if some of them may become devices."""
+        """The pod's requests; None if some of them may become devices."""
         if len(self._extended) and any(map(self._extended.class_of, pod_requests(pod).requests)):
             return None
-        spec = pod.spec
-        return (spec.containers, spec.init_containers, spec.overhead, spec.resources)
+        return signed_requests(pod)
 
     def pre_filter(
         self, state: fwk.CycleState, pod: Pod, nodes: fwk.NodeTable
@@ -129,7 +127,7 @@ class NodeResourcesFit(
         CPU and memory count even if the pod asks for none, with the usual defaults; of the others
         only what it asks for. As in 1.37.1, what the pod asks for as a whole does not count.
         """
-        pod_request = pod_requests(_without_pod_level(pod))
+        pod_request = pod_requests(without_pod_level(pod))
         additions = {
             **pod_request.requests,
             CPU: pod_request.non_zero_cpu,
@@ -255,12 +253,6 @@ class NodeResourcesFit(
         if not is_extended_resource(resource):
             return False
         return resource in self._ignored or resource.partition("/")[0] in self._ignored_groups
-
-
-def _without_pod_level(pod: Pod) -> Pod:
-    if pod.spec.resources is None:
-        return pod
-    return replace(pod, spec=replace(pod.spec, resources=None))
 
 
 def _grew(needs: Needs, before: Mapping[str, int], after: Mapping[str, int]) -> bool:

@@ -513,3 +513,13 @@ def test_nothing_is_kept_of_pods_whose_resources_may_become_devices() -> None:
     assert known.sign(pod) is None
     assert known.sign(make_pod("p").req({"cpu": "1", "example.com/nic": "1"}).obj()) is not None
     assert unknown.sign(pod) is not None
+
+
+@pytest.mark.parametrize("plugin", [NodeResourcesFit, NodeResourcesBalancedAllocation])
+def test_pods_that_ask_for_the_same_are_signed_alike(plugin: type[Plugin[Any]]) -> None:
+    signer = make_plugin(plugin, handle=fake_handle())
+    assert isinstance(signer, fwk.SignPlugin)
+    web = signer.sign_pod(make_pod("a").req({"cpu": "1"}, image="web:1").obj())
+
+    assert signer.sign_pod(make_pod("b").req({"cpu": "1000m"}, image="web:2").obj()) == web
+    assert signer.sign_pod(make_pod("c").req({"cpu": "1001m"}, image="web:1").obj()) != web
