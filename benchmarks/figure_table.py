@@ -6,8 +6,8 @@
 
 Rows beside kube-scheduler are contests on one real control plane each: both schedulers bind the
 same pods in alternating order, and in the first round so does the plain client, which is the raw
-limit. Rows against the embedded server run as upstream's benchmarks do. Each row's results are in
-a file of their own as soon as it is done.
+limit. Against the embedded server this scheduler runs alone, and what counts is its CPU time. Each
+row's results are in a file of their own as soon as it is done.
 
 Exit status: 0 when every figure is reached; 1 when one is missed; 2 for what cannot be understood.
 """
@@ -28,7 +28,8 @@ from benchmarks.outcome_table import line
 from benchmarks.places.contestants import OURS, RAW_WITH_EVENTS, THEIRS
 from benchmarks.places.embedded import EMBEDDED
 from benchmarks.places.outcome import Outcome
-from benchmarks.places.rounds import Rounds, as_upstream, contests
+from benchmarks.places.real import REAL
+from benchmarks.places.rounds import Rounds, contests
 from benchmarks.promises import EMBEDDED_ROWS, REAL_ROWS, EmbeddedRow, Finding, RealRow, What
 from benchmarks.selection import named
 from benchmarks.terminal import Terminal
@@ -113,13 +114,13 @@ class FigureTable:
     async def _findings(self, row: Row, rounds: Rounds) -> list[Finding]:
         workload = named(row.workload)
         if isinstance(row, EmbeddedRow):
-            await as_upstream(workload, rounds, place=EMBEDDED)
+            await contests(workload, rounds, place=EMBEDDED)
             return row.findings(rounds.outcomes, baseline=self._by_row.get(row.baseline, ()))
         if self._seconds is not None and not row.takes_victims:
             rounds.seconds = self._seconds
         else:
             rounds.pods = max(1, round(row.pods * self._scale))
-        await contests(workload, rounds)
+        await contests(workload, rounds, place=REAL)
         return row.findings(rounds.outcomes)
 
     @property

@@ -4,10 +4,12 @@
     python -m benchmarks.run --select Spreading --labels '' --place real --runs 5
     python -m benchmarks.run --file .../test/integration/scheduler_perf --list --labels ''
 
-Two ways of running. `upstream`: the scheduler runs, then the operations are done and measured; CPU
-counts from the first measured pod on. `contest` (real place): the measured pods wait for each
-scheduler in turn, on one cluster, so that its queue is full from the first bind on; the plain
-client that only sends follows. Rates are from the first bind to the last event.
+Two ways of running. `contest`: the measured pods are made while nobody schedules, so that the queue
+is full from the first bind on. On a real control plane they wait for each scheduler in turn, which
+is then started; the plain client that only sends follows. Against the embedded server this
+scheduler has synchronised before, and stands still meanwhile. `upstream`: the scheduler runs, then
+the operations are done and measured, whatever they are. Rates are from the first bind to the last
+event; CPU is the process's, from the first bind (real) or the first measured pod (embedded).
 
 Exit status: 0; 1 when a workload failed; 2 for what cannot be understood.
 """
@@ -23,8 +25,6 @@ from pathlib import Path
 
 from benchmarks.figures import RESULTS_FOLDER, save
 from benchmarks.outcome_table import line, outcome_table
-from benchmarks.places.embedded import EMBEDDED
-from benchmarks.places.real import REAL
 from benchmarks.places.rounds import PLACES, Rounds, as_upstream, contests
 from benchmarks.places.upstream_run import NothingBoundError
 from benchmarks.plot import MISSING, can_plot, draw
@@ -49,7 +49,7 @@ class Runner:
     async def run(self, workload: Workload, place: str) -> None:
         """The workload has run, its table is shown, its results and its plot are in files."""
         options, terminal = self._options, self._terminal
-        mode = mode_of(options.mode, place)
+        mode = options.mode
         terminal.say(f"\n{workload.name} in the {place} place, {mode}")
         rounds = Rounds(
             runs=options.runs,
@@ -62,7 +62,7 @@ class Runner:
         )
         try:
             if mode == CONTEST:
-                await contests(workload, rounds)
+                await contests(workload, rounds, place=place)
             else:
                 await as_upstream(workload, rounds, place=place)
         except (
@@ -102,11 +102,6 @@ class Runner:
             terminal.say(f"plotted in {plot}")
 
 
-def mode_of(asked: str | None, place: str) -> str:
-    """Returns how to run: contests are for places that two schedulers share."""
-    return asked or (CONTEST if place == REAL else UPSTREAM)
-
-
 def listing(selection: Selection) -> str:
     """Returns what would run, and what is left out and why."""
     lines = [
@@ -141,11 +136,7 @@ def parser() -> argparse.ArgumentParser:
         help="comma-separated, -name forbids one (default: short; none with --select or --file)",
     )
     found.add_argument("--place", choices=(*PLACES, "both"), default="both")
-    found.add_argument(
-        "--mode",
-        choices=(CONTEST, UPSTREAM),
-        help=f"(default: {CONTEST} in the real place, {UPSTREAM} in the embedded one)",
-    )
+    found.add_argument("--mode", choices=(CONTEST, UPSTREAM), default=CONTEST)
     found.add_argument("--runs", type=_positive, default=3, help="rounds (default: 3)")
     found.add_argument("--pods", type=_positive, help="so many of the measured pods (contest)")
     found.add_argument(
@@ -184,8 +175,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs what the command line says; returns the exit status."""
     command = parser()
     options = command.parse_args(arguments)
-    if options.mode == CONTEST and options.place == EMBEDDED:
-        command.error("contests are held in the real place")
     if options.plot is not None and not can_plot():
         command.error(MISSING)
     labels = options.labels

@@ -1,8 +1,12 @@
 """Contests: the same pending pods for one contestant after another, on one cluster.
 
 What comes before the measured pods is laid out once, by this scheduler, and kept. For each run the
-measured pods are made while no scheduler runs; then the contestant starts, and from its first bind
+measured pods are made while nobody schedules; then the contestant begins, and from its first bind
 on its queue is full. Afterwards these pods are deleted, and nothing else.
+
+A contestant is either started when the pods are there (`Contest.run`), so that its start counts
+too, or it knows the cluster already and is stopped by the kernel while they are made
+(`Contest.run_synced`): CPU seconds then are all that the pods cost, from the first that it sees.
 """
 
 from __future__ import annotations
@@ -12,6 +16,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
 from benchmarks.audit_tail import among
+from benchmarks.metrics_endpoint import until_ready
 from benchmarks.places.bench_cluster import BenchCluster
 from benchmarks.places.contestants import (
     OURS,
@@ -61,12 +66,32 @@ class Contest:
         made = await self._create(pods)
         try:
             contestant = await self._start(name, made, profile)
-            keys = [(pod["metadata"]["namespace"], pod["metadata"]["name"]) for pod in made]
-            async with followed(self._place, contestant, concerns=among(keys)) as watch:
+            async with followed(self._place, contestant, concerns=among(_keys(made))) as watch:
                 await watch.until_done(len(made), events=name != RAW)
                 return watch.outcome()
         finally:
             await load.delete_pods(self._place.api, made)
+
+    async def run_synced(self, *, pods: int | None = None, profile: Path | None = None) -> Outcome:
+        """Returns what this scheduler made of them, given that it had synchronised before.
+
+        CPU seconds count from the first pod that it sees. Arguments and faults as for `run`.
+        """
+        wanted = self._pods[:pods]
+        contestant = await self._start(OURS, wanted, profile)
+        try:
+            async with followed(self._place, contestant, concerns=among(_keys(wanted))) as watch:
+                await until_ready(contestant.process, contestant.metrics_port)
+                await watch.begin()
+                contestant.process.pause()
+                try:
+                    await self._create(pods)
+                finally:
+                    contestant.process.resume()
+                await watch.until_done(len(wanted))
+                return watch.outcome()
+        finally:
+            await load.delete_pods(self._place.api, wanted)
 
     async def _create(self, limit: int | None) -> Manifests:
         pods = self._pods[:limit]
@@ -83,6 +108,10 @@ class Contest:
             probe = ("--profile", str(profile), "--pods", str(len(pods)))
             program = ("-m", "benchmarks.instrumented", *probe)
         return await start(self._place, name, setup=Setup.of(self._workload, name), program=program)
+
+
+def _keys(pods: Manifests) -> list[tuple[str, str]]:
+    return [(pod["metadata"]["namespace"], pod["metadata"]["name"]) for pod in pods]
 
 
 @contextlib.asynccontextmanager

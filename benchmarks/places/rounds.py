@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
-from benchmarks.places.contest import contest
+from benchmarks.places.contest import Contest, contest
 from benchmarks.places.contestants import OURS, RAW, RAW_WITH_EVENTS, THEIRS
 from benchmarks.places.embedded import EMBEDDED, embedded_place
 from benchmarks.places.outcome import Outcome
@@ -87,39 +87,57 @@ def pods_for(seconds: float, *, raw_pods_per_s: float, most: int) -> int:
     return max(1, min(most, round(seconds * raw_pods_per_s * _SHARE_OF_RAW)))
 
 
-async def contests(workload: Workload, rounds: Rounds) -> None:
-    """Both schedulers and the plain client have bound the same pods on the real control plane."""
+async def contests(workload: Workload, rounds: Rounds, *, place: str) -> None:
+    """Everybody whom the place is for has bound the same pods, round after round.
+
+    On the real one both schedulers and the plain client, each from its start on; on the embedded
+    one this scheduler, after it has synchronised.
+    """
     if VICTIMS in workload.labels:
         for index in range(rounds.runs):
-            for name in order(index):
-                async with (
-                    rounds.place(REAL, workload) as place,
-                    contest(place, workload, progress=rounds.progress) as arena,
-                ):
-                    rounds.progress(f"round {index + 1} of {rounds.runs}: {name}")
-                    rounds.add(await arena.run(name, pods=rounds.pods))
+            for name in order(index) if place == REAL else (OURS,):
+                async with _arena(workload, rounds, place) as arena:
+                    await _turn(arena, rounds, place, index=index, name=name, pods=rounds.pods)
         return
-    async with (
-        rounds.place(REAL, workload) as place,
-        contest(place, workload, progress=rounds.progress) as arena,
-    ):
-        pods = rounds.pods
-        rounds.progress("warming up")
-        pilot = await arena.run(
-            RAW_WITH_EVENTS, pods=_WARM_UP_PODS if rounds.seconds is None else _PILOT_PODS
-        )
-        if rounds.seconds is not None:
-            pods = pods_for(
-                rounds.seconds, raw_pods_per_s=pilot.pace.recorded_pods_per_s, most=arena.most
-            )
-        if rounds.profile is not None:
-            rounds.add(await arena.run(OURS, pods=pods, profile=rounds.profile))
-            return
+    async with _arena(workload, rounds, place) as arena:
+        pods = await _warm_up(arena, rounds) if place == REAL else rounds.pods
         for index in range(rounds.runs):
-            raw = (RAW, RAW_WITH_EVENTS) if index < rounds.raw_runs else ()
-            for name in (*order(index), *raw):
-                rounds.progress(f"round {index + 1} of {rounds.runs}: {name}")
-                rounds.add(await arena.run(name, pods=pods))
+            names: Sequence[str] = (OURS,)
+            if place == REAL and rounds.profile is None:
+                raw = (RAW, RAW_WITH_EVENTS) if index < rounds.raw_runs else ()
+                names = (*order(index), *raw)
+            for name in names:
+                await _turn(arena, rounds, place, index=index, name=name, pods=pods)
+
+
+@contextlib.asynccontextmanager
+async def _arena(workload: Workload, rounds: Rounds, place: str) -> AsyncIterator[Contest]:
+    async with (
+        rounds.place(place, workload) as cluster,
+        contest(cluster, workload, progress=rounds.progress) as arena,
+    ):
+        yield arena
+
+
+async def _warm_up(arena: Contest, rounds: Rounds) -> int | None:
+    """Returns how many pods a run is to have, after a run that nobody counts."""
+    rounds.progress("warming up")
+    if rounds.seconds is None:
+        await arena.run(RAW_WITH_EVENTS, pods=_WARM_UP_PODS)
+        return rounds.pods
+    pilot = await arena.run(RAW_WITH_EVENTS, pods=_PILOT_PODS)
+    rate = pilot.pace.recorded_pods_per_s
+    return pods_for(rounds.seconds, raw_pods_per_s=rate, most=arena.most)
+
+
+async def _turn(
+    arena: Contest, rounds: Rounds, place: str, *, index: int, name: str, pods: int | None
+) -> None:
+    rounds.progress(f"round {index + 1} of {rounds.runs}: {name}")
+    if place == REAL:
+        rounds.add(await arena.run(name, pods=pods, profile=rounds.profile))
+    else:
+        rounds.add(await arena.run_synced(pods=pods, profile=rounds.profile))
 
 
 async def as_upstream(workload: Workload, rounds: Rounds, *, place: str) -> None:

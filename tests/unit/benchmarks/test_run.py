@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks.places.contestants import OURS, THEIRS
 from benchmarks.places.rounds import order, pods_for
-from benchmarks.run import main, mode_of
+from benchmarks.run import main
 from benchmarks.selection import FIGURES, named, select
 from benchmarks.workloads import selects
 
@@ -25,12 +25,6 @@ def test_schedulers_take_turns_in_coming_first() -> None:
 )
 def test_pods_for_a_time(seconds: float, raw: float, pods: int) -> None:
     assert pods_for(seconds, raw_pods_per_s=raw, most=9000) == pods
-
-
-def test_contests_are_held_in_the_real_place_unless_said_otherwise() -> None:
-    assert mode_of(None, "real") == "contest"
-    assert mode_of(None, "embedded") == "upstream"
-    assert mode_of("upstream", "real") == "upstream"
 
 
 def test_workloads_are_selected_by_name_and_label() -> None:
@@ -68,7 +62,6 @@ def test_list_names_what_would_run_and_runs_nothing(capsys: pytest.CaptureFixtur
         pytest.param(["--select", "NoSuchCase"], id="nothing selected"),
         pytest.param(["--file", "/no/such/file.yaml"], id="no file"),
         pytest.param(["--runs", "0"], id="no run"),
-        pytest.param(["--place", "embedded", "--mode", "contest"], id="no contest in that place"),
     ],
 )
 def test_what_cannot_be_understood_ends_with_status_2(
