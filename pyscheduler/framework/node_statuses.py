@@ -11,6 +11,7 @@ Called by: ``runtime.filtering`` makes it; PostFilter plugins and ``preemption``
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import overload
 
 import numpy as np
 import numpy.typing as npt
@@ -51,10 +52,9 @@ class NodeStatuses(Mapping[str, Status]):
             (status,),
         )
 
-    def nodes_with(self, code: Code) -> list[str]:
+    def nodes_with(self, code: Code) -> Sequence[str]:
         """Names of the nodes whose status has ``code``, in the snapshot's order."""
-        node = self._nodes.node
-        return [node(row).name for row in np.flatnonzero(self.codes == code).tolist()]
+        return _Names(self._nodes, np.flatnonzero(self.codes == code))
 
     def __getitem__(self, name: str) -> Status:
         row = self._nodes.row_of(name)
@@ -67,3 +67,32 @@ class NodeStatuses(Mapping[str, Status]):
 
     def __len__(self) -> int:
         return len(self._nodes)
+
+
+class _Names(Sequence[str]):
+    """The names of some rows, looked up when asked: of thousands most callers want a few.
+
+    Shapes:
+        rows (R,) intp.
+    """
+
+    __slots__ = ("_nodes", "_rows")
+
+    def __init__(self, nodes: NodeTable, rows: npt.NDArray[np.intp]) -> None:
+        self._nodes = nodes
+        self._rows = rows
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[str]: ...
+
+    def __getitem__(self, index: int | slice) -> str | list[str]:
+        node = self._nodes.node
+        if isinstance(index, slice):
+            return [node(row).name for row in self._rows[index].tolist()]
+        return node(int(self._rows[index])).name
+
+    def __len__(self) -> int:
+        return len(self._rows)

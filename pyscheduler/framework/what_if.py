@@ -11,7 +11,7 @@ Called by: ``preemption`` and plugins, through ``handle.what_ifs``; ``runtime`` 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import Protocol
 
 from pyscheduler.api.core_v1 import Pod
@@ -53,6 +53,22 @@ class WhatIfs(Protocol):
 
         Raises:
             KeyError: a node is not in the snapshot.
+        """
+
+    def kept(self, state: CycleState, pod: Pod, *, key: Hashable) -> dict[str, object] | None:
+        """What was found out on what-ifs for pods that are judged like ``pod``, by node name.
+
+        To be read and added to in this cycle. What holds for a node is forgotten as soon as the
+        node, a pod on it or a nomination to it changes; what a pod's own nomination or anything
+        else of its own decides does not belong here.
+
+        Args:
+            state: what PreFilter left for ``pod``.
+            pod: the pod in question.
+            key: whose answers, and whatever else they depend on.
+
+        Returns:
+            None when nothing may be kept: a plugin looks across nodes, or judges each pod anew.
         """
 
     async def checkpoint(self) -> None:

@@ -6,18 +6,41 @@ Called by: ``dry_run`` makes them; ``ranking`` chooses among them, ``executor`` 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from pyscheduler.api.core_v1 import Pod
 
+#: makes any priority (an int32) at least 0
+_PRIORITY_OFFSET = 2**31
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True)
 class Victims:
-    """The pods that have to leave one node."""
+    """The pods that have to leave one node.
+
+    One object may stand for a node in many preemptions, so what they are compared by is found once.
+    """
 
     #: the most important first; never empty
     pods: tuple[Pod, ...]
     #: how many of them leave although their disruption budget is exhausted
     pdb_violations: int = 0
+
+    @cached_property
+    def highest_priority(self) -> int:
+        """Of any of them."""
+        return max(pod.priority for pod in self.pods)
+
+    @cached_property
+    def priorities(self) -> int:
+        """Their sum; each counts as at least 0, so that few pods cost less than many."""
+        return sum(pod.priority + _PRIORITY_OFFSET for pod in self.pods)
+
+    @cached_property
+    def starts(self) -> frozenset[str | None]:
+        """When those of the highest priority started; None is in it for who has not begun."""
+        highest = self.highest_priority
+        return frozenset(pod.status.start_time for pod in self.pods if pod.priority == highest)
 
 
 @dataclass(frozen=True, slots=True)

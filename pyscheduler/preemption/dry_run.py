@@ -16,7 +16,7 @@ noticed at the end of a chunk, so that a few more may be found, as upstream's pa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from pyscheduler.api.core_v1 import Pod
@@ -80,6 +80,7 @@ class DryRun:
         evictable: EvictableFn,
         importance: ImportanceFn,
         budgets: Sequence[PodDisruptionBudget],
+        known: dict[str, object] | None = None,
     ) -> None:
         """Prepares the search.
 
@@ -90,6 +91,8 @@ class DryRun:
             evictable: the pods that may be evicted from a node for ``pod``.
             importance: in which order they are spared.
             budgets: the disruption budgets as they are now.
+            known: what earlier runs for pods of this class found on nodes that did not change
+                since, a `Candidate` or a `Status` by node name; added to.
         """
         self._what_ifs = what_ifs
         self._state = state
@@ -97,9 +100,12 @@ class DryRun:
         self._evictable = evictable
         self._importance = importance
         self._budgets = budgets
+        self._known = {} if known is None else known
+        #: nodes for which a plugin failed: it may do better next time
+        self._failed: list[str] = []
 
-    async def run(self, node_names: Sequence[str], *, wanted: int) -> DryRunResult:
-        """Tries the nodes in their order.
+    async def run(self, node_names: Sequence[str], *, wanted: int, first: int = 0) -> DryRunResult:
+        """Tries the nodes in a circle from the ``first`` on.
 
         Ends early once one candidate breaks no budget and there are at least ``wanted`` of both
         kinds. A plugin that fails for a node costs no other node anything.
@@ -107,19 +113,35 @@ class DryRun:
         clean: list[Candidate] = []
         violating: list[Candidate] = []
         result = DryRunResult()
-        for start in range(0, len(node_names), CHUNK):
-            for row in await self._try(node_names[start : start + CHUNK]):
-                if row.status is not None:
-                    result.statuses[row.node_name] = row.status
-                    continue
-                found = Candidate(row.node_name, Victims(tuple(row.victims), row.violations))
-                (violating if row.violations else clean).append(found)
-            if clean and len(clean) + len(violating) >= wanted:
-                break
+        try:
+            for chunk in _chunks(node_names, first):
+                await self._find_out([name for name in chunk if name not in self._known])
+                for name in chunk:
+                    found = self._known[name]
+                    if isinstance(found, Candidate):
+                        (violating if found.victims.pdb_violations else clean).append(found)
+                    elif isinstance(found, Status):
+                        result.statuses[name] = found
+                if clean and len(clean) + len(violating) >= wanted:
+                    break
+        finally:
+            for name in self._failed:
+                del self._known[name]
+            self._failed.clear()
         result.candidates = clean + violating
         return result
 
     # --- one chunk ---
+
+    async def _find_out(self, node_names: Sequence[str]) -> None:
+        """Adds to what is known."""
+        if not node_names:
+            return
+        for row in await self._try(node_names):
+            victims = Victims(tuple(row.victims), row.violations)
+            self._known[row.node_name] = row.status or Candidate(row.node_name, victims)
+            if row.status is not None and row.status.code is Code.ERROR:
+                self._failed.append(row.node_name)
 
     async def _try(self, node_names: Sequence[str]) -> list[_Row]:
         """Tries the nodes together; each on copies of its own where that fails."""
@@ -161,6 +183,15 @@ class DryRun:
             row.places = {pod.uid: place for place, pod in enumerate(row.removed)}
         row.violating = len(violating)
         row.removed = violating + others
+
+
+def _chunks(node_names: Sequence[str], first: int) -> Iterator[list[str]]:
+    """The names in a circle from the ``first`` on, `CHUNK` at a time."""
+    for done in range(0, len(node_names), CHUNK):
+        begin = (first + done) % len(node_names)
+        size = min(CHUNK, len(node_names) - done)
+        chunk = [*node_names[begin : begin + size]]
+        yield [*chunk, *node_names[: size - len(chunk)]]
 
 
 def _judge(what_if: WhatIf, rows: Sequence[_Row]) -> None:

@@ -81,6 +81,10 @@ class Evaluator:
             extend = handle.extenders.narrow_candidates
         self._extend = extend
         self._budgets = handle.listers.of("poddisruptionbudgets.v1.policy", PodDisruptionBudget)
+        self._plugin = plugin
+        #: the budgets at the last dry run; the version grows when they are others
+        self._seen_budgets: Sequence[PodDisruptionBudget] = ()
+        self._budgets_version = 0
         self._executor = Executor(handle, plugin=plugin)
 
     async def preempt(self, state: CycleState, pod: Pod, statuses: NodeStatuses) -> Answer:
@@ -176,18 +180,39 @@ class Evaluator:
         """Tries the nodes in a circle from a random one on."""
         if not node_names:
             return DryRunResult()
-        handle = self._handle
+        handle, budgets = self._handle, self._budgets.list()
+        known = self._known(state, pod, budgets)
         run = DryRun(
             handle.what_ifs,
             state,
             pod,
             evictable=functools.partial(self._evictable, preemptor=pod),
             importance=functools.partial(self.importance, now=handle.clock.now()),
-            budgets=self._budgets.list(),
+            budgets=budgets,
+            known=known,
         )
         offset = handle.rng.randrange(len(node_names))
-        ordered = [*node_names[offset:], *node_names[:offset]]
-        return await run.run(ordered, wanted=self._limits.wanted(len(ordered)))
+        wanted = self._limits.wanted(len(node_names))
+        return await run.run(node_names, wanted=wanted, first=offset)
+
+    def _known(
+        self, state: CycleState, pod: Pod, budgets: Sequence[PodDisruptionBudget]
+    ) -> dict[str, object] | None:
+        """What dry runs for pods of this class found out; None: nothing that holds for ``pod``."""
+        kind = type(self)
+        if (
+            kind.may_evict is not Evaluator.may_evict
+            or kind.importance is not Evaluator.importance
+            or self._handle.nominator.node_of(pod.uid)
+        ):
+            return None  # what is decided for each pod, and what a pod's own nomination changes
+        if len(budgets) != len(self._seen_budgets) or any(
+            new is not old for new, old in zip(budgets, self._seen_budgets, strict=True)
+        ):
+            self._seen_budgets = budgets
+            self._budgets_version += 1
+        key = (self._plugin, self._budgets_version)
+        return self._handle.what_ifs.kept(state, pod, key=key)
 
     def _evictable(self, node: NodeInfo, preemptor: Pod) -> list[Pod]:
         return [

@@ -21,13 +21,10 @@ ScoreFunction = Callable[[Candidate], float]
 #: pods of one node, and of one template, started in the same few seconds
 _seconds = lru_cache(maxsize=8192)(parse_rfc3339)
 
-#: makes any priority (an int32) at least 0, so that few pods of low priority cost less than many
-_PRIORITY_OFFSET = 2**31
-
 
 def start_time(pod: Pod, *, now: float) -> float:
     """Unix seconds at which ``pod`` started; ``now`` for one that has not."""
-    return now if pod.status.start_time is None else _seconds(pod.status.start_time)
+    return _start(pod.status.start_time, now=now)
 
 
 def importance(pod: Pod, *, now: float) -> tuple[int, float]:
@@ -43,15 +40,12 @@ def default_score_functions(now: float) -> tuple[ScoreFunction, ...]:
     """
 
     def latest_start(candidate: Candidate) -> float:
-        highest = _highest_priority(candidate)
-        return min(
-            start_time(pod, now=now) for pod in candidate.victims.pods if pod.priority == highest
-        )
+        return min(_start(time, now=now) for time in candidate.victims.starts)
 
     return (
         lambda candidate: -candidate.victims.pdb_violations,
-        lambda candidate: -_highest_priority(candidate),
-        lambda candidate: -sum(pod.priority + _PRIORITY_OFFSET for pod in candidate.victims.pods),
+        lambda candidate: -candidate.victims.highest_priority,
+        lambda candidate: -candidate.victims.priorities,
         lambda candidate: -len(candidate.victims.pods),
         latest_start,
     )
@@ -76,5 +70,5 @@ def best_candidate(
     return left[0]
 
 
-def _highest_priority(candidate: Candidate) -> int:
-    return max(pod.priority for pod in candidate.victims.pods)
+def _start(time: str | None, *, now: float) -> float:
+    return now if time is None else _seconds(time)

@@ -303,6 +303,10 @@ class Profile:
         """The PreFilter and Filter plugins that depend on ``aspects`` of other nodes."""
         return frozenset(name for name, mask in self._filters_cross_node if aspects & mask)
 
+    def judges_rows_alone(self, plugin: str) -> bool:
+        """True when what the plugin says of a node depends on that node and the pod's class."""
+        return plugin in self.cacheable and plugin not in self.cross_node
+
     def asks_per_node(self, hook: FilterHook, *, is_shared: bool) -> bool:
         """True for a Filter that costs a call per node and pod: no column form, nothing kept.
 
