@@ -188,6 +188,13 @@ class NodeTable:
         codes, values = self._source.label_codes(key)
         return (codes[: self.n] if self._rows is None else codes[self._rows]), values
 
+    def all_have(self, label: str) -> bool:
+        """True when no node is without the label."""
+        if self._rows is None:
+            return not self._source.nodes_by_value(label).item(-1)
+        codes, _ = self.label_codes(label)
+        return not len(codes) or bool(codes.min() >= 0)
+
     def column(self, column: Column) -> npt.NDArray[Any]:
         """(N,) of the column's dtype."""
         return self._gather(column)

@@ -167,13 +167,12 @@ class NodeVerdict:
 
     def resolve(self, reasons: ReasonTable) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.int32]]:
         """Codes (N,) int8 and indexes into ``reasons`` (N,) int32; 0 and 0 where a node passes."""
-        codes = np.zeros(self.n, dtype=np.int8)
-        indexes = np.zeros(self.n, dtype=np.int32)
         if len(self._rejections) == 1:
             mask, reason, unresolvable = self._rejections[0]
-            codes[mask] = _code(unresolvable)
-            indexes[mask] = reasons.index((reason,))
-            return codes, indexes
+            code, index = np.int8(_code(unresolvable)), np.int32(reasons.index((reason,)))
+            return mask * code, mask * index
+        codes = np.zeros(self.n, dtype=np.int8)
+        indexes = np.zeros(self.n, dtype=np.int32)
         bits = np.zeros(self.n, dtype=np.int64)
         for i, (mask, _, unresolvable) in enumerate(self._rejections):
             np.maximum(codes, _code(unresolvable), out=codes, where=mask)

@@ -123,6 +123,8 @@ class Cluster:
             for label in LABELS:
                 by_value = table.nodes_by_value(label)
                 assert _named(table, label, by_value) == _sums(table, label, [1] * len(table))
+                on_nodes = [table.node(row).labels for row in range(len(table))]
+                assert table.all_have(label) == all(label in labels for labels in on_nodes)
             keys = [
                 Counter(k for p in on_node if "faulty" not in p.labels for k in _label_keys(p))
                 for on_node in pods

@@ -19,22 +19,22 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from pyscheduler import framework as fwk
-from pyscheduler.framework.status import Int64Array
+from pyscheduler.framework.status import BoolArray, Int64Array
 
 
 class Domains:
     """Amounts by value of one topology key."""
 
-    __slots__ = ("_amounts", "_by_value", "_differences", "_values", "key", "total")
+    __slots__ = ("_amounts", "_by_value", "_differences", "_sum", "_values", "key")
 
     def __init__(self, key: str) -> None:
         self.key = key
-        #: over all domains
-        self.total = 0
         #: value -> what was added since; empty but in what-ifs
         self._differences: dict[str, int] = {}
         #: (V + 1,) int64 by code of `_values`; the last is for nodes without the label. None: all 0
         self._amounts: Int64Array | None = None
+        #: of `_amounts`; None until somebody asked
+        self._sum: int | None = None
         self._values: Sequence[str] = ()
         #: the amounts that are not 0; None until somebody asked about a single node
         self._by_value: dict[str, int] | None = None
@@ -50,13 +50,19 @@ class Domains:
             domains._amounts = by_value.copy()
             domains._amounts[-1] = 0
             domains._values = nodes.label_codes(key)[1]
-            domains.total = int(domains._amounts.sum())
         return domains
+
+    @property
+    def total(self) -> int:
+        """Over all domains."""
+        if self._sum is None:
+            self._sum = 0 if self._amounts is None else int(self._amounts.sum())
+        return self._sum + sum(self._differences.values())
 
     def clone(self) -> Domains:
         """The same amounts, to be changed alone."""
         copy = Domains(self.key)
-        copy.total = self.total
+        copy._sum = self._sum
         copy._differences = self._differences.copy()
         copy._amounts, copy._values = self._amounts, self._values
         copy._by_value = self._by_value
@@ -67,7 +73,6 @@ class Domains:
         value = labels.get(self.key)
         if value is not None:
             self._differences[value] = self._differences.get(value, 0) + amount
-            self.total += amount
 
     def at_node(self, labels: Mapping[str, str]) -> int:
         """The amount of the domain of a node with these labels; 0 if it is in none."""
@@ -81,7 +86,7 @@ class Domains:
         if self._amounts is None and not self._differences:
             return None
         codes, values = nodes.label_codes(self.key)
-        found: Int64Array = self._amounts_for(values)[codes]
+        found: Int64Array = self._amounts_for(values).take(codes)
         if self._differences:
             # copied rows, which are asked about one by one
             found += [
@@ -89,6 +94,16 @@ class Domains:
                 for code in codes.tolist()
             ]
         return found
+
+    def are_positive(self, nodes: fwk.NodeTable) -> BoolArray | None:
+        """(N,) bool: the nodes whose domain has a positive amount; None: none has."""
+        if self._differences:
+            amounts = self.at_nodes(nodes)
+            return None if amounts is None else amounts > 0
+        if self._amounts is None:
+            return None
+        codes, values = nodes.label_codes(self.key)
+        return (self._amounts_for(values) > 0).take(codes)
 
     def _amounts_for(self, values: Sequence[str]) -> Int64Array:
         """(V + 1,) int64 by code of ``values``: codes are given anew now and then."""

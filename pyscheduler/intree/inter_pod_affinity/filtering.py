@@ -119,29 +119,28 @@ class FilterState:
     def judge_nodes(self, nodes: fwk.NodeTable) -> fwk.NodeVerdict:
         """The same for all nodes; the first objection to a node is the one that is told."""
         verdict = nodes.verdict()
-        passing = np.ones(len(nodes), dtype=np.bool_)
+        rejected = None
         if self.near:
-            passing = self._near_nodes(nodes)
-            verdict.reject(~passing, _NOT_NEAR, unresolvable=True)
+            rejected = self._far_nodes(nodes)
+            verdict.reject(rejected, _NOT_NEAR, unresolvable=True)
         for domains, reason in ((self.apart, _NOT_APART), (self.existing, _KEPT_OUT)):
             occupied = _occupied(nodes, domains.values())
-            if occupied is not None:
-                verdict.reject(passing & occupied, reason)
-                passing = passing & ~occupied
+            if occupied is None:
+                continue
+            verdict.reject(occupied if rejected is None else occupied & ~rejected, reason)
+            rejected = _either(rejected, occupied)
         return verdict
 
-    def _near_nodes(self, nodes: fwk.NodeTable) -> BoolArray:
-        found = np.ones(len(nodes), dtype=np.bool_)
+    def _far_nodes(self, nodes: fwk.NodeTable) -> BoolArray:
+        far = np.zeros(len(nodes), dtype=np.bool_)
         if self._is_first:
             for key in self.near:
-                found &= nodes.label_codes(key)[0] >= 0
-            return found
+                far |= nodes.label_codes(key)[0] < 0
+            return far
         for domains in self.near.values():
-            counts = domains.at_nodes(nodes)
-            if counts is None:
-                return np.zeros(len(nodes), dtype=np.bool_)
-            found &= counts > 0
-        return found
+            are_near = domains.are_positive(nodes)
+            far |= True if are_near is None else ~are_near
+        return far
 
 
 FILTER = fwk.StateKey[FilterState]("InterPodAffinity.filter")
@@ -188,7 +187,11 @@ def _occupied(nodes: fwk.NodeTable, by_key: Iterable[Domains]) -> BoolArray | No
     """(N,) bool: nodes in a domain with a positive count; None: none."""
     found: BoolArray | None = None
     for domains in by_key:
-        counts = domains.at_nodes(nodes)
-        if counts is not None:
-            found = counts > 0 if found is None else found | (counts > 0)
+        positive = domains.are_positive(nodes)
+        if positive is not None:
+            found = _either(found, positive)
     return found
+
+
+def _either(one: BoolArray | None, other: BoolArray) -> BoolArray:
+    return other if one is None else one | other

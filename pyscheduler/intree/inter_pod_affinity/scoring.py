@@ -65,11 +65,12 @@ def weights_by_domain(
 
 def score_nodes(weights: Iterable[Domains], nodes: fwk.NodeTable) -> Int64Array:
     """(N,) int64: the weight in each node's domains."""
+    found = [amounts for domains in weights if (amounts := domains.at_nodes(nodes)) is not None]
+    if len(found) == 1:
+        return found[0]
     scores = np.zeros(len(nodes), dtype=np.int64)
-    for domains in weights:
-        found = domains.at_nodes(nodes)
-        if found is not None:
-            scores += found
+    for amounts in found:
+        scores += amounts
     return scores
 
 
@@ -81,6 +82,6 @@ def normalized(scores: Int64Array) -> Int64Array:
     spread = scores.max() - lowest
     if spread == 0:
         return np.zeros_like(scores)
-    shares = (scores - lowest).astype(np.float64) / np.float64(spread)
+    shares = (scores - lowest) / spread
     stretched: Int64Array = (fwk.MAX_NODE_SCORE * shares).astype(np.int64)
     return stretched

@@ -81,9 +81,8 @@ def nodes_with_keys(nodes: fwk.NodeTable, constraints: Sequence[Constraint]) -> 
     """(N,) bool: the nodes that have the key of each constraint; None: all of them."""
     labelled = None
     for constraint in constraints:
-        codes, _ = nodes.label_codes(constraint.topology_key)
-        if codes.size and codes.min() < 0:
-            labelled = both(labelled, codes >= 0)
+        if not nodes.all_have(constraint.topology_key):
+            labelled = both(labelled, nodes.label_codes(constraint.topology_key)[0] >= 0)
     return labelled
 
 

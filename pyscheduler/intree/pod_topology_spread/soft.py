@@ -148,7 +148,7 @@ class _NodeTerm:
         pods = self._constraint.pods_on(nodes)
         added = float(self._constraint.max_skew - 1)
         term = np.full(len(nodes), added) if pods is None else pods * self._weight + added
-        if codes.size and codes.min() < 0:
+        if not nodes.all_have(self._constraint.topology_key):
             term[codes < 0] = 0.0
         total += term
 
