@@ -51,6 +51,8 @@ class Assumed:
     profile: Profile
     state: CycleState
     node_name: str
+    #: plugins that have nothing to reserve for it, and no PreBind work
+    unconcerned: frozenset[str] = frozenset()
     #: the PreBind work; set by `BindingCycle.begin`
     pre_bind_steps: Sequence[Step] = field(default=())
     #: True once it is bound, or undone
@@ -166,13 +168,14 @@ class BindingCycle:
         pod = assumed.entity.pod
         if state.get(PODS_TO_ACTIVATE) is None:
             state.write(PODS_TO_ACTIVATE, PodsToActivate())
-        status = run_reserve(profile, state, pod, node_name)
+        unconcerned = assumed.unconcerned
+        status = run_reserve(profile, state, pod, node_name, but_not=unconcerned)
         if status is not None:
             return _rejection(status)
         permission = run_permit(profile, state, pod, node_name)
         if isinstance(permission, Status):
             return _rejection(permission)
-        steps = run_pre_flights(profile, state, pod, node_name)
+        steps = run_pre_flights(profile, state, pod, node_name, but_not=unconcerned)
         if isinstance(steps, Status):
             return Failure.fault(steps.message)
         assumed.pre_bind_steps = steps

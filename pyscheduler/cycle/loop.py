@@ -215,7 +215,9 @@ class Scheduler:
         pod = entity.pod
         self._cache.assume(pod, placement.node_name)
         self._queue.nominator.delete(pod.uid)
-        assumed = Assumed(entity, algorithm.profile, placement.state, placement.node_name)
+        assumed = Assumed(
+            entity, algorithm.profile, placement.state, placement.node_name, placement.unconcerned
+        )
         failure = self._binding.begin(assumed)
         if failure is not None:
             self._report(entity, failure, version=version, started=started)

@@ -44,6 +44,8 @@ class Placement:
     #: the pod's own copy of what PreFilter and PreScore wrote
     state: CycleState
     feasible_nodes: int
+    #: plugins whose business the pod is not; see `SignPlugin.skips_unsigned`
+    unconcerned: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +128,9 @@ class SchedulingAlgorithm:
         if row < 0:
             diagnosis = self._filtering.diagnose(entry)
             return NoFit(diagnosis, entry.state.clone(), self._filtering.statuses(entry))
-        return Placement(nodes.node(row).name, entry.state.clone(), entry.feasible_count)
+        return Placement(
+            nodes.node(row).name, entry.state.clone(), entry.feasible_count, entry.unconcerned
+        )
 
     async def _search(self, entity: QueuedEntity) -> tuple[ClassEntry, int]:
         """The answers for the entity's pod, and the row chosen; -1 when no node fits."""

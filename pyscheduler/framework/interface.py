@@ -346,8 +346,9 @@ class SignPlugin(Role):
     forms: ClassVar[tuple[str, ...]] = ("sign_pod",)
     #: True: the signature follows from ``pod.spec`` alone; it is remembered for pods of equal spec
     signs_spec: ClassVar[bool] = False
-    #: True: pods signed ``()`` are none of the plugin's business. PreFilter and PreScore answer
-    #: SKIP for them whatever the nodes are like, so they are not asked again when nodes change
+    #: True: pods signed ``()`` are none of the plugin's business. PreFilter, PreScore and
+    #: PreBindPreFlight answer SKIP for them whatever the nodes are like, and Reserve does nothing.
+    #: So the first two are not asked again when nodes change, the others not at all
     skips_unsigned: ClassVar[bool] = False
 
     def sign_pod(self, pod: Pod) -> tuple[Any, ...] | None:

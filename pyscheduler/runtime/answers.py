@@ -44,7 +44,7 @@ class OddAnswer(Exception):  # noqa: N818  # its text is the fault
 class Answers:
     """What one hook may answer."""
 
-    __slots__ = ("_codes", "_hook", "_kinds", "_look", "may_be_none")
+    __slots__ = ("_codes", "_hook", "_kinds", "_look", "may_be_none", "may_skip")
 
     def __init__(
         self,
@@ -67,6 +67,8 @@ class Answers:
         self._look = look
         #: None needs no look
         self.may_be_none = _NONE in kinds
+        #: nor does `framework.SKIP`
+        self.may_skip = Status in kinds and Code.SKIP in codes
 
     def check(self, answer: object, args: tuple[Any, ...]) -> None:
         """Returns if the rest of the runtime understands ``answer``.

@@ -22,7 +22,7 @@ from pyscheduler.clock import Clock
 from pyscheduler.errors import PySchedulerError
 from pyscheduler.framework.cluster_events import HintFn, PreHintFn, QueueingHint
 from pyscheduler.framework.entities import QueuedEntity
-from pyscheduler.framework.status import Code, Status
+from pyscheduler.framework.status import SKIP, Code, Status
 from pyscheduler.runtime.answers import Answers, OddAnswer, check_keys
 from pyscheduler.telemetry.current_work import HELD_TOO_LONG_S, CurrentWork
 
@@ -101,8 +101,9 @@ class Instrument:
         self, work: CurrentWork, clock: Clock, observer: HookObserver | None = None
     ) -> None:
         self.work = work
-        self._clock = clock
         self._observer = observer
+        #: the clock that holds are measured by, in seconds
+        self.monotonic = clock.monotonic
         self._cycles = 0
         self._timed = False
 
@@ -125,8 +126,10 @@ class Instrument:
             function: the bound hook.
             answers: what it may answer; any other is a fault. None: not looked at.
         """
-        work, monotonic = self.work, self._clock.monotonic
+        work, monotonic = self.work, self.monotonic
         may_be_none = answers is None or answers.may_be_none
+        # what most hooks answer most of the time needs no look
+        skip = SKIP if answers is not None and answers.may_skip else None
 
         def call(*args: Any) -> Any:
             outer_plugin, outer_hook = work.plugin, work.hook
@@ -134,7 +137,7 @@ class Instrument:
             start = monotonic()
             try:
                 answer = function(*args)
-                if answers is not None and not (answer is None and may_be_none):
+                if answers is not None and not (may_be_none if answer is None else answer is skip):
                     answers.check(answer, args)
             except (PluginFault, KeyboardInterrupt):
                 raise
@@ -243,13 +246,9 @@ class Instrument:
         Raises:
             PluginFault: they have held the loop for too long by now.
         """
-        held_s = self._clock.monotonic() - since
+        held_s = self.monotonic() - since
         if held_s > HELD_TOO_LONG_S:
             self._held(plugin, hook, held_s, pod=pod.key)
-
-    def monotonic(self) -> float:
-        """The clock that holds are measured by, in seconds."""
-        return self._clock.monotonic()
 
     def _held(self, plugin: str, hook: str, held_s: float, *, pod: str) -> None:
         cause = f"held the event loop for {held_s:.1f} s, at most {HELD_TOO_LONG_S:g} s are allowed"

@@ -11,7 +11,7 @@ RunPreBindPreFlights and RunPreBindPlugins.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import groupby
 
 from pyscheduler.api.core_v1 import Pod
@@ -25,13 +25,26 @@ Step = tuple[PreBindHook, ...]
 
 
 def run_pre_flights(
-    profile: Profile, state: CycleState, pod: Pod, node_name: str
+    profile: Profile,
+    state: CycleState,
+    pod: Pod,
+    node_name: str,
+    *,
+    but_not: Collection[str] = (),
 ) -> Status | list[Step]:
-    """The steps of the pod's PreBind, none if nobody has work; or what ends the attempt."""
-    if not profile.pre_binds:
-        return []
+    """The steps of the pod's PreBind, none if nobody has work; or what ends the attempt.
+
+    Args:
+        profile: whose plugins are asked.
+        state: the pod's.
+        pod: the pod.
+        node_name: where it is to run.
+        but_not: plugins that are known to have no work.
+    """
     working: list[tuple[PreBindHook, bool]] = []
     for hook in profile.pre_binds:
+        if hook.name in but_not:
+            continue
         try:
             answer = hook.pre_flight(state, pod, node_name)
         except PluginFault as fault:
@@ -40,7 +53,7 @@ def run_pre_flights(
             working.append((hook, answer.allow_parallel))
         elif answer is None or answer.is_success:
             working.append((hook, False))
-    return _steps(working)
+    return _steps(working) if working else []
 
 
 async def run_pre_binds(

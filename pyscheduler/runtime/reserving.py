@@ -5,6 +5,8 @@ Called by: ``cycle.binding``.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from pyscheduler.api.core_v1 import Pod
 from pyscheduler.framework.cycle_state import CycleState
 from pyscheduler.framework.status import Code, Status
@@ -12,9 +14,18 @@ from pyscheduler.runtime.instrument import PluginFault
 from pyscheduler.runtime.profile import Profile
 
 
-def run_reserve(profile: Profile, state: CycleState, pod: Pod, node_name: str) -> Status | None:
-    """None when every plugin reserved; the first other status ends it."""
+def run_reserve(
+    profile: Profile,
+    state: CycleState,
+    pod: Pod,
+    node_name: str,
+    *,
+    but_not: Collection[str] = (),
+) -> Status | None:
+    """None when every plugin ``but_not`` these reserved; the first other status ends it."""
     for name, hook in profile.reserves:
+        if name in but_not:
+            continue
         try:
             status = hook(state, pod, node_name)
         except PluginFault as fault:

@@ -19,7 +19,13 @@ from pyscheduler.api.meta import ObjectMeta
 from pyscheduler.cache import Snapshot
 from pyscheduler.framework.columns import ALL_ASPECTS, Aspect, Column, aspects_of
 from pyscheduler.framework.cycle_state import CycleState
-from pyscheduler.framework.interface import Plugin, PreFilterPlugin, PreScorePlugin, SignPlugin
+from pyscheduler.framework.interface import (
+    Plugin,
+    PreBindPlugin,
+    PreFilterPlugin,
+    PreScorePlugin,
+    SignPlugin,
+)
 from pyscheduler.framework.nodes import NodeTable
 from pyscheduler.framework.scores import MAX_NODE_SCORE, MIN_NODE_SCORE
 from pyscheduler.framework.status import Code, PreFilterResult, Status
@@ -243,13 +249,15 @@ def _namesake(pod: Pod) -> Pod:
 
 
 def _is_skipped(plugin: Plugin[Any], pod: Pod, nodes: NodeTable) -> bool:
-    """True when neither PreFilter nor PreScore, where there is one, lets the plugin take part."""
+    """True when no hook that can say so, where there is one, lets the plugin take part."""
     state = CycleState()
     answers: list[object] = []
     if isinstance(plugin, PreFilterPlugin):
         answers.append(plugin.pre_filter(state, pod, nodes))
     if isinstance(plugin, PreScorePlugin):
         answers.append(plugin.pre_score(state, pod, nodes))
+    if isinstance(plugin, PreBindPlugin):
+        answers += (plugin.pre_bind_pre_flight(state, pod, name) for name in nodes.names[:1])
     return all(isinstance(answer, Status) and answer.code is Code.SKIP for answer in answers)
 
 

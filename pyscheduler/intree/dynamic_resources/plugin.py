@@ -107,6 +107,7 @@ class DynamicResources(
 
     # of the pods that it has no say about; nothing is kept of the others
     depends_on = ()
+    skips_unsigned = True
 
     def __init__(self, args: DynamicResourcesArgs, handle: fwk.Handle) -> None:
         super().__init__(args, handle)

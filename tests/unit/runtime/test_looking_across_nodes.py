@@ -220,6 +220,42 @@ async def test_and_about_those_it_signs_whenever_nodes_change() -> None:
     assert plugin.prepared == 6
 
 
+class Provisioner(fwk.ReservePlugin, fwk.PreBindPlugin, Indifferent):
+    """Has something to do for pods with labels alone."""
+
+    def __init__(self, args: fwk.NoArgs, handle: fwk.Handle) -> None:
+        super().__init__(args, handle)
+        self.reserved: list[str] = []
+        self.asked: list[str] = []
+
+    def reserve(self, state: fwk.CycleState, pod: Pod, node_name: str) -> fwk.Status | None:
+        self.reserved.append(pod.name)
+        return None
+
+    def pre_bind_pre_flight(
+        self, state: fwk.CycleState, pod: Pod, node_name: str
+    ) -> fwk.Status | None:
+        self.asked.append(pod.name)
+        return None if pod.labels else fwk.SKIP
+
+    async def pre_bind(
+        self, state: fwk.CycleState, pod: Pod, node_name: str
+    ) -> fwk.Status | None: ...
+
+
+async def test_who_skips_unsigned_pods_has_nothing_to_reserve_or_to_write_for_them() -> None:
+    rig = Rig(Provisioner)
+    for i in range(12):
+        rig.add_node(node(f"n{i}"))
+    plugin: Any = rig.profile.plugins["Provisioner"]
+
+    await _bind(rig, "first", "second")
+    rig.add_pod(make_pod("labelled").scheduler_name("pyscheduler").label("app", "web").obj())
+    await rig.settle()
+
+    assert plugin.reserved == plugin.asked == ["labelled"]
+
+
 class OneInTheCluster(Quota):
     """As `Quota`, for one pod; none of its business any more once that one is gone."""
 

@@ -102,6 +102,7 @@ class VolumeBinding(
 
     depends_on = (fwk.Aspect.LABELS,)
     signs_spec = True
+    skips_unsigned = True
 
     def __init__(self, args: VolumeBindingArgs, handle: fwk.Handle) -> None:
         super().__init__(args, handle)
