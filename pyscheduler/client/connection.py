@@ -89,11 +89,11 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Called by the event loop."""
-        if self._reader is None or self._waiter is None:
+        if self._reader is None or self._waiter is None or self._waiter.done():
             self.close()  # nobody asked for this; whose answer the next bytes are is unknown
             return
         try:
-            if self._reader.feed(data) and not self._waiter.done():
+            if self._reader.feed(data):
                 self._waiter.set_result(None)
         except MalformedAnswer as error:
             self._break(str(error))

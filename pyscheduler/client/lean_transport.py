@@ -96,13 +96,13 @@ class LeanTransport:
         while True:
             head = await self._head(method, path, params, headers)
             if body is None:
-                request = f"{head}\r\n".encode("latin-1")
+                request = f"{head}\r\n".encode()
             else:
                 lines = (
                     f"{head}Content-Type: {content_type or 'application/json'}\r\n"
                     f"Content-Length: {len(body)}\r\n\r\n"
                 )
-                request = lines.encode("latin-1") + body
+                request = lines.encode() + body
             answer = await self._send(request, is_repeatable=method == "GET", limit_s=limit_s)
             if answer.status != 401 or not self._credentials.expire():
                 return answer
@@ -200,6 +200,8 @@ class LeanTransport:
             raise tls_error(self._credentials, str(error)) from error
         except OSError as error:
             raise self._unreachable(os_error_text(error), is_sent=False) from error
+        if not connection.is_usable:  # closed before anybody here could know of it
+            raise self._unreachable("the connection was closed at once", is_sent=False)
         self._open.add(connection)
         keep_alive(transport.get_extra_info("socket"))
         return connection

@@ -6,6 +6,7 @@ import ssl
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -189,6 +190,35 @@ async def test_connection_of_a_cancelled_request_is_closed(
 
     assert (await transport.request("POST", "/y", body=b"{}")).body == b"ok"
     assert len(server.asked) == 2
+
+
+async def test_connection_closed_as_soon_as_it_was_made_has_sent_nothing(
+    transport: LeanTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop = asyncio.get_running_loop()
+    connect = loop.create_connection
+
+    async def connect_and_lose(*args: Any, **kwargs: Any) -> Any:
+        made = await connect(*args, **kwargs)
+        made[0].abort()
+        await asyncio.sleep(0)
+        return made
+
+    monkeypatch.setattr(loop, "create_connection", connect_and_lose)
+    with pytest.raises(ServerUnreachable, match="closed at once") as raised:
+        await transport.request("POST", "/x", body=b"{}")
+    assert not raised.value.is_sent
+    assert transport.open_connections == 0
+
+
+async def test_bytes_that_nobody_asked_for_end_a_connection(
+    server: Server, transport: LeanTransport
+) -> None:
+    await transport.request("POST", "/x", body=b"{}")
+    server.writers[0].write(_DONE.replace(b"ok", b"no"))
+    await _until(lambda: not transport.open_connections)
+
+    assert (await transport.request("POST", "/x", body=b"{}")).body == b"ok"
 
 
 async def test_answer_that_is_no_http_is_a_failure(
