@@ -130,8 +130,8 @@ soak: $(VENV)/.dev ## a day of a large cluster in virtual time: memory and count
 ##@ to measure it
 
 .PHONY: bench
-bench: $(VENV)/.dev ## short workloads in both places, minutes; ARGS="--select REGEX --place real", --help
-	@$(PY) -m benchmarks.run --runs 1 $(ARGS)
+bench: $(VENV)/.dev ## workloads in both places, a few pods of each; ARGS="--select REGEX", "--place real", --help
+	@$(PY) -m benchmarks.run --runs 1 --pods 1000 $(ARGS)
 
 .PHONY: bench-full
 bench-full: $(VENV)/.dev ## every figure that is promised, row by row: more than an hour; ARGS=--write
@@ -168,6 +168,10 @@ bench-startup: $(VENV)/.dev ## beside kube-scheduler: from the start of the proc
 .PHONY: bench-streaming
 bench-streaming: $(VENV)/.dev ## 400 Secrets of 1 MB by WatchList and by LIST: memory of server and client
 	@$(PY) -m benchmarks.streaming $(ARGS)
+
+.PHONY: bench-stages
+bench-stages: $(VENV)/.dev ## what each stage of a pod's way costs; ARGS=--write puts the table into the documents
+	@$(PY) -m benchmarks.stages $(ARGS)
 
 .PHONY: profile
 profile: $(VENV)/.dev ## a flame graph of the scheduler at work: WORKLOAD=SchedulingBasic/500Nodes; without, their names

@@ -1,8 +1,8 @@
 """Runs workloads against the embedded server or a real control plane, beside kube-scheduler there.
 
-    python -m benchmarks.run                                # the short ones, in both places
-    python -m benchmarks.run --select Spreading --labels '' --place real --runs 5
-    python -m benchmarks.run --file .../test/integration/scheduler_perf --list --labels ''
+    python -m benchmarks.run --pods 1000                   # those of the figures, in both places
+    python -m benchmarks.run --select SchedulingBasic/500Nodes --place real --runs 5
+    python -m benchmarks.run --file .../test/integration/scheduler_perf --mode upstream --list
 
 Two ways of running. `contest`: the measured pods are made while nobody schedules, so that the queue
 is full from the first bind on. On a real control plane they wait for each scheduler in turn, which
@@ -28,7 +28,7 @@ from benchmarks.outcome_table import line, outcome_table
 from benchmarks.places.rounds import PLACES, Rounds, as_upstream, contests
 from benchmarks.places.upstream_run import NothingBoundError
 from benchmarks.plot import MISSING, can_plot, draw
-from benchmarks.selection import FIGURES, Selection, select
+from benchmarks.selection import WORKLOADS, Selection, select
 from benchmarks.terminal import Terminal
 from benchmarks.workloads import Workload, WorkloadError
 from tests.controlplane.api_client import ApiError
@@ -125,15 +125,15 @@ def parser() -> argparse.ArgumentParser:
         "--file",
         type=Path,
         action="append",
-        help="workload file, or a folder with upstream's performance-config.yaml below it; "
-        f"may be repeated (default: {FIGURES.relative_to(FIGURES.parents[2])})",
+        help="workload file, or a folder with some or with upstream's performance-config.yaml "
+        f"below it; may be repeated (default: {WORKLOADS.relative_to(WORKLOADS.parents[1])})",
     )
     found.add_argument("--select", default="", metavar="REGEX", help="of Case/Workload")
     found.add_argument(
         "--labels",
         default=None,
         metavar="LABELS",
-        help="comma-separated, -name forbids one (default: short; none with --select or --file)",
+        help="comma-separated, -name forbids one (default: figures; none with --select or --file)",
     )
     found.add_argument("--place", choices=(*PLACES, "both"), default="both")
     found.add_argument("--mode", choices=(CONTEST, UPSTREAM), default=CONTEST)
@@ -179,9 +179,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command.error(MISSING)
     labels = options.labels
     if labels is None:
-        labels = "" if options.select or options.file else "short"
+        labels = "" if options.select or options.file else "figures"
     try:
-        selection = select(options.file or [FIGURES], pattern=options.select, labels=labels)
+        selection = select(options.file or [WORKLOADS], pattern=options.select, labels=labels)
     except (WorkloadError, re.error) as error:
         command.error(str(error))
     if options.list:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from benchmarks.workloads import TestCase, Workload, load, selects, unsupported
 
-#: The workloads of the figures.
-FIGURES = Path(__file__).parent / "cases" / "figures.yaml"
+#: Our own workload files.
+WORKLOADS = Path(__file__).parent / "workloads"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,8 @@ def select(paths: Sequence[Path], *, pattern: str = "", labels: str = "") -> Sel
     """Returns the workloads of these files whose names and labels are asked for.
 
     Args:
-        paths: workload files; a folder stands for every `performance-config.yaml` below it.
+        paths: workload files; a folder stands for those that it holds, and for every
+            `performance-config.yaml` below it, as upstream calls its own.
         pattern: a regular expression that "Case/Workload" contains.
         labels: as `workloads.selects` has it.
 
@@ -53,16 +54,17 @@ def select(paths: Sequence[Path], *, pattern: str = "", labels: str = "") -> Sel
     )
 
 
-def named(name: str, *, path: Path = FIGURES) -> Workload:
-    """Returns one workload of a file by its whole name.
+def named(name: str) -> Workload:
+    """Returns one of our own workloads by its whole name.
 
     Raises:
         KeyError: there is none.
     """
-    for case in _loaded(path):
-        for workload in case.workloads:
-            if workload.name == name:
-                return workload
+    for path in _files([WORKLOADS]):
+        for case in _loaded(path):
+            for workload in case.workloads:
+                if workload.name == name:
+                    return workload
     raise KeyError(name)
 
 
@@ -74,5 +76,8 @@ def _loaded(path: Path) -> tuple[TestCase, ...]:
 def _files(paths: Sequence[Path]) -> list[Path]:
     found: list[Path] = []
     for path in paths:
-        found += sorted(path.rglob("performance-config.yaml")) if path.is_dir() else [path]
+        if path.is_dir():
+            found += sorted({*path.glob("*.yaml"), *path.rglob("performance-config.yaml")})
+        else:
+            found.append(path)
     return found

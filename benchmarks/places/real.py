@@ -2,7 +2,7 @@
 
 Nodes are plain objects that nobody looks after: without a controller-manager they stay Ready, and
 with no kubelet or controller beside it, the machine's cores go to the servers and to whoever is
-measured. kwok is added only where pods must end by themselves.
+measured. Pods that are deleted with no grace period are gone at once, victims of preemption too.
 """
 
 from __future__ import annotations
@@ -21,18 +21,13 @@ _SERVERS = ("etcd", "kube-apiserver")
 
 
 @contextlib.asynccontextmanager
-async def real_place(
-    *, feature_gates: Mapping[str, bool] | None = None, kwok: bool = False
-) -> AsyncIterator[Place]:
+async def real_place(*, feature_gates: Mapping[str, bool] | None = None) -> AsyncIterator[Place]:
     """Yields an empty control plane; it is gone afterwards.
 
     Args:
         feature_gates: of kube-apiserver, so that it stores the fields that a workload is about.
-        kwok: it makes nodes with its annotation live and ends their pods.
     """
-    async with ControlPlane.start(
-        controller_manager=False, kwok=kwok, feature_gates=feature_gates
-    ) as plane:
+    async with ControlPlane.start(controller_manager=False, feature_gates=feature_gates) as plane:
         yield place_of(plane)
 
 

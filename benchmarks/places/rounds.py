@@ -23,9 +23,8 @@ from benchmarks.workloads import Workload
 
 PLACES = (EMBEDDED, REAL)
 
-#: Label of workloads that use up what was laid out: pods are preempted, and kwok ends them. In a
-#: contest each run then has a cluster of its own, and the plain client, which takes no node from
-#: anybody, has none.
+#: Label of workloads that use up what was laid out: pods are preempted. In a contest each run then
+#: has a cluster of its own, and there is no plain client, which takes no node from anybody.
 VICTIMS = "victims"
 
 #: Pods of the run that nobody counts: it fills caches and opens etcd's file.
@@ -72,8 +71,7 @@ class Rounds:
             async with embedded_place() as place:
                 yield place
         else:
-            gates, kwok = workload.feature_gates, VICTIMS in workload.labels
-            async with real_place(feature_gates=gates, kwok=kwok) as place:
+            async with real_place(feature_gates=workload.feature_gates) as place:
                 yield place
 
 

@@ -9,7 +9,7 @@ from benchmarks.places.contestants import OURS, RAW_WITH_EVENTS, THEIRS
 from benchmarks.places.rounds import VICTIMS
 from benchmarks.promises import EMBEDDED_ROWS, REAL_ROWS, EmbeddedRow, Finding, RealRow, What
 from benchmarks.selection import named
-from benchmarks.workloads import measured_pods, unsupported
+from benchmarks.workloads import unsupported
 from tests.unit.benchmarks.outcomes import outcome
 
 REAL = RealRow("basic", "basic", "500", "A/B", 100, {What.RATE: 2.0, What.SHARE: 0.8})
@@ -99,9 +99,4 @@ def test_rows_beside_kube_scheduler_measure_enough_pods(row: RealRow) -> None:
     workload = named(row.workload)
     assert (VICTIMS in workload.labels) is row.takes_victims
     assert workload.operations[-1].collects_metrics
-    assert workload.parameters["measured"] >= row.pods  # type: ignore[operator]  # a number
-
-
-def test_measured_pods_of_the_figures_are_of_one_template() -> None:
-    pods = measured_pods(named("SchedulingBasic/50Nodes"))
-    assert len({str(pod["metadata"]["labels"]) for pod in pods}) == 1
+    assert workload.parameters["measurePods"] >= row.pods  # type: ignore[operator]  # a number

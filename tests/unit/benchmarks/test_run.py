@@ -7,8 +7,7 @@ import pytest
 from benchmarks.places.contestants import OURS, THEIRS
 from benchmarks.places.rounds import order, pods_for
 from benchmarks.run import main
-from benchmarks.selection import FIGURES, named, select
-from benchmarks.workloads import selects
+from benchmarks.selection import WORKLOADS, named, select
 
 
 def test_schedulers_take_turns_in_coming_first() -> None:
@@ -28,17 +27,24 @@ def test_pods_for_a_time(seconds: float, raw: float, pods: int) -> None:
 
 
 def test_workloads_are_selected_by_name_and_label() -> None:
-    chosen = select([FIGURES], pattern="Spreading", labels="short").workloads
+    chosen = select([WORKLOADS], pattern="TopologySpreading", labels="figures").workloads
     assert [workload.name for workload in chosen] == [
-        "TopologySpreading/100Nodes",
-        "PreferredTopologySpreading/100Nodes",
+        "TopologySpreading/1000Nodes",
+        "PreferredTopologySpreading/1000Nodes",
     ]
 
 
-def test_every_case_of_the_figures_has_a_short_workload() -> None:
-    cases = {workload.case for workload in select([FIGURES]).workloads}
-    short = {w.case for w in select([FIGURES]).workloads if selects("short", w.labels)}
-    assert short == cases
+def test_a_folder_stands_for_its_files_and_for_upstreams_below_it(tmp_path: Path) -> None:
+    below = tmp_path / "misc" / "performance-config.yaml"
+    below.parent.mkdir()
+    for path, name in ((tmp_path / "own.yaml", "Own"), (below, "Upstream")):
+        path.write_text(
+            f"- name: {name}\n  workloadTemplate: [{{opcode: createNodes, count: 1}}]\n"
+            "  workloads: [{name: One}]\n"
+        )
+    (below.parent / "template.yaml").write_text("no workload")
+    chosen = select([tmp_path]).workloads
+    assert sorted(workload.name for workload in chosen) == ["Own/One", "Upstream/One"]
 
 
 def test_a_workload_that_is_not_there() -> None:
@@ -47,10 +53,10 @@ def test_a_workload_that_is_not_there() -> None:
 
 
 def test_list_names_what_would_run_and_runs_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--list", "--select", "SchedulingBasic/50Nodes"]) == 0
+    assert main(["--list", "--select", "SchedulingBasic/5Nodes"]) == 0
     assert capsys.readouterr().out.splitlines() == [
         "1 workloads",
-        "  SchedulingBasic/50Nodes  short",
+        "  SchedulingBasic/5Nodes  short",
         "0 left out",
     ]
 
