@@ -2,9 +2,9 @@
 
 A request is one write of bytes, most of which are made once; of an answer, status and length are
 looked at, and its body is handed on. Connections are kept and used again, the one used last first.
-Measured for a binding or event over TLS, 48 at once, CPU of the whole process with its threads:
-30 us, against 50 us with pyreqwest (HTTP in Rust) and 143 us with aiohttp. It carries
-requests only; streams stay with aiohttp, which costs them no more.
+CPU of the whole process for a binding or event over TLS, 48 at once: 30 us, against 50 us with
+pyreqwest (HTTP in Rust, on threads of its own) and 115 us and more with aiohttp; see
+`benchmarks/micro/writes.py`. Only requests go this way: streams cost aiohttp no more than us.
 
 A connection that the server closed while a request was on its way is no failure of a GET, which is
 sent again over another. A write may have been carried out: whoever sent it is told, and decides.
