@@ -115,18 +115,21 @@ class Filtering:
         codes = np.zeros(n, dtype=np.int8)
         causes = np.zeros(n, dtype=np.int32)
         statuses: list[Status] = []
-        for row, override in entry.overrides.items():
-            codes[row], causes[row] = override.code, len(statuses)
-            statuses.append(override)
+        if entry.overrides:
+            rows = np.fromiter(entry.overrides, dtype=np.intp)
+            statuses = [status for status, _ in counted(entry.overrides.values())]
+            numbers = {id(status): number for number, status in enumerate(statuses)}
+            causes[rows] = [numbers[id(status)] for status in entry.overrides.values()]
+            codes[rows] = np.array([int(status.code) for status in statuses])[causes[rows]]
         for answer in entry.filters:
             if answer.codes is None or answer.reasons is None:
                 continue
             owned = (codes == 0) & (answer.codes[:n] != 0)
             codes[owned] = answer.codes[:n][owned]
-            # one number per pair of code and reasons: sorting integers is quick
+            # one small number per pair of code and reasons: counted, which is quicker than sorted
             kinds = answer.reasons[:n][owned].astype(np.int64) * _CODES + answer.codes[:n][owned]
-            distinct, which = np.unique(kinds, return_inverse=True)
-            causes[owned] = which + len(statuses)
+            distinct = np.bincount(kinds).nonzero()[0]
+            causes[owned] = np.searchsorted(distinct, kinds) + len(statuses)
             statuses += [
                 Status(Code(kind % _CODES), self.classes.reasons[kind // _CODES], answer.plugin)
                 for kind in distinct.tolist()

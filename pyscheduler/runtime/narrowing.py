@@ -12,7 +12,7 @@ Called by: ``cycle.scheduling``, after ``filtering``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -97,10 +97,12 @@ class Narrowing:
             lost = np.flatnonzero(feasible & rejected).tolist()
         else:
             self._judge(crowding, entry, pod, crowding.unjudged())
-            lost = [row for row in statuses if row != own and not _is_left_out(entry, row)]
+            lost = list(statuses)
         overrides = {row: statuses[row] for row in lost if row != own}
-        if own_status is not None and not _is_left_out(entry, own):
+        if own_status is not None:
             overrides[own] = own_status
+        for row in _left_out(entry, overrides):
+            del overrides[row]
         return entry.overridden(overrides) if overrides else entry
 
     def fits(self, entry: ClassEntry, pod: Pod, row: int) -> bool:
@@ -254,12 +256,12 @@ class Narrowing:
         return self._statuses.setdefault((status.code, status.reasons, status.plugin), status)
 
 
-def _is_left_out(entry: ClassEntry, row: int) -> bool:
-    """True for a row that a PreFilterResult does not name."""
-    return any(
-        answer.plugin == NARROWED and answer.codes is not None and bool(answer.codes[row])
-        for answer in entry.filters
-    )
+def _left_out(entry: ClassEntry, rows: Iterable[int]) -> list[int]:
+    """Those of the rows that a PreFilterResult does not name."""
+    if not entry.rejecting_plugins:
+        return []
+    outside = (answer.codes for answer in entry.filters if answer.plugin == NARROWED)
+    return [row for codes in outside if codes is not None for row in rows if codes[row]]
 
 
 def _narrowed(crowding: Crowding, entry: ClassEntry, left: BoolArray) -> ClassEntry:
