@@ -1,28 +1,37 @@
 """From the start of a scheduler's process to the first bind, beside the real kube-scheduler.
 
-    python -m benchmarks.startup [--runs 5] [--nodes 500]
+    python -m benchmarks.startup [--runs 5] [--nodes 500] [--pods 0]
 
-One pod is pending when the process starts. Seconds are from just before that to the server's time
-stamp of the bind; CPU and memory are the process's by then, as the kernel counts them. Without
-leader election, whose first step is a wait.
+One pod is pending when the process starts, and `--pods` others run on the nodes. Seconds are from
+just before the start to the server's time stamp of the bind; CPU and memory are the process's by
+then, as the kernel counts them. Without leader election, whose first step is a wait.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import sys
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
-from benchmarks.basic import OURS, THEIRS
-from benchmarks.contest import SCHEDULER_NAME, nodes_and_no_more, pending_pods, start_pyscheduler
+from benchmarks.contest import (
+    SCHEDULER_NAME,
+    nodes_and_no_more,
+    pending_pods,
+    pod_template,
+    start_pyscheduler,
+)
 from benchmarks.figures import Spread, save, table
+from tests.controlplane.api_client import Manifest
 from tests.controlplane.control_plane import ControlPlane
 from tests.controlplane.process import Process
 from tests.controlplane.scheduler_process import json_records
+
+OURS, THEIRS = "pyscheduler", "kube-scheduler"
 
 #: Seconds to the first bind, by the median.
 SECONDS_WANTED = 2.0
@@ -45,11 +54,13 @@ class Start:
     stages_s: dict[str, float]
 
 
-async def measure(*, runs: int, nodes: int) -> list[Start]:
+async def measure(*, runs: int, nodes: int, pods: int) -> list[Start]:
     """Returns each start, in alternating order."""
-    print(f"starting a control plane with {nodes} nodes", flush=True)
+    print(f"starting a control plane with {nodes} nodes and {pods} pods", flush=True)
     starts = []
     async with nodes_and_no_more(nodes) as plane:
+        on_nodes = itertools.cycle(f"node-{number}" for number in range(nodes))
+        await plane.create_pods(pods, template=lambda name: _bound_pod(name, next(on_nodes)))
         starters: dict[str, Callable[[], Awaitable[Process]]] = {
             OURS: lambda: start_pyscheduler(plane),
             THEIRS: lambda: plane.start_kube_scheduler(scheduler_name=SCHEDULER_NAME, verbosity=0),
@@ -60,6 +71,12 @@ async def measure(*, runs: int, nodes: int) -> list[Start]:
                 starts.append(await _start(plane, name, starters[name], namespace=namespace))
                 print(f"  {_line(starts[-1])}", flush=True)
     return starts
+
+
+def _bound_pod(name: str, node_name: str) -> Manifest:
+    pod = pod_template(name)
+    pod["spec"]["nodeName"] = node_name
+    return pod
 
 
 async def _start(
@@ -135,10 +152,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--runs", type=int, default=5, help="rounds (default: 5)")
     parser.add_argument("--nodes", type=int, default=500)
+    parser.add_argument("--pods", type=int, default=0, help="that run already (default: none)")
     options = parser.parse_args()
-    starts = asyncio.run(measure(runs=options.runs, nodes=options.nodes))
+    starts = asyncio.run(measure(runs=options.runs, nodes=options.nodes, pods=options.pods))
     print("\n" + report(starts))
-    path = save("startup", {"nodes": options.nodes, "runs": [asdict(start) for start in starts]})
+    results = {"nodes": options.nodes, "pods": options.pods, "runs": [*map(asdict, starts)]}
+    path = save("startup", results)
     print(f"written to {path}")
     return 0 if is_reached(starts) else 1
 

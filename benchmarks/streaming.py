@@ -107,7 +107,6 @@ class Outcome:
             self.mode,
             f"{self.reflectors}",
             self.end,
-            f"{self.seconds:.0f}",
             _mib(self.server_before_bytes),
             _mib(self.server_peak_bytes),
             _mib(self.kept_bytes) if self.is_synchronised else "",
@@ -120,7 +119,6 @@ HEAD: Final = (
     "",
     "reflectors",
     "end",
-    "s",
     "server before, MiB",
     "server's peak, MiB",
     "client keeps, MiB",
@@ -261,7 +259,7 @@ def draw(outcomes: Sequence[Outcome], limits: Limits, path: Path) -> None:
         axes.set_title(f"{title}: peak of resident memory")
         axes.set_xlabel("reflectors")
         axes.set_ylabel("GiB")
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(0, 1.1 * axes.get_ylim()[1])
         axes.legend()
     figure.savefig(path, metadata={"Date": None})
 
