@@ -2,11 +2,12 @@
 
     python -m benchmarks.instrumented --lag FILE run --kubeconfig ...
     python -m benchmarks.instrumented --profile FILE run --kubeconfig ...
+    python -m benchmarks.instrumented --stacks FILE run --kubeconfig ...
 
 The lag sampler sets a timer on the scheduler's own loop every few milliseconds and keeps how late
 each was called, with the time; it shares nothing with the scheduler's heartbeat. The profile is of
-CPU time from the start of the loop on, see `benchmarks.sampling`. Files are written when the
-process ends, at SIGTERM too.
+CPU time from the start of the loop on, see `benchmarks.sampling`; whole stacks are sampled from
+SIGUSR1 on. Files are written when the process ends, at SIGTERM too.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -22,7 +24,7 @@ from pathlib import Path
 import uvloop
 
 from benchmarks.sampling import Sampler
-from pyscheduler.app import server
+from pyscheduler.app import server, watchdog
 from pyscheduler.cli.main import main as run_pyscheduler
 
 #: Between two samples, from the end of one to the due time of the next; not the heartbeat's 10 ms,
@@ -66,6 +68,7 @@ def main() -> None:
     parser.add_argument("--lag", type=Path, help="file for the lag samples")
     parser.add_argument("--profile", type=Path, help="file for the profile")
     parser.add_argument("--pods", type=int, default=1, help="by which the profile is divided")
+    parser.add_argument("--stacks", type=Path, help="file for CPU seconds and sampled stacks")
     parser.add_argument("arguments", nargs=argparse.REMAINDER, help="of pyscheduler")
     options = parser.parse_args()
     lag: list[LagSampler] = []
@@ -73,23 +76,33 @@ def main() -> None:
     cpu_before_s = 0.0
 
     def probe(loop: asyncio.AbstractEventLoop) -> None:
-        nonlocal cpu_before_s
         if options.lag is not None:
             lag.append(LagSampler(loop))
             lag[-1].arm()
         if options.profile is not None:
-            cpu_before_s = time.process_time()
-            profile.start()
+            begin()
 
-    # There is no seam for this, and the scheduler should not grow one for a benchmark.
+    def begin(*_signal: object) -> None:
+        nonlocal cpu_before_s
+        cpu_before_s = time.process_time()
+        profile.start()
+
+    signal.signal(signal.SIGUSR1, begin if options.stacks is not None else signal.SIG_DFL)
+    # There is no seam for these, and the scheduler should not grow one for a benchmark.
+    if options.profile is not None or options.stacks is not None:
+        # a process has one such timer, and each tick of the watchdog would end the sampling
+        watchdog._set_alarm = lambda after_s: None  # noqa: SLF001
     server._loop_factory = lambda: loop_factory(probe)  # noqa: SLF001
     sys.argv = ["pyscheduler", *options.arguments]
     try:
         run_pyscheduler()
     finally:
+        profile.stop()
+        cpu_s = time.process_time() - cpu_before_s
+        if options.stacks is not None:
+            stacks = [[count, *stack] for stack, count in profile.stacks.items()]
+            options.stacks.write_text(json.dumps({"cpu_s": cpu_s, "stacks": stacks}))
         if options.profile is not None:
-            profile.stop()
-            cpu_s = time.process_time() - cpu_before_s
             options.profile.write_text(profile.report(pods=options.pods, cpu_s=cpu_s))
         if options.lag is not None:
             options.lag.write_text(json.dumps(lag[0].samples if lag else []))

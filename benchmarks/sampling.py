@@ -24,6 +24,8 @@ class Sampler:
     def __init__(self) -> None:
         self.own: Counter[str] = Counter()
         self.total: Counter[str] = Counter()
+        #: whole stacks, innermost function first
+        self.stacks: Counter[tuple[str, ...]] = Counter()
         self.samples = 0
 
     def start(self) -> None:
@@ -53,12 +55,13 @@ class Sampler:
         if frame is None:
             self.own["(no Python code)"] += 1
             return
-        self.own[name_of(frame)] += 1
-        seen: set[str] = set()
+        stack = []
         while frame is not None:
-            seen.add(name_of(frame))
+            stack.append(name_of(frame))
             frame = frame.f_back
-        self.total.update(seen)
+        self.own[stack[0]] += 1
+        self.total.update(set(stack))
+        self.stacks[tuple(stack)] += 1
 
 
 def name_of(frame: FrameType) -> str:
