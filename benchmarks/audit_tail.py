@@ -77,6 +77,8 @@ class Writes:
     Attributes:
         refused: bindings answered with anything but 201, with their status.
         requests: all that the scheduler's user sent and that were answered, watches apart.
+        first_write_s: when the first write about one of the pods came in, unix seconds: by then
+            the scheduler has seen it. None before that.
     """
 
     concerns: Concern
@@ -84,6 +86,7 @@ class Writes:
     events: list[Answered] = field(default_factory=list)
     refused: list[tuple[str, int]] = field(default_factory=list)
     requests: int = 0
+    first_write_s: float | None = None
 
     def take(self, lines: Iterable[bytes]) -> None:
         """Adds what these lines of the audit log say."""
@@ -92,19 +95,33 @@ class Writes:
                 continue
             if _SCHEDULER in line and b'"verb":"watch"' not in line:
                 self.requests += 1
+                if self.first_write_s is None and not _is_read(line):
+                    self._take_first_write(json.loads(line))
             # Only a creation is of further interest, and parsing the rest would cost a core.
             if b'"verb":"create"' in line:
                 self._take_creation(json.loads(line))
 
     def _take_creation(self, entry: dict[str, Any]) -> None:
+        pod = self._pod_of(entry)
+        if pod is None:
+            return
+        target = entry["objectRef"]
+        if target.get("subresource") == "binding":
+            self._take_binding(entry, pod)
+        elif target.get("resource") == "events" and _status(entry) == 201:
+            self.events.append(_answered(entry, pod))
+
+    def _take_first_write(self, entry: dict[str, Any]) -> None:
+        if self._pod_of(entry) is not None:
+            self.first_write_s = _unix(str(entry["requestReceivedTimestamp"]))
+
+    def _pod_of(self, entry: dict[str, Any]) -> str | None:
+        """Returns the name of the pod that a write is about, if it is one of those that count."""
         target = entry.get("objectRef") or {}
         namespace, name = target.get("namespace", ""), target.get("name", "")
-        if target.get("subresource") == "binding" and self.concerns(namespace, name):
-            self._take_binding(entry, name)
-        elif target.get("resource") == "events" and _status(entry) == 201:
-            pod = name.rpartition(".")[0]  # whoever writes one, it is the pod's name and a number
-            if self.concerns(namespace, pod):
-                self.events.append(_answered(entry, pod))
+        if target.get("resource") == "events":
+            name = name.rpartition(".")[0]  # whoever writes one, it is the pod's name and a number
+        return name if self.concerns(namespace, name) else None
 
     def _take_binding(self, entry: dict[str, Any], name: str) -> None:
         if _status(entry) == 201:
@@ -144,6 +161,10 @@ class AuditTail:
         *lines, self._rest = (self._rest + added).split(b"\n")
         self.writes.take(lines)
         return self.writes
+
+
+def _is_read(line: bytes) -> bool:
+    return b'"verb":"get"' in line or b'"verb":"list"' in line
 
 
 def _answered(entry: dict[str, Any], name: str) -> Answered:

@@ -9,7 +9,8 @@ is full from the first bind on. On a real control plane they wait for each sched
 is then started; the plain client that only sends follows. Against the embedded server this
 scheduler has synchronised before, and stands still meanwhile. `upstream`: the scheduler runs, then
 the operations are done and measured, whatever they are. Rates are from the first bind to the last
-event; CPU is the process's, from the first bind (real) or the first measured pod (embedded).
+event; CPU is the process's, from its first write about a pod (real) or the first measured pod
+(embedded).
 
 Exit status: 0; 1 when a workload failed; 2 for what cannot be understood.
 """

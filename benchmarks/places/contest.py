@@ -32,6 +32,7 @@ from benchmarks.places.place import Place
 from benchmarks.places.watching import followed
 from benchmarks.workloads import Execution, Workload, measured_pods, split
 from benchmarks.workloads.api_objects import ApiObjects
+from benchmarks.workloads.operations import CreatePods
 from tests.controlplane import load
 from tests.controlplane.api_client import Manifest, Manifests
 
@@ -94,11 +95,7 @@ class Contest:
             await load.delete_pods(self._place.api, wanted)
 
     async def _create(self, limit: int | None) -> Manifests:
-        pods = self._pods[:limit]
-        namespace = pods[0]["metadata"]["namespace"]
-        objects = ApiObjects(self._place.api)
-        await objects.ensure_namespace(namespace)
-        return await objects.create_all(pods, namespace)
+        return await ApiObjects(self._place.api).create_all(self._pods[:limit])
 
     async def _start(self, name: str, pods: Manifests, profile: Path | None) -> Contestant:
         if name in (RAW, RAW_WITH_EVENTS):
@@ -136,12 +133,15 @@ async def contest(
     Raises:
         ValueError: what the workload measures is not just pods.
     """
-    before, _ = split(workload)
+    before, measured = split(workload)
     async with Execution(workload, BenchCluster(place), progress=progress) as execution:
         helper = await start(place, OURS, setup=Setup.of(workload, OURS))
         try:
             await execution.perform(before)
         finally:
             await helper.stop()
+        for operation in measured:
+            if isinstance(operation, CreatePods):
+                await execution.prepare(operation)
         nodes = await place.api.list("/api/v1/nodes")
         yield Contest(place, workload, nodes=[node["metadata"]["name"] for node in nodes])

@@ -23,7 +23,8 @@ class Outcome:
     """One run.
 
     Attributes:
-        cpu_s: from the first measured pod (in a contest: the first bind) to the last event.
+        cpu_s: to the last event, from the first measured pod that the process sees; where it finds
+            them at its start, from its first write about one, which may be a bind or a nomination.
         whole_cpu_s: from the start of the process to the last event.
         peak_memory_bytes: the process's largest resident size.
         server_cpu_s: of the place's servers, while cpu_s was used.

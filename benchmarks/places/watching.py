@@ -95,7 +95,7 @@ class Watch:
         """Returns what it came to."""
         writes = self._tail.writes
         first, last_bind, last = writes.moments()
-        begin = first if self._begin_s is None else self._begin_s
+        begin = self._begin_s or writes.first_write_s or first
         return Outcome(
             contestant=self._contestant.name,
             pace=writes.pace(),

@@ -134,3 +134,18 @@ def test_requests_of_the_scheduler_are_counted(user: str, verb: str, counted: in
     line = entry("pods", "a", 1.0, verb=verb)
     line = line.replace(b'"userAgent"', b'"user":{"username":"%s"},"userAgent"' % user.encode())
     assert taken(line).requests == counted
+
+
+def by_the_scheduler(line: bytes) -> bytes:
+    user = b'"user":{"username":"system:kube-scheduler"},"userAgent"'
+    return line.replace(b'"userAgent"', user)
+
+
+def test_the_first_write_about_a_pod_says_when_it_was_seen() -> None:
+    writes = taken(
+        by_the_scheduler(entry("pods", "a", 1.0, verb="get")),
+        by_the_scheduler(entry("pods", "x", 2.0, verb="patch", namespace="other")),
+        by_the_scheduler(entry("pods", "a", 3.0, verb="patch")),
+        by_the_scheduler(entry("binding", "a", 4.0)),
+    )
+    assert writes.first_write_s == writes.binds[0].time_s - 1.0
