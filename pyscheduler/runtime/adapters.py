@@ -7,6 +7,7 @@ whole-cluster form for many rows, the per-node form for a few, a loop where only
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -217,9 +218,9 @@ class ScoreHook:
             )
 
 
-def are_in_range(scores: Int64Array) -> bool:
+def are_in_range(scores: npt.NDArray[np.signedinteger[Any]]) -> bool:
     """True when all ``scores`` are in 0..100."""
     if scores.size <= _FEW_ROWS:
         return all(0 <= score <= MAX_NODE_SCORE for score in scores.tolist())
     # as unsigned numbers the negative ones are the largest: one look instead of two
-    return bool(scores.astype(np.int64, copy=False).view(np.uint64).max() <= MAX_NODE_SCORE)
+    return bool(scores.view(f"u{scores.itemsize}").max() <= MAX_NODE_SCORE)

@@ -31,6 +31,15 @@ _OUTDATED = 2 * CHANGES_KEPT
 _FEW = 64
 
 
+#: scores as they are kept
+Scores = npt.NDArray[np.signedinteger[Any]]
+
+_INT8 = np.iinfo(np.int8)
+_NO_SCORES = np.zeros(0, dtype=np.int8)
+#: In place of a score that was never normalised; no score is like that.
+_UNKNOWN = -1
+
+
 class Signature(tuple[Any, ...]):
     """The class of a pod: what the profile's plugins signed of it, hashed once."""
 
@@ -91,19 +100,52 @@ class FilterAnswer:
 
 
 class ScoreAnswer:
-    """One scorer's raw and normalised scores for all rows."""
+    """One scorer's raw and normalised scores for all rows.
 
-    __slots__ = ("fresh", "normalized", "raw", "stale")
+    Raw scores take a byte each unless one of them does not fit: what is kept of classes that come
+    once goes through the processor's caches for nothing.
+    """
+
+    __slots__ = ("_capacity", "fresh", "normalized", "raw", "stale")
 
     def __init__(self, capacity: int) -> None:
-        #: (capacity,) int64
-        self.raw: Int64Array = np.zeros(capacity, dtype=np.int64)
-        #: (capacity,) int64; `raw` itself for plugins that do not normalise
-        self.normalized: Int64Array = self.raw
+        self._capacity = capacity
+        #: (capacity,) int8 or int64; `put` and `put_all` alone change it
+        self.raw: Scores = _NO_SCORES
+        #: (capacity,) int8; None for plugins that do not normalise
+        self.normalized: Scores | None = None
         #: False until every row has a raw score
         self.fresh = False
         #: True when raw scores changed since they were normalised or summed
         self.stale = True
+
+    @property
+    def final(self) -> Scores:
+        """(capacity,) what is weighed: the normalised scores, or the raw ones if there are none."""
+        return self.raw if self.normalized is None else self.normalized
+
+    def put_all(self, scores: Int64Array) -> None:
+        """These (N,) are the raw scores."""
+        dtype = np.int8 if _are_narrow(scores) else np.int64
+        if self.raw.dtype != dtype or not self.raw.size:
+            self.raw = np.zeros(self._capacity, dtype=dtype)
+        self.raw[: len(scores)] = scores
+
+    def put(self, row: int, score: int) -> None:
+        """The raw score of one row is another."""
+        if not _INT8.min <= score <= _INT8.max:
+            self.raw = self.raw.astype(np.int64, copy=False)
+        self.raw[row] = score
+
+    def put_normalized(self, rows: slice | npt.NDArray[np.intp], scores: Int64Array) -> None:
+        """These are the scores, in 0..100, of feasible ``rows``."""
+        if self.normalized is None:
+            self.normalized = np.full(self._capacity, _UNKNOWN, dtype=np.int8)
+        self.normalized[rows] = scores
+
+
+def _are_narrow(scores: Int64Array) -> bool:
+    return not scores.size or bool(scores.min() >= _INT8.min and scores.max() <= _INT8.max)
 
 
 class ClassEntry:
@@ -204,9 +246,9 @@ class ClassEntry:
 
     @property
     def nbytes(self) -> int:
-        """Memory held by the arrays, counted as if every filter had rejected somebody."""
+        """Memory held by the arrays, as if every filter had rejected somebody; rare ones apart."""
         rows = self.capacity
-        return rows * (13 + 5 * len(self.filters) + 16 * max(len(self.scores), 5)) + 2048
+        return rows * (13 + 5 * len(self.filters) + 2 * max(len(self.scores), 5)) + 2048
 
 
 class ClassCache:

@@ -17,18 +17,15 @@ from pyscheduler.api.core_v1 import Pod
 from pyscheduler.cache.snapshot import Snapshot
 from pyscheduler.framework.nodes import NodeTable
 from pyscheduler.framework.scores import MAX_NODE_SCORE, MIN_NODE_SCORE
-from pyscheduler.framework.status import Int64Array
 from pyscheduler.runtime.adapters import ScoreHook, are_in_range
 from pyscheduler.runtime.budget import Checkpoint
-from pyscheduler.runtime.class_cache import ClassEntry, ScoreAnswer
+from pyscheduler.runtime.class_cache import ClassEntry, ScoreAnswer, Scores
 from pyscheduler.runtime.filtering import changed_rows
 from pyscheduler.runtime.profile import Profile
 from pyscheduler.runtime.ranking import NO_TOTAL
 
 #: Up to so many rows are summed one by one; about where numpy begins to pay.
 _FEW_ROWS = 16
-#: In place of a score that was never normalised; no score is like that.
-_UNKNOWN = -1
 
 
 class Scoring:
@@ -60,9 +57,9 @@ class Scoring:
         self._run_pre_scores(entry, pod, nodes, stale)
         # rows whose total may be another than before
         moved = set(changed_rows(changed, entry.n, aspects=self._scored_aspects))
-        if not same_feasible:
-            moved.update(_flipped(entry))
         all_moved = entry.skip_scores != skipped
+        if not same_feasible and not all_moved:
+            moved.update(_flipped(entry))
         for hook in self._profile.scores:
             if hook.name in (entry.skip_scores or ()):
                 continue
@@ -74,7 +71,7 @@ class Scoring:
             self._refresh_raw(hook, answer, entry, pod, changed=changed, aspects=aspects)
             if hook.normalizes and (answer.stale or not same_feasible):
                 differing = self._normalize(hook, answer, entry, pod)
-                if differing.size > _FEW_ROWS:
+                if differing is None or differing.size > _FEW_ROWS:
                     all_moved = True
                 else:
                     moved.update(differing.tolist())
@@ -90,10 +87,7 @@ class Scoring:
 
     def weighted(self, entry: ClassEntry, row: int) -> dict[str, int]:
         """What each plugin that was asked adds to the total of a feasible row, by name."""
-        return {
-            hook.name: int(normalized[row]) * hook.weight
-            for hook, normalized in self._answers(entry)
-        }
+        return {hook.name: scores.item(row) * hook.weight for hook, scores in self._answers(entry)}
 
     def _stale(self, aspects: int, *, same_feasible: bool) -> frozenset[str]:
         """The plugins that are to prepare and judge all rows again."""
@@ -138,9 +132,9 @@ class Scoring:
                 rows = changed_rows(changed, entry.n, aspects=cacheable)
                 self._refresh_rows(hook, answer, entry, pod, rows=rows)
             return
-        scores, raw = hook.raw(entry.state, pod, nodes), answer.raw[: nodes.n]
-        if answer.stale or (raw != scores).any():
-            raw[:] = scores
+        scores = hook.raw(entry.state, pod, nodes)
+        if answer.stale or (answer.raw[: nodes.n] != scores).any():
+            answer.put_all(scores)
             answer.stale = True
         answer.fresh = True
 
@@ -148,48 +142,49 @@ class Scoring:
         self, hook: ScoreHook, answer: ScoreAnswer, entry: ClassEntry, pod: Pod, *, rows: list[int]
     ) -> None:
         """One plugin's raw scores of some rows."""
-        nodes, raw = self._snapshot.nodes, answer.raw
+        nodes = self._snapshot.nodes
         if not rows:
             return
         if hook.judges_singly(len(rows)):
-            scored = hook.raw_of_each(entry.state, pod, nodes, rows=rows)
-            for row, score in zip(rows, scored, strict=True):
-                if raw.item(row) != score:
-                    raw[row] = score
-                    answer.stale = answer.stale or hook.normalizes
-            return
-        some = np.array(rows, dtype=np.intp)
-        scores = hook.raw(entry.state, pod, nodes.select(some))
-        if hook.normalizes and (raw[some] != scores).any():
-            answer.stale = True
-        raw[some] = scores
+            scores = hook.raw_of_each(entry.state, pod, nodes, rows=rows)
+        else:
+            table = nodes.select(np.array(rows, dtype=np.intp))
+            scores = hook.raw(entry.state, pod, table).tolist()
+        for row, score in zip(rows, scores, strict=True):
+            if answer.raw.item(row) != score:
+                answer.put(row, score)
+                answer.stale = answer.stale or hook.normalizes
 
     def _normalize(
         self, hook: ScoreHook, answer: ScoreAnswer, entry: ClassEntry, pod: Pod
-    ) -> npt.NDArray[np.intp]:
-        """One plugin's normalised scores; the feasible rows whose score is another than before."""
-        rows = entry.feasible_rows()
+    ) -> npt.NDArray[np.intp] | None:
+        """One plugin's normalised scores; the feasible rows whose score is another than before.
+
+        None the first time: all of them.
+        """
         # all of them need not be looked up
-        where = slice(0, entry.n) if rows.size == entry.n else rows
-        if answer.normalized is answer.raw:
-            answer.normalized = np.full(entry.capacity, _UNKNOWN, dtype=np.int64)
+        is_all = entry.feasible_count == entry.n
+        where = slice(0, entry.n) if is_all else entry.feasible_rows()
         answer.stale = False
         # a copy: plugins may use it up
-        scores = hook.normalized(entry.state, pod, answer.raw[where].copy())
+        scores = hook.normalized(entry.state, pod, answer.raw[where].astype(np.int64))
+        if answer.normalized is None:
+            answer.put_normalized(where, scores)
+            return None
         differing = np.flatnonzero(answer.normalized[where] != scores)
         if differing.size:
-            answer.normalized[where] = scores
-        return rows[differing]
+            answer.put_normalized(where, scores)
+        return differing if is_all else entry.feasible_rows()[differing]
 
     def _sum(self, entry: ClassEntry) -> None:
         n = entry.n
         totals = np.zeros(n, dtype=np.int64)
-        for hook, normalized in self._answers(entry):
-            scores = normalized[:n]
+        for hook, all_scores in self._answers(entry):
+            scores = all_scores[:n]
             if not hook.normalizes and not are_in_range(scores):
                 # what an infeasible node would score does not matter
-                hook.refuse_odd_scores(scores[entry.feasible[:n]])
-            totals += scores if hook.weight == 1 else scores * hook.weight
+                hook.refuse_odd_scores(scores[entry.feasible[:n]].astype(np.int64))
+            totals += np.multiply(scores, hook.weight, dtype=np.int64)
         if entry.feasible_count < n:
             totals[~entry.feasible[:n]] = NO_TOTAL
         entry.ranking.put_all(totals)
@@ -201,17 +196,17 @@ class Scoring:
             total = NO_TOTAL
             if entry.feasible[row]:
                 total = 0
-                for hook, normalized in answers:
-                    score = normalized.item(row)
+                for hook, scores in answers:
+                    score = scores.item(row)
                     if not MIN_NODE_SCORE <= score <= MAX_NODE_SCORE:
-                        hook.refuse_odd_scores(normalized[row : row + 1])
+                        hook.refuse_odd_scores(np.array([score], dtype=np.int64))
                     total += score * hook.weight
             entry.ranking.put(row, total)
 
-    def _answers(self, entry: ClassEntry) -> list[tuple[ScoreHook, Int64Array]]:
+    def _answers(self, entry: ClassEntry) -> list[tuple[ScoreHook, Scores]]:
         """The scorers that were asked, each with its scores for all rows."""
         return [
-            (hook, answer.normalized)
+            (hook, answer.final)
             for hook in self._profile.scores
             if (answer := entry.scores.get(hook.name)) is not None
         ]
