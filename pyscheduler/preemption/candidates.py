@@ -5,10 +5,15 @@ Called by: ``dry_run`` makes them; ``ranking`` chooses among them, ``executor`` 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from pyscheduler.api.core_v1 import Pod
+from pyscheduler.api.times import parse_rfc3339
+
+#: pods of one node, and of one template, started in the same few seconds
+unix_seconds = lru_cache(maxsize=8192)(parse_rfc3339)
 
 #: makes any priority (an int32) at least 0
 _PRIORITY_OFFSET = 2**31
@@ -37,10 +42,20 @@ class Victims:
         return sum(pod.priority + _PRIORITY_OFFSET for pod in self.pods)
 
     @cached_property
-    def starts(self) -> frozenset[str | None]:
-        """When those of the highest priority started; None is in it for who has not begun."""
-        highest = self.highest_priority
-        return frozenset(pod.status.start_time for pod in self.pods if pod.priority == highest)
+    def highest(self) -> tuple[Pod, ...]:
+        """Those of the highest priority."""
+        return tuple(pod for pod in self.pods if pod.priority == self.highest_priority)
+
+    @cached_property
+    def have_begun(self) -> bool:
+        """True when all of the highest priority have started."""
+        return all(pod.status.start_time is not None for pod in self.highest)
+
+    @cached_property
+    def earliest_start(self) -> float:
+        """Unix seconds at which the first of the highest priority that has begun started."""
+        starts = (pod.status.start_time for pod in self.highest)
+        return min((unix_seconds(start) for start in starts if start is not None), default=math.inf)
 
 
 @dataclass(frozen=True, slots=True)

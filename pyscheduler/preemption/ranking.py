@@ -9,22 +9,17 @@ first, the first candidate is taken; candidates stand in the order of a search w
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 
 from pyscheduler.api.core_v1 import Pod
-from pyscheduler.api.times import parse_rfc3339
-from pyscheduler.preemption.candidates import Candidate
+from pyscheduler.preemption.candidates import Candidate, unix_seconds
 
 #: ``score(candidate)``: the highest is best
 ScoreFunction = Callable[[Candidate], float]
 
-#: pods of one node, and of one template, started in the same few seconds
-_seconds = lru_cache(maxsize=8192)(parse_rfc3339)
-
 
 def start_time(pod: Pod, *, now: float) -> float:
     """Unix seconds at which ``pod`` started; ``now`` for one that has not."""
-    return _start(pod.status.start_time, now=now)
+    return now if pod.status.start_time is None else unix_seconds(pod.status.start_time)
 
 
 def importance(pod: Pod, *, now: float) -> tuple[int, float]:
@@ -40,7 +35,8 @@ def default_score_functions(now: float) -> tuple[ScoreFunction, ...]:
     """
 
     def latest_start(candidate: Candidate) -> float:
-        return min(_start(time, now=now) for time in candidate.victims.starts)
+        victims = candidate.victims
+        return victims.earliest_start if victims.have_begun else min(victims.earliest_start, now)
 
     return (
         lambda candidate: -candidate.victims.pdb_violations,
@@ -66,9 +62,7 @@ def best_candidate(
             break
         scores = [score(candidate) for candidate in left]
         best = max(scores)
+        if scores.count(best) == len(scores):
+            continue
         left = [candidate for candidate, found in zip(left, scores, strict=True) if found == best]
     return left[0]
-
-
-def _start(time: str | None, *, now: float) -> float:
-    return now if time is None else _seconds(time)
