@@ -15,6 +15,7 @@ Called by: ``filtering``, ``scoring``.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 
 import numpy as np
 
@@ -22,22 +23,43 @@ from pyscheduler import framework as fwk
 from pyscheduler.framework.status import BoolArray, Int64Array
 
 
+class _Counted:
+    """What the cache had counted: never changes, and is shared by all clones."""
+
+    def __init__(self, amounts: Int64Array, values: Sequence[str]) -> None:
+        #: (V + 1,) int64 by code of `values`; the last, for nodes without the label, is 0
+        self.amounts = amounts
+        self.values = values
+
+    @cached_property
+    def total(self) -> int:
+        """The sum of all."""
+        return int(self.amounts.sum())
+
+    @cached_property
+    def by_value(self) -> Mapping[str, int]:
+        """Those that are not 0; made when somebody asks about a single node."""
+        pairs = zip(self.values, self.amounts.tolist(), strict=False)
+        return {value: amount for value, amount in pairs if amount}
+
+    def amounts_for(self, values: Sequence[str]) -> Int64Array:
+        """(V + 1,) int64 by code of ``values``: codes are given anew now and then."""
+        if values is self.values:
+            return self.amounts
+        return np.array([*(self.by_value.get(value, 0) for value in values), 0], dtype=np.int64)
+
+
 class Domains:
     """Amounts by value of one topology key."""
 
-    __slots__ = ("_amounts", "_by_value", "_differences", "_sum", "_values", "key")
+    __slots__ = ("_counted", "_differences", "key")
 
-    def __init__(self, key: str) -> None:
+    def __init__(self, key: str, counted: _Counted | None = None) -> None:
         self.key = key
+        #: None: all 0
+        self._counted = counted
         #: value -> what was added since; empty but in what-ifs
         self._differences: dict[str, int] = {}
-        #: (V + 1,) int64 by code of `_values`; the last is for nodes without the label. None: all 0
-        self._amounts: Int64Array | None = None
-        #: of `_amounts`; None until somebody asked
-        self._sum: int | None = None
-        self._values: Sequence[str] = ()
-        #: the amounts that are not 0; None until somebody asked about a single node
-        self._by_value: dict[str, int] | None = None
 
     @classmethod
     def of(cls, key: str, nodes: fwk.NodeTable, by_value: Int64Array) -> Domains:
@@ -45,27 +67,22 @@ class Domains:
 
         V is that of ``nodes``.
         """
-        domains = cls(key)
-        if by_value[:-1].any():
-            domains._amounts = by_value.copy()
-            domains._amounts[-1] = 0
-            domains._values = nodes.label_codes(key)[1]
-        return domains
+        if not by_value[:-1].any():
+            return cls(key)
+        amounts = by_value.copy()
+        amounts[-1] = 0
+        return cls(key, _Counted(amounts, nodes.label_codes(key)[1]))
 
     @property
     def total(self) -> int:
         """Over all domains."""
-        if self._sum is None:
-            self._sum = 0 if self._amounts is None else int(self._amounts.sum())
-        return self._sum + sum(self._differences.values())
+        counted = 0 if self._counted is None else self._counted.total
+        return counted + sum(self._differences.values())
 
     def clone(self) -> Domains:
         """The same amounts, to be changed alone."""
-        copy = Domains(self.key)
-        copy._sum = self._sum
+        copy = Domains(self.key, self._counted)
         copy._differences = self._differences.copy()
-        copy._amounts, copy._values = self._amounts, self._values
-        copy._by_value = self._by_value
         return copy
 
     def add(self, labels: Mapping[str, str], amount: int) -> None:
@@ -79,14 +96,18 @@ class Domains:
         value = labels.get(self.key)
         if value is None:
             return 0
-        return self._amount_by_value().get(value, 0) + self._differences.get(value, 0)
+        counted = 0 if self._counted is None else self._counted.by_value.get(value, 0)
+        return counted + self._differences.get(value, 0)
 
     def at_nodes(self, nodes: fwk.NodeTable) -> Int64Array | None:
         """(N,) int64: the amount of each node's domain, 0 where it is in none; None: all 0."""
-        if self._amounts is None and not self._differences:
+        if self._counted is None and not self._differences:
             return None
         codes, values = nodes.label_codes(self.key)
-        found: Int64Array = self._amounts_for(values).take(codes)
+        if self._counted is None:
+            found: Int64Array = np.zeros(len(nodes), dtype=np.int64)
+        else:
+            found = self._counted.amounts_for(values).take(codes)
         if self._differences:
             # copied rows, which are asked about one by one
             found += [
@@ -100,24 +121,10 @@ class Domains:
         if self._differences:
             amounts = self.at_nodes(nodes)
             return None if amounts is None else amounts > 0
-        if self._amounts is None:
+        if self._counted is None:
             return None
         codes, values = nodes.label_codes(self.key)
-        return (self._amounts_for(values) > 0).take(codes)
-
-    def _amounts_for(self, values: Sequence[str]) -> Int64Array:
-        """(V + 1,) int64 by code of ``values``: codes are given anew now and then."""
-        if values is self._values and self._amounts is not None:
-            return self._amounts
-        known = self._amount_by_value()
-        return np.array([*(known.get(value, 0) for value in values), 0], dtype=np.int64)
-
-    def _amount_by_value(self) -> dict[str, int]:
-        if self._by_value is None:
-            amounts = () if self._amounts is None else self._amounts.tolist()
-            pairs = zip(self._values, amounts, strict=False)
-            self._by_value = {value: amount for value, amount in pairs if amount}
-        return self._by_value
+        return (self._counted.amounts_for(values) > 0).take(codes)
 
 
 class Amounts:
