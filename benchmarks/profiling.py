@@ -13,7 +13,7 @@ import argparse
 import asyncio
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -23,9 +23,9 @@ from benchmarks.metrics_endpoint import until_ready
 from benchmarks.places.bench_cluster import BenchCluster
 from benchmarks.places.contestants import OURS, Setup, start
 from benchmarks.places.embedded import embedded_place
-from benchmarks.selection import FIGURES
+from benchmarks.selection import WORKLOADS, Selection, select
 from benchmarks.terminal import Terminal
-from benchmarks.workloads import Workload, WorkloadError, load, run, unsupported
+from benchmarks.workloads import Workload, WorkloadError, run
 
 #: The outermost frame of a running scheduler's work.
 _LOOP: Final = "Runner.run (asyncio/runners.py"
@@ -40,25 +40,24 @@ class UnknownWorkloadError(Exception):
         super().__init__("\n".join(lines))
 
 
-def choose(name: str, workloads: Sequence[Workload]) -> Workload:
+class UnsupportedWorkloadError(Exception):
+    """The message says why it cannot run here."""
+
+
+def choose(name: str, known: Selection) -> Workload:
     """Returns the workload of that name, which is "Case/Workload"; of "Case" alone, its first.
 
     Raises:
         UnknownWorkloadError: there is none.
+        UnsupportedWorkloadError: it cannot run here.
     """
-    for workload in workloads:
+    for workload in known.workloads:
         if name in (workload.name, workload.case):
             return workload
-    raise UnknownWorkloadError(name, (workload.name for workload in workloads))
-
-
-def workloads_of(files: Iterable[Path]) -> list[Workload]:
-    """Returns all that the files hold.
-
-    Raises:
-        WorkloadError: a file cannot be used.
-    """
-    return [workload for file in files for case in load(file) for workload in case.workloads]
+    for skipped, reason in known.skipped:
+        if name == skipped:
+            raise UnsupportedWorkloadError(f"{name} cannot run here: {reason}")
+    raise UnknownWorkloadError(name, (workload.name for workload in known.workloads))
 
 
 async def profile(workload: Workload, graph: Path, terminal: Terminal) -> None:
@@ -99,16 +98,9 @@ def main() -> int:
     options = parser.parse_args()
     terminal = Terminal()
     try:
-        known = workloads_of(
-            [options.file] if options.file else sorted(FIGURES.parent.glob("*.yaml"))
-        )
-        workload = choose(options.workload, known)
-    except (UnknownWorkloadError, WorkloadError) as error:
+        workload = choose(options.workload, select([options.file or WORKLOADS]))
+    except (UnknownWorkloadError, UnsupportedWorkloadError, WorkloadError) as error:
         print(error, file=sys.stderr)
-        return 2
-    reason = unsupported(workload)
-    if reason is not None:
-        print(f"{workload.name} cannot run here: {reason}", file=sys.stderr)
         return 2
     RESULTS_FOLDER.mkdir(exist_ok=True)
     graph = RESULTS_FOLDER / f"profile-{workload.name.replace(os.sep, '-')}.svg"

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.profiling import UnknownWorkloadError, choose, workloads_of
+from benchmarks.profiling import UnknownWorkloadError, choose
+from benchmarks.selection import select
 
 _FILE = """
 - name: Basic
@@ -29,14 +30,14 @@ _FILE = """
 def test_a_workload_is_chosen(tmp_path: Path, name: str, chosen: str) -> None:
     path = tmp_path / "file.yaml"
     path.write_text(_FILE)
-    assert choose(name, workloads_of([path])).name == chosen
+    assert choose(name, select([path])).name == chosen
 
 
 def test_for_an_unknown_name_all_are_listed(tmp_path: Path) -> None:
     path = tmp_path / "file.yaml"
     path.write_text(_FILE)
     with pytest.raises(UnknownWorkloadError) as error:
-        choose("basic", workloads_of([path]))
+        choose("basic", select([path]))
     assert str(error.value).splitlines() == [
         "no workload is named 'basic'; there are",
         "  Basic/small",
