@@ -23,7 +23,7 @@ from pyscheduler.framework.status import BoolArray, Int64Array, ReasonTable, Sta
 from pyscheduler.runtime.crowding import Crowding
 from pyscheduler.runtime.ranking import Ranking
 
-#: Bytes of answers kept; about 1,000 classes at 1,000 nodes. A guess.
+#: Bytes of answers kept; about 1,500 classes at 1,000 nodes. A guess.
 _MAX_BYTES = 64 << 20
 #: Changes after which an entry must be judged afresh: the change log keeps no more than these.
 _OUTDATED = 2 * CHANGES_KEPT
@@ -145,7 +145,9 @@ class ScoreAnswer:
 
 
 def _are_narrow(scores: Int64Array) -> bool:
-    return not scores.size or bool(scores.min() >= _INT8.min and scores.max() <= _INT8.max)
+    # as unsigned numbers the negative ones are the largest: one look instead of two
+    unsigned = scores.astype(np.int64, copy=False).view(np.uint64)
+    return bool(unsigned.max(initial=0) <= _INT8.max)
 
 
 class ClassEntry:
