@@ -155,6 +155,15 @@ async def test_the_spec_is_signed_once_and_what_differs_from_pod_to_pod_once_a_p
     assert len(signing) <= 4, "only those that read more than the spec"
 
 
+async def test_a_plain_pod_is_shown_to_few_plugins_and_to_each_once() -> None:
+    counted = await _of_a_known_class({}, nodes=20, pods=30)
+    times = {(call.hook, call.plugin): count for call, count in counted.calls.items()}
+    assert set(times.values()) == {30}
+    beside_signing = {hook for hook, _ in times} - {"sign_pod"}
+    assert beside_signing == {"pre_enqueue", "filter", "score", "bind"}
+    assert counted.calls.total() <= 30 * 11
+
+
 # --- requests and decoding
 
 
