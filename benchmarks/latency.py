@@ -20,18 +20,20 @@ import contextlib
 import json
 import sys
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from benchmarks.audit_tail import Answered, AuditTail, in_namespace
 from benchmarks.figures import percentile, quantile, save
 from benchmarks.metrics_endpoint import get, until_ready
-from benchmarks.places.contestants import start_pyscheduler
-from benchmarks.places.real import access_to
+from benchmarks.pending_pods import (
+    nodes_and_no_more,
+    pending_pods,
+    pod_template,
+    start_pyscheduler,
+)
 from benchmarks.prometheus_text import grown, histogram
 from pyscheduler.client.dispatcher import BIND_WINDOW
-from tests.controlplane import load
-from tests.controlplane.api_client import Manifest
 from tests.controlplane.control_plane import ControlPlane
 from tests.controlplane.ports import free_port
 from tests.controlplane.process import Process
@@ -44,8 +46,6 @@ OVERTAKERS_ALLOWED = 2 * BIND_WINDOW + 1
 
 _LAG = "pyscheduler_loop_lag_seconds"
 _URGENT = "bench-urgent"
-#: schedulerName of the pods.
-_SCHEDULER_NAME = "bench"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,15 +80,11 @@ async def measure_lag(plane: ControlPlane, *, pods: int) -> Lag:
     """Returns the loop's lag while that many pods are scheduled."""
     lag_file = plane.folder / "lag.json"
     port = free_port()
-    async with _pending_pods(plane, "lag", pods):
+    async with pending_pods(plane, "lag", pods):
         tail = AuditTail(plane.audit_path, in_namespace("lag"))
         started = time.time()
         process = start_pyscheduler(
-            access_to(plane),
-            plane.folder,
-            scheduler_name=_SCHEDULER_NAME,
-            port=port,
-            program=("-m", "benchmarks.instrumented", f"--lag={lag_file}"),
+            plane, port=port, program=("-m", "benchmarks.instrumented", f"--lag={lag_file}")
         )
         try:
             await until_ready(process, port)
@@ -119,12 +115,12 @@ async def measure_urgency(plane: ControlPlane, *, pods: int, urgent: int) -> lis
         "/apis/scheduling.k8s.io/v1/priorityclasses",
         {"metadata": {"name": _URGENT}, "value": 1000},
     )
-    async with _pending_pods(plane, "urgency", pods):
+    async with pending_pods(plane, "urgency", pods):
         tail = AuditTail(plane.audit_path, in_namespace("urgency"))
         seen: dict[str, float] = {}
         version = await plane.api.resource_version("/api/v1/namespaces/urgency/pods")
         watcher = asyncio.create_task(_note_urgent(plane, version, seen))
-        process = start_pyscheduler(access_to(plane), plane.folder, scheduler_name=_SCHEDULER_NAME)
+        process = start_pyscheduler(plane)
         answered: dict[str, float] = {}
         try:
             while len(tail.read().binds) < 100:
@@ -132,7 +128,7 @@ async def measure_urgency(plane: ControlPlane, *, pods: int, urgent: int) -> lis
                 await asyncio.sleep(0.05)
             for index in range(urgent):
                 name = f"urgent-{index}"
-                pod = _pod(name)
+                pod = pod_template(name)
                 pod["metadata"]["labels"] = {"app": "urgent"}
                 pod["spec"]["priorityClassName"] = _URGENT
                 await plane.api.create("/api/v1/namespaces/urgency/pods", pod)
@@ -162,21 +158,6 @@ def wait_of(name: str, binds: Sequence[Answered], seen_s: float, created_s: floa
     )
 
 
-def _pod(name: str) -> Manifest:
-    return load.pod_manifest(name, scheduler_name=_SCHEDULER_NAME)
-
-
-@contextlib.asynccontextmanager
-async def _pending_pods(plane: ControlPlane, namespace: str, count: int) -> AsyncIterator[None]:
-    """That many pods are pending in a namespace of their own; afterwards they are gone."""
-    await plane.create_namespace(namespace)
-    try:
-        await plane.create_pods(count, namespace=namespace, template=_pod)
-        yield
-    finally:
-        await plane.api.delete_collection(f"/api/v1/namespaces/{namespace}/pods", grace_period_s=0)
-
-
 async def _note_urgent(plane: ControlPlane, version: str, seen: dict[str, float]) -> None:
     async for event in plane.api.watch(
         "/api/v1/namespaces/urgency/pods", resource_version=version, label_selector="app=urgent"
@@ -196,8 +177,7 @@ async def _bound(tail: AuditTail, process: Process, count: int, *, timeout_s: fl
 
 async def measure(*, nodes: int, pods: int, pending: int, urgent: int) -> tuple[Lag, list[Wait]]:
     print(f"starting a control plane with {nodes} nodes", flush=True)
-    async with ControlPlane.start(controller_manager=False) as plane:
-        await plane.create_nodes(nodes)
+    async with nodes_and_no_more(nodes) as plane:
         print(f"the loop's lag with {pods} pods queued", flush=True)
         lag = await measure_lag(plane, pods=pods)
         print(f"{urgent} urgent pods behind {pending}", flush=True)

@@ -27,8 +27,7 @@ import msgspec
 
 from benchmarks.figures import save
 from benchmarks.metrics_endpoint import get, until_ready
-from benchmarks.places.contestants import start_pyscheduler
-from benchmarks.places.real import access_to
+from benchmarks.pending_pods import SCHEDULER_NAME, start_pyscheduler
 from benchmarks.prometheus_text import value
 from pyscheduler.api.codec import PODS, Interner, decoder
 from pyscheduler.api.core_v1 import Pod
@@ -38,13 +37,10 @@ from tests.controlplane.api_client import Manifest, Manifests
 from tests.controlplane.control_plane import ControlPlane
 from tests.controlplane.load import pod_manifest
 from tests.controlplane.ports import free_port
-from tests.controlplane.process import Process
 
 #: Bytes per stored pod beyond the first 1,000 of its template.
 BYTES_WANTED = 2000
 
-#: schedulerName of the pods.
-_SCHEDULER_NAME = "bench"
 _NODES = 100
 _REPLICAS = 1000
 _PAGE_KB = 4
@@ -74,7 +70,7 @@ def stateful_set(replicas: int) -> Manifest:
 def _workload(kind: str, name: str, replicas: int, *, cpu: str) -> Manifest:
     labels = {"app": name}
     requests = {"cpu": cpu, "memory": "16Mi"}
-    pod = pod_manifest(name, scheduler_name=_SCHEDULER_NAME, requests=requests, labels=labels)
+    pod = pod_manifest(name, scheduler_name=SCHEDULER_NAME, requests=requests, labels=labels)
     return {
         "apiVersion": "apps/v1",
         "kind": kind,
@@ -87,16 +83,10 @@ def _workload(kind: str, name: str, replicas: int, *, cpu: str) -> Manifest:
     }
 
 
-def _start(plane: ControlPlane, *, port: int = 0) -> Process:
-    return start_pyscheduler(
-        access_to(plane), plane.folder, scheduler_name=_SCHEDULER_NAME, port=port
-    )
-
-
 async def measure_classes(plane: ControlPlane) -> tuple[int, int]:
     """Returns the scheduler's classes after the ReplicaSet's pods, and after the StatefulSet's."""
     port = free_port()
-    process = _start(plane, port=port)
+    process = start_pyscheduler(plane, port=port)
     counts = []
     try:
         await until_ready(process, port)
@@ -115,7 +105,7 @@ async def measure_memory(plane: ControlPlane, *, more: int) -> Memory:
     """Returns the bytes per pod of the ReplicaSet beyond those that are there."""
     resident_before = await resident_bytes(plane)
     replicas = _REPLICAS + more
-    process = _start(plane)
+    process = start_pyscheduler(plane)
     try:
         await plane.api.patch(
             "/apis/apps/v1/namespaces/default/replicasets/web", {"spec": {"replicas": replicas}}
@@ -168,7 +158,7 @@ def _refuse(malformed: object, error: Exception) -> None:
 async def resident_bytes(plane: ControlPlane) -> int:
     """Returns the resident memory of a scheduler that has just come in sync, and is gone now."""
     port = free_port()
-    process = _start(plane, port=port)
+    process = start_pyscheduler(plane, port=port)
     try:
         await until_ready(process, port)
         await asyncio.sleep(2)

@@ -18,20 +18,19 @@ from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
-from benchmarks.contest import (
+from benchmarks.figures import Spread, save, table
+from benchmarks.pending_pods import (
     SCHEDULER_NAME,
     nodes_and_no_more,
     pending_pods,
     pod_template,
     start_pyscheduler,
 )
-from benchmarks.figures import Spread, save, table
+from benchmarks.places.contestants import OURS, THEIRS
 from tests.controlplane.api_client import Manifest
 from tests.controlplane.control_plane import ControlPlane
 from tests.controlplane.process import Process
 from tests.controlplane.scheduler_process import json_records
-
-OURS, THEIRS = "pyscheduler", "kube-scheduler"
 
 #: Seconds to the first bind, by the median.
 SECONDS_WANTED = 2.0
@@ -61,8 +60,12 @@ async def measure(*, runs: int, nodes: int, pods: int) -> list[Start]:
     async with nodes_and_no_more(nodes) as plane:
         on_nodes = itertools.cycle(f"node-{number}" for number in range(nodes))
         await plane.create_pods(pods, template=lambda name: _bound_pod(name, next(on_nodes)))
+
+        async def ours() -> Process:
+            return start_pyscheduler(plane)
+
         starters: dict[str, Callable[[], Awaitable[Process]]] = {
-            OURS: lambda: start_pyscheduler(plane),
+            OURS: ours,
             THEIRS: lambda: plane.start_kube_scheduler(scheduler_name=SCHEDULER_NAME, verbosity=0),
         }
         for index in range(runs):

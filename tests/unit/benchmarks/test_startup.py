@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from benchmarks.startup import OURS, THEIRS, Start, is_reached
+from benchmarks.places.contestants import OURS, THEIRS
+from benchmarks.startup import Start, is_reached
 
 
 def start(contestant: str, seconds: float) -> Start:
