@@ -189,8 +189,8 @@ def write(measured: Sequence[Measured]) -> None:
     real = [real_cells(m) for m in measured if isinstance(m.row, RealRow)]
     embedded = [embedded_cells(m) for m in measured if isinstance(m.row, EmbeddedRow)]
     for name, head, rows in (
-        ("bench-figures", REAL_HEAD, real),
-        ("bench-figures-embedded", EMBEDDED_HEAD, embedded),
+        ("bench-full", REAL_HEAD, real),
+        ("bench-embedded", EMBEDDED_HEAD, embedded),
     ):
         if rows:
             write_between(DOCUMENT, name, markdown_table(head, rows))
@@ -252,6 +252,16 @@ def rows_named(names: Sequence[str]) -> list[Row]:
     return [row for row in rows if not names or row.name in wanted]
 
 
+def are_whole_tables(rows: Sequence[Row]) -> bool:
+    """Claims that of each table there are all rows or none: a document has no half of one."""
+    names = {row.name for row in rows}
+    tables: tuple[Sequence[Row], ...] = (REAL_ROWS, EMBEDDED_ROWS)
+    return all(
+        names.isdisjoint(whole) or whole <= names
+        for whole in ({row.name for row in rows_of_one} for rows_of_one in tables)
+    )
+
+
 async def measure_all(rows: Sequence[Row], found: FigureTable) -> None:
     """Every row is measured, in order."""
     for row in rows:
@@ -268,6 +278,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         rows = rows_named(options.rows)
     except ValueError as error:
         command.error(str(error))
+    if options.write and not are_whole_tables(rows):
+        command.error("--write needs whole tables: real, embedded, or all rows")
     terminal = Terminal()
     found = FigureTable(terminal, runs=options.runs, seconds=options.seconds, scale=options.scale)
     try:

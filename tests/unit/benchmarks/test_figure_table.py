@@ -62,9 +62,9 @@ def test_only_tables_with_a_row_are_written(
 ) -> None:
     document = tmp_path / "performance.md"
     document.write_text(
-        "<!-- make bench-figures ARGS=--write -->\nold\n<!-- end of make bench-figures -->\n"
-        "<!-- make bench-figures-embedded ARGS=--write -->\nkept\n"
-        "<!-- end of make bench-figures-embedded -->\n"
+        "<!-- make bench-full ARGS=--write -->\nold\n<!-- end of make bench-full -->\n"
+        "<!-- make bench-embedded ARGS=--write -->\nkept\n"
+        "<!-- end of make bench-embedded -->\n"
     )
     monkeypatch.setattr(figure_table, "DOCUMENT", document)
     write([measured_real()])
@@ -78,6 +78,7 @@ def test_only_tables_with_a_row_are_written(
     [
         pytest.param(["no-such-row"], id="unknown row"),
         pytest.param(["--runs", "0"], id="no run"),
+        pytest.param(["spread", "--write"], id="half a table for the document"),
         pytest.param(["--no-such-option"], id="unknown option"),
     ],
 )
