@@ -11,8 +11,8 @@ ACCESS = Access("https://127.0.0.1:6443", Path("/tmp/kubeconfig"))
 
 
 def test_transport_is_read_from_the_start_of_the_log() -> None:
-    log = 'noise\n{"msg":"starting","writes":"pyreqwest"}\n{"msg":"in sync"}\n'
-    assert transport_of(log) == "pyreqwest"
+    log = 'noise\n{"msg":"starting","writes":"lean"}\n{"msg":"in sync"}\n'
+    assert transport_of(log) == "lean"
 
 
 def test_a_log_without_it_names_no_transport() -> None:
