@@ -92,6 +92,7 @@ class FigureTable:
         terminal.say(f"\n{row.name}: {row.title}, {row.nodes} nodes")
         rounds = Rounds(
             runs=self._runs,
+            raw=(RAW_WITH_EVENTS,),
             progress=terminal.progress,
             on_outcome=lambda outcome: terminal.say(line(outcome)),
         )

@@ -44,6 +44,7 @@ class Rounds:
     Attributes:
         runs: rounds with each scheduler.
         raw_runs: of them, those that end with the plain client.
+        raw: how it is run then.
         pods: how many of the workload's measured pods there are in each run; None for all.
         seconds: instead of `pods`, how long this scheduler should have to bind them.
         profile: file for a profile of this scheduler, which then runs alone.
@@ -53,6 +54,7 @@ class Rounds:
     progress: Progress
     on_outcome: Callable[[Outcome], None]
     raw_runs: int = 1
+    raw: tuple[str, ...] = (RAW, RAW_WITH_EVENTS)
     pods: int | None = None
     seconds: float | None = None
     profile: Path | None = None
@@ -102,7 +104,7 @@ async def contests(workload: Workload, rounds: Rounds, *, place: str) -> None:
         for index in range(rounds.runs):
             names: Sequence[str] = (OURS,)
             if place == REAL and rounds.profile is None:
-                raw = (RAW, RAW_WITH_EVENTS) if index < rounds.raw_runs else ()
+                raw = rounds.raw if index < rounds.raw_runs else ()
                 names = (*order(index), *raw)
             for name in names:
                 await _turn(arena, rounds, place, index=index, name=name, pods=pods)
