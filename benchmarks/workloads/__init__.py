@@ -10,7 +10,7 @@ Called by: ``benchmarks.places``, ``benchmarks.run``.
 from benchmarks.workloads.cluster import Cluster
 from benchmarks.workloads.execution import Execution, measured_pods, run, split
 from benchmarks.workloads.labels import selects
-from benchmarks.workloads.loading import WorkloadError, load
+from benchmarks.workloads.loading import UPSTREAM, WorkloadError, load
 from benchmarks.workloads.measurement import Measurement
 from benchmarks.workloads.operations import Operation
 from benchmarks.workloads.support import gates_of_ours, unsupported
@@ -18,6 +18,7 @@ from benchmarks.workloads.test_case import TestCase, Workload
 from benchmarks.workloads.throughput import Throughput, ThroughputCollector
 
 __all__ = [
+    "UPSTREAM",
     "Cluster",
     "Execution",
     "Measurement",

@@ -6,6 +6,7 @@ Called by: ``benchmarks.run``, and who wants one file.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated
@@ -16,6 +17,12 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, TypeAdapter, Valid
 from benchmarks.workloads.operations import AnyOperation, Operation, TemplatePath, Written
 from benchmarks.workloads.parameters import MissingParameter, Parameters
 from benchmarks.workloads.test_case import TestCase, Workload
+
+#: Where upstream's files are once Go has fetched what the control plane is built of.
+UPSTREAM = (
+    Path(os.environ.get("GOMODCACHE") or Path.home() / "go/pkg/mod")
+    / "k8s.io/kubernetes@v1.37.1/test/integration/scheduler_perf"
+)
 
 
 class WorkloadError(Exception):
