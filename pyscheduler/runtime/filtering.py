@@ -10,7 +10,6 @@ Called by: ``cycle.scheduling``.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 
 import numpy as np
@@ -22,6 +21,7 @@ from pyscheduler.framework.columns import ALL_ASPECTS, Aspect
 from pyscheduler.framework.node_statuses import NodeStatuses
 from pyscheduler.framework.nodes import NodeTable
 from pyscheduler.framework.status import Code, Diagnosis, PreFilterResult, Status
+from pyscheduler.runtime import rejections
 from pyscheduler.runtime.adapters import FilterHook, Verdict
 from pyscheduler.runtime.budget import Checkpoint
 from pyscheduler.runtime.class_cache import ClassCache, ClassEntry, FilterAnswer
@@ -32,8 +32,6 @@ _IDENTITY = int(Aspect.IDENTITY)
 #: Distinct reasons after which all kept answers are given up: reasons may carry figures that never
 #: come again, and the table that numbers them only grows. A guess; in-tree plugins give dozens.
 _MAX_REASONS = 10_000
-#: More than there are status codes.
-_CODES = 8
 #: The pseudo-plugin in front of all filters: rows that a PreFilterResult leaves out.
 NARROWED = ""
 #: Up to so many rows are counted one by one; about where numpy begins to pay.
@@ -108,73 +106,11 @@ class Filtering:
 
     def statuses(self, entry: ClassEntry) -> NodeStatuses:
         """Why each node of an entry without feasible ones was turned down, for PostFilter."""
-        nodes, n = self._snapshot.nodes, entry.n
-        status = entry.pre_filter_status
-        if status is not None:
-            return NodeStatuses.alike(nodes, status)
-        codes = np.zeros(n, dtype=np.int8)
-        causes = np.zeros(n, dtype=np.int32)
-        statuses: list[Status] = []
-        if entry.overrides:
-            rows = np.fromiter(entry.overrides, dtype=np.intp)
-            statuses = [status for status, _ in counted(entry.overrides.values())]
-            numbers = {id(status): number for number, status in enumerate(statuses)}
-            causes[rows] = [numbers[id(status)] for status in entry.overrides.values()]
-            codes[rows] = np.array([int(status.code) for status in statuses])[causes[rows]]
-        for answer in entry.filters:
-            if answer.codes is None or answer.reasons is None:
-                continue
-            owned = (codes == 0) & (answer.codes[:n] != 0)
-            codes[owned] = answer.codes[:n][owned]
-            # one small number per pair of code and reasons: counted, which is quicker than sorted
-            kinds = answer.reasons[:n][owned].astype(np.int64) * _CODES + answer.codes[:n][owned]
-            distinct = np.bincount(kinds).nonzero()[0]
-            causes[owned] = np.searchsorted(distinct, kinds) + len(statuses)
-            statuses += [
-                Status(Code(kind % _CODES), self.classes.reasons[kind // _CODES], answer.plugin)
-                for kind in distinct.tolist()
-            ]
-        return NodeStatuses(nodes, codes, causes, statuses)
+        return rejections.statuses(entry, self._snapshot.nodes, self.classes.reasons)
 
     def diagnose(self, entry: ClassEntry) -> Diagnosis:
         """Why no node of ``entry`` fits; every rejected row counts for its first rejecter."""
-        diagnosis = Diagnosis(entry.n, unschedulable_plugins=set(entry.rejecting_plugins))
-        status = entry.pre_filter_status
-        if status is not None:
-            diagnosis.pre_filter_message = status.message
-            plugins = (
-                diagnosis.pending_plugins
-                if status.code is Code.PENDING
-                else diagnosis.unschedulable_plugins
-            )
-            if status.plugin:
-                plugins.add(status.plugin)
-            return diagnosis
-        unowned = np.ones(entry.n, dtype=np.bool_)
-        unowned[list(entry.overrides)] = False
-        for override, count in counted(entry.overrides.values()):
-            diagnosis.count(override.reasons, count)
-            is_pending = override.code is Code.PENDING
-            (diagnosis.pending_plugins if is_pending else diagnosis.unschedulable_plugins).add(
-                override.plugin
-            )
-        for answer in entry.filters:
-            if answer.codes is None or answer.reasons is None:
-                continue
-            codes = answer.codes[: entry.n]
-            owned = unowned & (codes != 0)
-            if not owned.any():
-                continue
-            if answer.plugin:
-                pending = bool((codes[owned] == Code.PENDING).any())
-                (diagnosis.pending_plugins if pending else diagnosis.unschedulable_plugins).add(
-                    answer.plugin
-                )
-            for index, count in enumerate(np.bincount(answer.reasons[: entry.n][owned]).tolist()):
-                if count:
-                    diagnosis.count(self.classes.reasons[index], count)
-            unowned &= ~owned
-        return diagnosis
+        return rejections.diagnosis(entry, self.classes.reasons)
 
     def differing_plugins(self, kept: ClassEntry, cold: ClassEntry) -> list[str]:
         """Plugins whose kept verdicts or raw scores are not what a fresh judgement gives.
@@ -429,12 +365,6 @@ class Filtering:
 def changed_rows(changed: Mapping[int, int], n: int, *, aspects: int = _ALL) -> list[int]:
     """Those of the first ``n`` rows that changed in one of ``aspects``."""
     return [row for row, mask in changed.items() if mask & aspects and row < n]
-
-
-def counted(statuses: Collection[Status]) -> list[tuple[Status, int]]:
-    """Each status with how often it is there; told apart by identity, which suffices to count."""
-    first = {id(status): status for status in statuses}
-    return [(first[key], count) for key, count in Counter(map(id, statuses)).items()]
 
 
 def _store(
