@@ -10,7 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pyscheduler.api.core_v1 import Node, Pod
+import msgspec
+
+from pyscheduler.api.core_v1 import Node, Pod, PodSpec
 from pyscheduler.api.host_ports import HostPort
 from pyscheduler.api.meta import ObjectMeta
 from pyscheduler.framework.arithmetic import wrapped_int64
@@ -135,7 +137,7 @@ class NodeState:
         if (
             old.metadata.labels != pod.metadata.labels
             or old.is_terminating != pod.is_terminating
-            or old.spec != pod.spec
+            or _but_for_the_node(old.spec, pod.spec) != pod.spec
         ):
             self.pod_changes += ((old, -1), (pod, 1))
         self.dirty |= _PODS
@@ -160,3 +162,10 @@ class NodeState:
             else:
                 del self.host_ports[port]
             self.dirty |= _HOST_PORTS
+
+
+def _but_for_the_node(old: PodSpec, new: PodSpec) -> PodSpec:
+    """The old spec, with the node's name if that alone is new: a bind that comes back confirmed."""
+    if old.node_name == new.node_name:
+        return old
+    return msgspec.structs.replace(old, node_name=new.node_name)

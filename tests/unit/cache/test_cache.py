@@ -48,6 +48,16 @@ def test_confirmation_counts_an_assumed_pod_once(cache: SchedulerCache) -> None:
     cache.validate()
 
 
+def test_confirmation_gives_those_who_count_pods_nothing_to_count(cache: SchedulerCache) -> None:
+    cache.assume(pod("a"), "n1")
+    (state,) = cache.nodes()
+    counted = list(state.pod_changes)
+
+    cache.add_pod(pod("a", on="n1"))
+
+    assert state.pod_changes == counted
+
+
 def test_forget_after_confirmation_changes_nothing(cache: SchedulerCache) -> None:
     cache.assume(pod("a"), "n1")
     cache.add_pod(pod("a", on="n1"))
