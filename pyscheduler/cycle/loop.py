@@ -5,7 +5,8 @@
                                           +-- failure <--------+
 
 A pod is popped only while at most two windows of binds wait to be sent, so decisions stay fresh and
-a high-priority pod never stands behind thousands decided before it.
+a high-priority pod never stands behind thousands decided before it. When none is ready, one still
+backing off is tried early.
 
 Called by: ``app.server``, while this process leads.
 """
@@ -34,6 +35,10 @@ from pyscheduler.runtime.instrument import Instrument, PluginFault
 from pyscheduler.runtime.post_filtering import run_post_filters
 
 _log = structlog.get_logger(__name__)
+
+#: After a try in vain of an entity still backing off, how long no other is tried, in times that it
+#: took: so such tries take at most a fifth of the loop's time. kube-scheduler knows no limit.
+_PAUSE = 4
 
 
 class WriteWindow(Protocol):
@@ -100,6 +105,8 @@ class Scheduler:
         #: the resourceVersion of the newest pod event that the cache knows of
         self._observed_version = observed_version
         self._binding_tasks: set[asyncio.Task[None]] = set()
+        #: from when on entities still backing off may be tried, by the monotonic clock
+        self._early_from_s = 0.0
 
     async def run(self) -> None:
         """Schedules until cancelled."""
@@ -109,13 +116,46 @@ class Scheduler:
                 await self._bind_moved.wait()
                 self._budget.restart()
             await self._queue.settle(self._budget.checkpoint)
-            entity = self._queue.pop()
-            if entity is None:
-                await self._queue.wait()
+            entity = self._queue.pop(early=False)
+            if entity is not None:
+                await self.schedule_one(entity)
+            elif not await self._try_early():
                 self._budget.restart()
                 continue
-            await self.schedule_one(entity)
             await self._budget.checkpoint()
+
+    async def _try_early(self) -> bool:
+        """One attempt for an entity still backing off; False if there was nothing but to wait.
+
+        What is tried in vain so gets a part of the loop's time, not all of it: each pod that ends
+        wakes every preemptor, most of whose victims are yet to end.
+        """
+        pause_s = self._early_from_s - self._clock.monotonic()
+        if pause_s > 0:
+            await self._wait_for_ready(pause_s)
+            return False
+        entity = self._queue.pop()
+        if entity is None:
+            await self._queue.wait()
+            return False
+        began = self._clock.monotonic()
+        await self.schedule_one(entity)
+        if self._cache.node_of(entity.uid) is None:
+            ended = self._clock.monotonic()
+            self._early_from_s = ended + _PAUSE * (ended - began)
+        return True
+
+    async def _wait_for_ready(self, limit_s: float) -> None:
+        """Returns when an entity may be ready that need not be tried early, or after `limit_s`."""
+        waits = [
+            asyncio.ensure_future(self._queue.wait(early=False)),
+            asyncio.ensure_future(self._clock.sleep(limit_s)),
+        ]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
 
     async def drain(self) -> None:
         """Returns once every binding cycle has ended; call it when no more pods are popped.

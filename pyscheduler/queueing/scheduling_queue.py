@@ -138,6 +138,8 @@ class SchedulingQueue(Tiers):
         self._uses_pre_hints = uses_pre_hints
         #: set when `pop` may give something or `settle` has work; only `wait` clears it
         self._ready = asyncio.Event()
+        #: whether whoever waits would take an entity still backing off
+        self._waits_for_early = True
         #: what `next_flush` answered last
         self._armed_at: float | None = None
         #: set when a flush is due sooner than `next_flush` said; cleared by `next_flush`
@@ -193,17 +195,20 @@ class SchedulingQueue(Tiers):
 
     # The cycle
 
-    def pop(self) -> QueuedEntity | None:
+    def pop(self, *, early: bool = True) -> QueuedEntity | None:
         """Takes out the next entity and puts it in flight; None when nothing is ready.
 
         Before it comes to nothing, or to an entity still backing off, whoever has events to hear
         is heard: one of them may be ready.
+
+        Args:
+            early: when none is ready, one still backing off is better than none.
         """
         while not self._active and self._settle_one():
             pass
         entity = self._active.pop()
         if entity is None:
-            entity = self._backoff.pop_early()
+            entity = self._backoff.pop_early() if early else None
             if entity is None:
                 return None
             self._tally.incoming(ACTIVE, _POPPED_FROM_BACKOFF)
@@ -213,9 +218,10 @@ class SchedulingQueue(Tiers):
         self._in_flight.start(entity)
         return entity
 
-    async def wait(self) -> None:
+    async def wait(self, *, early: bool = True) -> None:
         """Returns when `pop` may give something, or there is somebody to `settle`."""
-        while not (self._active or self._backoff.has_early or self._unheard):
+        self._waits_for_early = early
+        while not (self._active or (early and self._backoff.has_early) or self._unheard):
             self._ready.clear()
             await self._ready.wait()
 
@@ -393,7 +399,8 @@ class SchedulingQueue(Tiers):
             assert self._armed_at <= flush_at, "a flush is due before its owner knows"
         if not self._ready.is_set():
             assert not self._active, "nobody would wake the loop"
-            assert not self._backoff.has_early, "nobody would wake the loop"
+            has_early = self._waits_for_early and self._backoff.has_early
+            assert not has_early, "nobody would wake the loop"
             assert not self._unheard, "nobody would wake the loop"
 
     # Inside
