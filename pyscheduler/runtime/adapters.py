@@ -87,13 +87,10 @@ class FilterHook:
         hook = self._per_node
         assert hook is not None, f"plugin {self.name} has no such form of Filter"
         judged: list[tuple[int, int]] = []
-        start = 0.0
-        for row in rows:
-            if not judged:
-                start = self._instrument.monotonic()
-            status = hook(state, pod, nodes.node(row))
-            if judged:  # of the first the hook's own look is enough
-                self._instrument.refuse_long_loop(self.name, "Filter", since=start, pod=pod)
+        asked = map(nodes.node, rows)
+        for status in self._instrument.each(
+            hook, state, pod, asked, plugin=self.name, point="Filter"
+        ):
             if status is None or status.is_success:
                 judged.append(_PASSES)
             else:
@@ -175,13 +172,10 @@ class ScoreHook:
         hook = self._per_node
         assert hook is not None, f"plugin {self.name} has no such form of Score"
         scores: list[int] = []
-        start = 0.0
-        for row in rows:
-            if not scores:
-                start = self._instrument.monotonic()
-            score = hook(state, pod, nodes.node(row))
-            if scores:  # of the first the hook's own look is enough
-                self._instrument.refuse_long_loop(self.name, "Score", since=start, pod=pod)
+        asked = map(nodes.node, rows)
+        for score in self._instrument.each(
+            hook, state, pod, asked, plugin=self.name, point="Score"
+        ):
             if not _INT64_MIN <= score <= _INT64_MAX:
                 error = OverflowError("Python int too large to convert to C long")
                 raise self._instrument.fault(self.name, "Score", error, pod=pod.key)

@@ -12,7 +12,7 @@ Called by: ``runtime.profile``, once per plugin and hook.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator
 from typing import Any, Final, Protocol, TypeVar
 
 import structlog
@@ -21,12 +21,15 @@ from pyscheduler.api.core_v1 import Pod
 from pyscheduler.clock import Clock
 from pyscheduler.errors import PySchedulerError
 from pyscheduler.framework.cluster_events import HintFn, PreHintFn, QueueingHint
+from pyscheduler.framework.cycle_state import CycleState
 from pyscheduler.framework.entities import QueuedEntity
+from pyscheduler.framework.nodes import NodeInfo
 from pyscheduler.framework.status import SKIP, Code, Status
 from pyscheduler.runtime.answers import Answers, OddAnswer, check_keys
 from pyscheduler.telemetry.current_work import HELD_TOO_LONG_S, CurrentWork
 
 F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
 
 _log = structlog.get_logger(__name__)
 
@@ -240,15 +243,32 @@ class Instrument:
             _log.error("plugin raised", plugin=plugin, hook=hook, pod=pod, exc_info=cause)
         return fault
 
-    def refuse_long_loop(self, plugin: str, hook: str, *, since: float, pod: Pod) -> None:
-        """For hooks that are called once per node: all the calls together are one hold.
+    def each(
+        self,
+        hook: Callable[[CycleState, Pod, NodeInfo], T],
+        state: CycleState,
+        pod: Pod,
+        nodes: Iterable[NodeInfo],
+        *,
+        plugin: str,
+        point: str,
+    ) -> Iterator[T]:
+        """What a hook answers node by node; all these calls together are one hold of the loop.
 
         Raises:
-            PluginFault: they have held the loop for too long by now.
+            PluginFault: one of them raised, or they have held the loop for too long by now.
         """
-        held_s = self.monotonic() - since
-        if held_s > HELD_TOO_LONG_S:
-            self._held(plugin, hook, held_s, pod=pod.key)
+        start = 0.0
+        is_first = True
+        for node in nodes:
+            if is_first:
+                start = self.monotonic()
+            answer = hook(state, pod, node)
+            if is_first:  # the hook's own look is enough
+                is_first = False
+            elif (held_s := self.monotonic() - start) > HELD_TOO_LONG_S:
+                self._held(plugin, point, held_s, pod=pod.key)
+            yield answer
 
     def _held(self, plugin: str, hook: str, held_s: float, *, pod: str) -> None:
         cause = f"held the event loop for {held_s:.1f} s, at most {HELD_TOO_LONG_S:g} s are allowed"
