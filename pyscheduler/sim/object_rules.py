@@ -18,6 +18,7 @@ from pyscheduler.sim.api_errors import invalid
 from pyscheduler.sim.event_versions import from_core
 from pyscheduler.sim.field_checks import Problems
 from pyscheduler.sim.json_objects import JsonObject, JsonView
+from pyscheduler.sim.quantities import with_texts
 from pyscheduler.sim.served_kinds import (
     CORE_EVENTS,
     CUSTOM_RESOURCE_DEFINITIONS,
@@ -207,7 +208,7 @@ def _prepare_new_pod(
 def _new_node(problems: Problems, data: JsonObject) -> None:
     spec = data.setdefault("spec", {})
     _check_taints(problems, spec)
-    status = data.setdefault("status", {})
+    status = data["status"] = with_texts(data.get("status") or {}, "capacity", "allocatable")
     if "capacity" in status:
         status.setdefault("allocatable", status["capacity"])
 

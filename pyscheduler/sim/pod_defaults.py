@@ -13,6 +13,7 @@ from typing import Any
 from pyscheduler.api.quantity import parse_quantity
 from pyscheduler.sim.api_errors import forbidden
 from pyscheduler.sim.json_objects import JsonObject, JsonView
+from pyscheduler.sim.quantities import as_texts, with_texts
 
 _SPEC_DEFAULTS: Mapping[str, Any] = {
     "restartPolicy": "Always",
@@ -38,6 +39,10 @@ def with_pod_defaults(spec: JsonObject) -> JsonObject:
     for field in ("containers", "initContainers"):
         if containers := filled.get(field):
             filled[field] = [_with_container_defaults(container) for container in containers]
+    if filled.get("overhead"):
+        filled["overhead"] = as_texts(filled["overhead"])
+    if filled.get("resources"):
+        filled["resources"] = with_texts(filled["resources"], "requests", "limits")
     if filled.get("hostNetwork"):
         for field in ("containers", "initContainers"):
             for container in filled.get(field) or ():
@@ -89,7 +94,7 @@ def _with_container_defaults(container: JsonObject) -> JsonObject:
     image = filled.get("image") or ""
     tag = image.rpartition("/")[2].partition(":")[2]
     filled.setdefault("imagePullPolicy", "IfNotPresent" if tag not in ("", "latest") else "Always")
-    resources = filled.get("resources") or {}
+    resources = with_texts(filled.get("resources") or {}, "requests", "limits")
     if limits := resources.get("limits"):
         resources = {**resources, "requests": {**limits, **(resources.get("requests") or {})}}
     filled["resources"] = resources

@@ -229,6 +229,17 @@ async def test_a_bad_quantity_cannot_be_decoded(api: Api) -> None:
     )
 
 
+async def test_a_quantity_may_be_a_number(api: Api) -> None:
+    asked = {"requests": {"cpu": 2, "example.com/device": 1}, "limits": {"example.com/device": 1}}
+
+    (pod,) = await api.create_pods("a", containers=container(**asked))
+
+    assert pod["spec"]["containers"][0]["resources"] == {
+        "requests": {"cpu": "2", "example.com/device": "1"},
+        "limits": {"example.com/device": "1"},
+    }
+
+
 async def test_a_gated_pod_says_so_in_its_status(api: Api) -> None:
     (pod,) = await api.create_pods("a", schedulingGates=[{"name": "example.com/wait"}])
 
