@@ -115,14 +115,14 @@ class Scheduler:
                 self._bind_moved.clear()
                 await self._bind_moved.wait()
                 self._budget.restart()
-            await self._queue.settle(self._budget.checkpoint)
+            await self._queue.settle(self._budget.between_cycles)
             entity = self._queue.pop(early=False)
             if entity is not None:
                 await self.schedule_one(entity)
             elif not await self._try_early():
                 self._budget.restart()
                 continue
-            await self._budget.checkpoint()
+            await self._budget.between_cycles()
 
     async def _try_early(self) -> bool:
         """One attempt for an entity still backing off; False if there was nothing but to wait.

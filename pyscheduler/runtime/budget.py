@@ -1,7 +1,9 @@
-"""Keeps one cycle from holding the event loop: yields once a slice of time is used up.
+"""Keeps the scheduling loop from holding the event loop: yields once a slice of time is used up.
 
-The scheduling loop passes a checkpoint after each pod and, in a cycle that judges many nodes, after
-each plugin. So a backlog never keeps watches, binds or timers waiting.
+The loop asks between cycles, so that a backlog never keeps watches, binds or timers waiting. A
+cycle asks, too, after each plugin, for judging many nodes may take a while; but it counts from its
+own beginning, because a short one that began late in a slice had better end: others' turns in the
+middle of it would only make the attempt longer.
 """
 
 from __future__ import annotations
@@ -23,21 +25,30 @@ class Checkpoint(Protocol):
 
 
 class Budget:
-    """Counts the time since the loop was last free."""
+    """Counts the time since the loop was last free, and since the cycle began."""
 
     def __init__(self, clock: Clock, *, slice_s: float = SLICE_S) -> None:
         self._clock = clock
         self._slice_s = slice_s
         self._since = clock.monotonic()
+        #: when the last cycle was over, so that the next one could begin
+        self._began = self._since
 
     async def checkpoint(self) -> bool:
-        """Yields if the slice is used up; True when it did."""
-        if self._clock.monotonic() - self._since < self._slice_s:
-            return False
-        await self._clock.sleep(0)
-        self._since = self._clock.monotonic()
-        return True
+        """Within a cycle: yields if it alone used up a slice; True when it did."""
+        held_s = self._clock.monotonic() - max(self._since, self._began)
+        return held_s >= self._slice_s and await self._yield()
+
+    async def between_cycles(self) -> bool:
+        """Between cycles: yields if a slice is used up; True when it did."""
+        now = self._began = self._clock.monotonic()
+        return now - self._since >= self._slice_s and await self._yield()
 
     def restart(self) -> None:
         """The loop was free just now, because its owner waited for something."""
         self._since = self._clock.monotonic()
+
+    async def _yield(self) -> bool:
+        await self._clock.sleep(0)
+        self._since = self._clock.monotonic()
+        return True
