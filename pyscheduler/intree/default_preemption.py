@@ -29,6 +29,9 @@ from pyscheduler.framework.status import PostFilterResult
 from pyscheduler.preemption import Evaluator, SearchLimits
 
 
+_UNDER_WAY = fwk.unresolvable("waiting for the preemption for this pod to be finished")
+
+
 class DefaultPreemptionArgs(fwk.Args):
     """Arguments of DefaultPreemption."""
 
@@ -73,7 +76,7 @@ class DefaultPreemption(
     def pre_enqueue(self, pod: Pod) -> fwk.Status | None:
         """Keeps a preemptor out until all its victims were told to go."""
         if self._evaluator.is_preempting(pod):
-            return fwk.unresolvable("waiting for the preemption for this pod to be finished")
+            return _UNDER_WAY
         return None
 
     def events_to_register(self) -> Sequence[fwk.ClusterEventWithHint]:

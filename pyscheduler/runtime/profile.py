@@ -109,6 +109,11 @@ class Profile:
             )
             for name, plugin in self._at("preEnqueue", PreEnqueuePlugin)
         ]
+        #: the same by whoever is to be asked first
+        self._pre_enqueue_from = {
+            first: sorted(self.pre_enqueue, key=lambda named: named[0] != first)
+            for first, _ in self.pre_enqueue
+        }
         self.sort_key = self._sort_key()
         self.pre_filters: list[tuple[str, PreFilterFn]] = [
             (
@@ -329,10 +334,7 @@ class Profile:
             pod: the pod at the door.
             first: the plugin that is asked before all others, for it objected last time.
         """
-        hooks = self.pre_enqueue
-        if first:
-            hooks = sorted(hooks, key=lambda named: named[0] != first)
-        for name, hook in hooks:
+        for name, hook in self._pre_enqueue_from.get(first, self.pre_enqueue):
             try:
                 status: Status | None = hook(pod)
             except PluginFault as fault:

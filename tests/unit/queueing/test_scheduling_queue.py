@@ -710,3 +710,20 @@ def test_the_gauge_of_holding_plugins_returns_to_zero(ending: str) -> None:
     assert metrics.held == Counter({"Fit": 1, "Taint": 1})
     harness.run(ending)
     assert not any(metrics.held.values())
+
+
+def test_hints_are_not_asked_for_a_rejected_pod_whose_gate_still_holds() -> None:
+    harness = QueueHarness()
+    harness.run(
+        """
+        add a
+        pop a
+        update a label=hold
+        fail a Fit Hold
+        event NodeLabel
+        gated: a
+        """
+    )
+    asked = harness.hint_calls.total()
+    harness.run("event NodeLabel \n gated: a")
+    assert harness.hint_calls.total() == asked
