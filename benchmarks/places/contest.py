@@ -5,8 +5,9 @@ measured pods are made while nobody schedules; then the contestant begins, and f
 on its queue is full. Afterwards these pods are deleted, and nothing else.
 
 A contestant is either started when the pods are there (`Contest.run`), so that its start counts
-too, or it knows the cluster already and is stopped by the kernel while they are made
-(`Contest.run_synced`): CPU seconds then are all that the pods cost, from the first that it sees.
+too, or it knows the cluster already, has come to rest, and is stopped by the kernel while they are
+made (`Contest.run_synced`): CPU seconds then are all that the pods cost, from the first that it
+sees, and nothing of what was there before them. A backlog's own first attempts are over by then.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from benchmarks.places.contestants import (
 )
 from benchmarks.places.outcome import Outcome
 from benchmarks.places.place import Place
+from benchmarks.places.rest import until_at_rest
 from benchmarks.places.watching import followed
 from benchmarks.workloads import Execution, Workload, measured_pods, split
 from benchmarks.workloads.api_objects import ApiObjects
@@ -78,7 +80,7 @@ class Contest:
             await self._delete(made)
 
     async def run_synced(self, *, pods: int | None = None, profile: Path | None = None) -> Outcome:
-        """Returns what this scheduler made of them, given that it had synchronised before.
+        """Returns what this scheduler made of them, given that it was at rest before.
 
         CPU seconds count from the first pod that it sees. Arguments and faults as for `run`.
         """
@@ -87,6 +89,7 @@ class Contest:
         try:
             async with followed(self._place, contestant, concerns=among(_keys(wanted))) as watch:
                 await until_ready(contestant.process, contestant.metrics_port)
+                await until_at_rest(contestant)
                 await watch.begin()
                 contestant.process.pause()
                 try:
