@@ -28,7 +28,6 @@ from pyscheduler.api.core_v1 import Pod
 from pyscheduler.framework.status import PostFilterResult
 from pyscheduler.preemption import Evaluator, SearchLimits
 
-
 _UNDER_WAY = fwk.unresolvable("waiting for the preemption for this pod to be finished")
 
 
