@@ -1,15 +1,15 @@
 """The arrays: one contiguous column per resource and property, one row per node.
 
 Rows are dense: 0..n-1 are the nodes of the snapshot, and a node that leaves is replaced by the
-last one. `apply` writes the rows of changed nodes and notes them in the change log; between two
-calls of it every array refuses to be written.
+last one. `apply` writes the rows of changed nodes and notes them in the change log. Readers get
+arrays that refuse to be written.
 
 Called by: ``snapshot`` (apply), ``framework.nodes.NodeTable`` (reads, as its `ColumnSource`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,11 +21,12 @@ from pyscheduler.api.resources import CPU, EPHEMERAL_STORAGE, MEMORY, PODS
 from pyscheduler.cache.change_log import ChangeLog
 from pyscheduler.cache.node_state import NodeState
 from pyscheduler.cache.node_view import NodeView
+from pyscheduler.cache.owned_array import OwnedArray
 from pyscheduler.cache.pod_counts import PodCounts
 from pyscheduler.cache.vocabulary import CodedColumn
 from pyscheduler.framework.columns import (
     ALL_ASPECTS,
-    POD_ASPECTS,
+    NODE_ASPECTS,
     Aspect,
     Column,
     NodeColumn,
@@ -46,7 +47,7 @@ _ALLOCATABLE = int(Aspect.ALLOCATABLE)
 _IMAGES = int(Aspect.IMAGES)
 _REQUESTED = int(Aspect.REQUESTED)
 _PODS = int(Aspect.PODS)
-_POD_ASPECTS = int(POD_ASPECTS)
+_NODE = int(NODE_ASPECTS)
 
 _FIRST_CAPACITY = 64
 #: Label keys with a column at a time: the keys that selectors of waiting pods name.
@@ -71,12 +72,12 @@ class ColumnStore:
         self._rows: dict[str, int] = {}
         self._allocatable = {r: self._int64() for r in _COMMON_RESOURCES}
         self._requested = {r: self._int64() for r in _COMMON_RESOURCES}
-        self._builtin: dict[str, npt.NDArray[Any]] = {
+        self._builtin: dict[str, OwnedArray[Any]] = {
             "non_zero_cpu": self._int64(),
             "non_zero_memory": self._int64(),
             "pod_count": self._int64(),
             "max_pods": self._int64(),
-            "unschedulable": np.zeros(self._capacity, dtype=np.bool_),
+            "unschedulable": OwnedArray(np.zeros(self._capacity, dtype=np.bool_)),
         }
         self._taints: CodedColumn[tuple[Taint, ...]] = CodedColumn(self._capacity, first=())
         self._labels: LRUCache[str, CodedColumn[str]] = LRUCache(_LABEL_KEYS)
@@ -94,7 +95,6 @@ class ColumnStore:
         #: answers of `image` since images or rows changed last
         self._known_images: dict[str, tuple[ImageState, npt.NDArray[np.intp]]] = {}
         self._pod_counts = PodCounts(self.states, self._capacity, self.label_column)
-        self._freeze(_ALL)
 
     @property
     def capacity(self) -> int:
@@ -107,11 +107,11 @@ class ColumnStore:
         """Column ``kind`` (allocatable or requested) of ``resource``; zeros if unheard of."""
         columns = self._allocatable if kind == "allocatable" else self._requested
         found = columns.get(resource)
-        return self._zeros() if found is None else found
+        return (self._int64() if found is None else found).readable
 
     def builtin(self, name: str) -> npt.NDArray[Any]:
         """A column every store has."""
-        return self._taints.codes if name == "taint_set" else self._builtin[name]
+        return self._taints.codes if name == "taint_set" else self._builtin[name].readable
 
     def taint_sets(self) -> Sequence[tuple[Taint, ...]]:
         """The distinct taint sets by number; 0 is the empty set."""
@@ -129,7 +129,6 @@ class ColumnStore:
             column = CodedColumn(self._capacity)
             for row, state in enumerate(self.states):
                 column.set(row, state.labels.get(key))
-            column.codes.flags.writeable = False
             self._labels[key] = column
         return column
 
@@ -199,12 +198,13 @@ class ColumnStore:
         if known is not None:
             raise ValueError(f"two different columns are named {column.name!r}")
         self._columns[column.name] = column, int(column.aspect | Aspect.IDENTITY)
-        self._custom[column.name] = np.full(self._capacity, column.default, dtype=column.dtype)
-        self._unreadable[column.name] = np.zeros(self._capacity, dtype=np.bool_)
+        values = np.full(self._capacity, column.default, dtype=column.dtype)
+        unreadable = np.zeros(self._capacity, dtype=np.bool_)
+        for array in (values, unreadable):
+            array.setflags(write=False)
+        self._custom[column.name], self._unreadable[column.name] = values, unreadable
         for state in self.states:
             self._write_custom(column, state)
-        self._custom[column.name].flags.writeable = False
-        self._unreadable[column.name].flags.writeable = False
 
     def set_state(self, column: StateColumn, node_name: str, value: Any) -> None:
         """Remembers a StateColumn's value; written to its row by the next `apply`.
@@ -218,19 +218,12 @@ class ColumnStore:
     def apply(self, changed: Sequence[NodeState], removed: Sequence[str]) -> None:
         """Brings the rows of ``changed`` nodes up to date and gives up those of ``removed``."""
         aspects = _ALL if removed else 0
+        for name in removed:
+            self._remove(name)
         for state in changed:
-            aspects |= state.dirty if state.name in self._rows else _ALL
-        for array in self._arrays(aspects):
-            array.setflags(write=True)
-        try:
-            for name in removed:
-                self._remove(name)
-            for state in changed:
-                self._write(state)
-            if aspects & (_LABELS | _TAINTS | _IDENTITY):
-                self._forget_old_values()
-        finally:
-            self._freeze(aspects)
+            aspects |= self._write(state)
+        if aspects & (_LABELS | _TAINTS | _IDENTITY):
+            self._forget_old_values()
 
     # --- rows ---
 
@@ -263,13 +256,14 @@ class ColumnStore:
             gone = [
                 resource
                 for resource, amounts in columns.items()
-                if resource not in _COMMON_RESOURCES and not amounts[: self.n].any()
+                if resource not in _COMMON_RESOURCES and not amounts.values[: self.n].any()
             ]
             for resource in gone:
                 del columns[resource]
                 self.generation += 1
 
-    def _write(self, state: NodeState) -> None:
+    def _write(self, state: NodeState) -> int:
+        """Writes the row of a node, a new one if it has none; the aspects that changed."""
         row = self._rows.get(state.name)
         if row is None:
             row = self.n
@@ -287,7 +281,8 @@ class ColumnStore:
         state.row = row
         self._write_row(state, state.dirty)
         self.change_log.append(row, state.dirty)
-        state.dirty = 0
+        aspects, state.dirty = state.dirty, 0
+        return aspects
 
     def _write_row(self, state: NodeState, aspects: int) -> None:
         row = state.row
@@ -298,14 +293,23 @@ class ColumnStore:
         if aspects & _REQUESTED:
             self._write_resources(self._requested, row, state.requested)
             builtin = self._builtin
-            builtin["non_zero_cpu"][row] = state.non_zero_cpu
-            builtin["non_zero_memory"][row] = state.non_zero_memory
-            builtin["pod_count"][row] = len(state.pods)
+            builtin["non_zero_cpu"].values[row] = state.non_zero_cpu
+            builtin["non_zero_memory"].values[row] = state.non_zero_memory
+            builtin["pod_count"].values[row] = len(state.pods)
+        if aspects & _NODE:
+            self._write_node(state, aspects)
+        for custom, aspect in self._columns.values():
+            if aspects & aspect:
+                self._write_custom(custom, state)
+
+    def _write_node(self, state: NodeState, aspects: int) -> None:
+        """Writes what follows from the Node object."""
+        row = state.row
         if aspects & _ALLOCATABLE:
             self._write_resources(self._allocatable, row, state.allocatable)
-            self._builtin["max_pods"][row] = state.allocatable.get(PODS, 0)
+            self._builtin["max_pods"].values[row] = state.allocatable.get(PODS, 0)
         if aspects & _UNSCHEDULABLE:
-            self._builtin["unschedulable"][row] = state.node.spec.unschedulable
+            self._builtin["unschedulable"].values[row] = state.node.spec.unschedulable
         if aspects & _TAINTS:
             self._taints.set(row, tuple(state.node.spec.taints))
         if aspects & _LABELS:
@@ -321,27 +325,23 @@ class ColumnStore:
                     for name in image.names
                 ),
             )
-        for custom, aspect in self._columns.values():
-            if aspects & aspect:
-                self._write_custom(custom, state)
 
-    def _write_resources(self, columns: dict[str, Int64Array], row: int, amounts: Any) -> None:
-        for resource, amount in amounts.items():
-            column = columns.get(resource)
-            if column is None:
-                if resource == PODS:
-                    continue
-                column = columns[resource] = self._int64()
+    def _write_resources(
+        self, columns: dict[str, OwnedArray[np.int64]], row: int, amounts: Mapping[str, int]
+    ) -> None:
+        if not amounts.keys() <= columns.keys():
+            for resource in amounts.keys() - columns.keys() - {PODS}:
+                columns[resource] = self._int64()
                 self.generation += 1
-            column[row] = amount
-        if len(columns) > len(amounts) - (PODS in amounts):
-            for resource, column in columns.items():
-                if resource not in amounts:
-                    column[row] = 0
+        for resource, column in columns.items():
+            column.values[row] = amounts.get(resource, 0)
 
     def _write_custom(self, column: Column, state: NodeState) -> None:
         row, values = state.row, self._custom[column.name]
         unreadable = self._unreadable[column.name]
+        # of any dtype, so that they cannot be an `OwnedArray`
+        values.setflags(write=True)
+        unreadable.setflags(write=True)
         unreadable[row] = False
         try:
             if isinstance(column, NodeColumn):
@@ -354,6 +354,9 @@ class ColumnStore:
         except Exception:  # noqa: BLE001  # an author's extractor; a bad value marks its row alone
             values[row] = column.default
             unreadable[row] = True
+        finally:
+            values.setflags(write=False)
+            unreadable.setflags(write=False)
 
     def _write_images(self, node: str, images: tuple[tuple[str, int], ...]) -> None:
         self._known_images.clear()
@@ -370,35 +373,8 @@ class ColumnStore:
 
     # --- arrays ---
 
-    def _int64(self) -> Int64Array:
-        return np.zeros(self._capacity, dtype=np.int64)
-
-    def _zeros(self) -> Int64Array:
-        zeros = self._int64()
-        zeros.flags.writeable = False
-        return zeros
-
-    def _arrays(self, aspects: int) -> list[npt.NDArray[Any]]:
-        """Those that `_write_row` may write after a change in ``aspects``."""
-        builtin = self._builtin
-        arrays: list[npt.NDArray[Any]] = []
-        if aspects & _REQUESTED:
-            arrays += self._requested.values()
-            arrays += builtin["non_zero_cpu"], builtin["non_zero_memory"], builtin["pod_count"]
-        for name, (_, depends) in self._columns.items():
-            if aspects & depends:
-                arrays += self._custom[name], self._unreadable[name]
-        if not aspects & ~_POD_ASPECTS:
-            return arrays
-        arrays += self._allocatable.values()
-        arrays += builtin["max_pods"], builtin["unschedulable"], self._taints.codes
-        arrays += (column.codes for column in self._labels.values())
-        return arrays
-
-    def _freeze(self, aspects: int) -> None:
-        # setflags: twice a cycle for each array, and half the cost of `flags.writeable`
-        for array in self._arrays(aspects):
-            array.setflags(write=False)
+    def _int64(self) -> OwnedArray[np.int64]:
+        return OwnedArray(np.zeros(self._capacity, dtype=np.int64))
 
     def _grow(self) -> None:
         self._capacity *= 2
@@ -407,11 +383,12 @@ class ColumnStore:
         def grown(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
             larger = np.zeros(self._capacity, dtype=array.dtype)
             larger[: len(array)] = array
+            larger.setflags(write=False)
             return larger
 
-        self._allocatable = {k: grown(a) for k, a in self._allocatable.items()}
-        self._requested = {k: grown(a) for k, a in self._requested.items()}
-        self._builtin = {k: grown(a) for k, a in self._builtin.items()}
+        self._allocatable = {k: a.grown(self._capacity) for k, a in self._allocatable.items()}
+        self._requested = {k: a.grown(self._capacity) for k, a in self._requested.items()}
+        self._builtin = {k: a.grown(self._capacity) for k, a in self._builtin.items()}
         self._custom = {k: grown(a) for k, a in self._custom.items()}
         self._unreadable = {k: grown(a) for k, a in self._unreadable.items()}
         self._taints.resize(self._capacity)

@@ -13,6 +13,7 @@ from typing import Generic, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from pyscheduler.cache.owned_array import OwnedArray
 from pyscheduler.framework.pod_matching import sum_by_code
 from pyscheduler.framework.status import Int64Array
 
@@ -26,8 +27,7 @@ class CodedColumn(Generic[V]):
     """One (rows,) int32 column of codes and the values behind them."""
 
     def __init__(self, capacity: int, *, first: V | None = None) -> None:
-        #: (capacity,) int32; -1: the row has no value
-        self.codes: npt.NDArray[np.int32] = np.full(capacity, -1, dtype=np.int32)
+        self._rows = OwnedArray(np.full(capacity, -1, dtype=np.int32))
         #: grows whenever a row gets another code
         self.version = 0
         #: what `rows_by_code` gave last, for which version and how many rows
@@ -43,17 +43,22 @@ class CodedColumn(Generic[V]):
         """The values by code."""
         return self._values
 
+    @property
+    def codes(self) -> npt.NDArray[np.int32]:
+        """(capacity,) int32; -1: the row has no value. Read-only."""
+        return self._rows.readable
+
     def set(self, row: int, value: V | None) -> None:
         """Gives ``row`` the code of ``value``; None: no value."""
         code = -1 if value is None else self._code(value)
         if code != self.codes.item(row):
-            self.codes[row] = code
+            self._rows.values[row] = code
             self.version += 1
 
     def of_rows(self, rows: npt.NDArray[np.intp]) -> CodedColumn[V]:
         """A copy of these rows, with the same codes."""
         copy: CodedColumn[V] = CodedColumn(0)
-        copy.codes, copy._values = self.codes[rows], self._values
+        copy._rows, copy._values = OwnedArray(self.codes[rows]), self._values
         return copy
 
     def summed(self, per_row: Int64Array) -> Int64Array:
@@ -71,14 +76,12 @@ class CodedColumn(Generic[V]):
 
     def resize(self, capacity: int) -> None:
         """Makes room for more rows."""
-        grown = np.full(capacity, -1, dtype=np.int32)
-        grown[: len(self.codes)] = self.codes
-        self.codes = grown
+        self._rows = self._rows.grown(capacity, fill=-1)
 
     def compact(self, n: int) -> None:
         """Forgets values that none of the first ``n`` rows has, if there are many of them."""
         if (self.codes[n:] >= 0).any():
-            self.codes[n:] = -1
+            self._rows.values[n:] = -1
             self.version += 1
         if len(self._values) <= 2 * n + _SLACK:
             return

@@ -347,7 +347,7 @@ def test_the_view_of_a_row_is_that_of_its_present_node() -> None:
     assert snapshot.nodes.node(0).requested == {"cpu": 1000}
 
 
-def test_after_each_change_every_array_refuses_to_be_written_again() -> None:
+def test_after_each_change_every_array_can_be_neither_written_nor_unlocked() -> None:
     cache = SchedulerCache()
     plain = make_node("a").capacity({"cpu": "4"}).obj()
     moved = make_node("a").capacity({GPU: "4"}).label("zone", "b").obj()
@@ -380,3 +380,6 @@ def test_after_each_change_every_array_refuses_to_be_written_again() -> None:
             *(nodes.unreadable(column) for column in (CELSIUS, REPLICAS, LOAD)),
         )
         assert not any(array.flags.writeable for array in arrays)
+        for array in arrays:
+            with pytest.raises(ValueError, match="WRITEABLE"):
+                array.flags.writeable = True
