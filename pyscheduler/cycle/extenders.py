@@ -114,7 +114,7 @@ class Extenders:
 
     def filters(self, pod: Pod) -> bool:
         """Whether `rejections` has anybody to ask about ``pod``."""
-        return any(e.config.filter_verb for e in self._interested(pod))
+        return bool(self._extenders) and any(e.config.filter_verb for e in self._interested(pod))
 
     async def rejections(self, pod: Pod, nodes: Sequence[Node]) -> dict[str, Status]:
         """The nodes, of ``nodes``, that extenders reject, each with its status.
@@ -146,7 +146,9 @@ class Extenders:
 
     def prioritizes(self, pod: Pod) -> bool:
         """Whether `scores` has anybody to ask about ``pod``."""
-        return any(e.config.prioritize_verb for e in self._interested(pod))
+        return bool(self._extenders) and any(
+            e.config.prioritize_verb for e in self._interested(pod)
+        )
 
     async def scores(self, pod: Pod, nodes: Sequence[Node]) -> Int64Array:
         """(F,) int64: what is to be added to the totals of ``nodes``, already weighted.

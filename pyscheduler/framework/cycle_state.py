@@ -7,7 +7,7 @@ reads through it; mypy then knows the type. One `CycleState` lives from PreFilte
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final, Generic, TypeVar, cast
+from typing import Any, Final, Generic, TypeVar
 
 from pyscheduler.api.core_v1 import Pod
 
@@ -29,16 +29,23 @@ class StateKey(Generic[T]):
 class CycleState:
     """The state of one pod's cycle; never shared between pods."""
 
-    __slots__ = ("_values", "skipped_filters")
+    __slots__ = ("_cloners", "_values", "skipped_filters")
 
     def __init__(self) -> None:
-        self._values: dict[StateKey[object], object] = {}
+        # the only writer of a key is `write`, which takes the key's own type
+        self._values: dict[StateKey[Any], Any] = {}
+        #: keys of the values that know how to clone themselves
+        self._cloners: frozenset[StateKey[Any]] = frozenset()
         #: plugins whose PreFilter answered SKIP: their Filter is not asked; set by the runtime
         self.skipped_filters: frozenset[str] = frozenset()
 
     def write(self, key: StateKey[T], value: T) -> None:
         """Stores ``value`` under ``key``."""
-        self._values[cast("StateKey[object]", key)] = value
+        self._values[key] = value
+        if callable(getattr(value, "clone", None)):
+            self._cloners |= {key}
+        elif key in self._cloners:
+            self._cloners -= {key}
 
     def read(self, key: StateKey[T]) -> T:
         """The value under ``key``.
@@ -46,20 +53,22 @@ class CycleState:
         Raises:
             KeyError: nothing was written, for example because PreFilter did not run.
         """
-        # the only writer of a key is write(), which takes the key's own type
-        return cast("T", self._values[cast("StateKey[object]", key)])
+        value: T = self._values[key]
+        return value
 
     def get(self, key: StateKey[T]) -> T | None:
         """The value under ``key``, or None."""
-        return cast("T | None", self._values.get(cast("StateKey[object]", key)))
+        value: T | None = self._values.get(key)
+        return value
 
     def clone(self) -> CycleState:
         """A shallow copy: values that know how to ``clone()`` are cloned, others shared."""
         copy = CycleState()
         copy.skipped_filters = self.skipped_filters
-        for key, value in self._values.items():
-            cloner = getattr(value, "clone", None)
-            copy._values[key] = cloner() if callable(cloner) else value
+        copy._values = self._values.copy()
+        copy._cloners = self._cloners
+        for key in self._cloners:
+            copy._values[key] = self._values[key].clone()
         return copy
 
 

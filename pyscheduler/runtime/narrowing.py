@@ -69,6 +69,8 @@ class Narrowing:
         self._percentage = percentage_of_nodes_to_score
         self._one_is_enough = not profile.scores and not chosen_elsewhere
         self._search_order = SearchOrder(snapshot)
+        #: the filters that cost a call per node; most profiles have none
+        self._per_node_only = [hook for hook in profile.filters if hook.is_per_node_only]
         self._statuses: dict[tuple[Code, tuple[str, ...], str], Status] = {}
 
     def respect_nominations(self, entry: ClassEntry, pod: Pod) -> ClassEntry:
@@ -158,7 +160,7 @@ class Narrowing:
     def _asked_per_node(self, entry: ClassEntry) -> list[FilterHook]:
         return [
             hook
-            for hook in self._profile.filters
+            for hook in self._per_node_only
             if self._profile.asks_per_node(hook, is_shared=entry.is_shared)
             and hook.name not in entry.state.skipped_filters
         ]

@@ -92,6 +92,18 @@ def test_state_is_kept_by_key_and_clones_what_can_be_cloned() -> None:
         state.read(fwk.StateKey[int]("other"))
 
 
+def test_a_clone_is_cloned_by_what_is_written_to_it() -> None:
+    key = fwk.StateKey[object]("anything")
+    state = fwk.CycleState()
+    state.write(key, _Cloned(1))
+    copy = state.clone()
+
+    assert copy.clone().read(key) is not copy.read(key)
+
+    copy.write(key, plain := object())
+    assert copy.clone().read(key) is plain
+
+
 def test_arguments_are_strict_frozen_and_camel_case() -> None:
     class Args(fwk.Args):
         max_celsius: int = 80
