@@ -9,15 +9,19 @@ difference: an update that changes nothing but what schedulers write themselves 
 
 from __future__ import annotations
 
+from functools import cache
+
 import msgspec
 
-from pyscheduler.api.core_v1 import Pod
+from pyscheduler.api.core_v1 import Pod, PodCondition
 from pyscheduler.api.quantity import InvalidQuantity
 from pyscheduler.api.resources import pod_requests
 from pyscheduler.framework.cluster_events import ActionType, ClusterEvent, EventResource
 
 #: the condition that the scheduler itself writes
 _POD_SCHEDULED = "PodScheduled"
+#: the condition that says whether a resize is possible at all
+_RESIZE_PENDING = "PodResizePending"
 
 
 def pod_change_events(old: Pod, new: Pod, *, resource: EventResource) -> tuple[ClusterEvent, ...]:
@@ -38,9 +42,15 @@ def pod_change_events(old: Pod, new: Pod, *, resource: EventResource) -> tuple[C
         actions.append(ActionType.UPDATE_POD_SCHEDULING_GATES_ELIMINATED)
     if old.status.resource_claim_statuses != new.status.resource_claim_statuses:
         actions.append(ActionType.UPDATE_POD_GENERATED_RESOURCE_CLAIM)
-    if not actions and _without_own_traces(old) != _without_own_traces(new):
+    if not actions and _differs_otherwise(old, new):
         actions.append(ActionType.UPDATE)
-    return tuple(ClusterEvent(resource, action) for action in actions)
+    return tuple([_event(resource, action) for action in actions])
+
+
+@cache
+def _event(resource: EventResource, action: ActionType) -> ClusterEvent:
+    """One object for each of a dozen events, for that is what their audience is found by."""
+    return ClusterEvent(resource, action)
 
 
 def _resizes(old: Pod, new: Pod) -> list[ActionType]:
@@ -60,25 +70,47 @@ def _resizes(old: Pod, new: Pod) -> list[ActionType]:
 
 
 def _may_differ_in_size(old: Pod, new: Pod) -> bool:
-    if old.spec is not new.spec and old.spec != new.spec:
+    """Compares what `pod_requests` looks at; mostly the same objects, so that it costs nothing."""
+    before, now = old.spec, new.spec
+    if before is not now and (
+        before.containers != now.containers
+        or before.init_containers != now.init_containers
+        or before.overhead != now.overhead
+        or before.resources != now.resources
+    ):
         return True
-    before, now = old.status, new.status
+    earlier, later = old.status, new.status
     return (
-        before.container_statuses != now.container_statuses
-        or before.init_container_statuses != now.init_container_statuses
-        or before.conditions != now.conditions
+        earlier.container_statuses != later.container_statuses
+        or earlier.init_container_statuses != later.init_container_statuses
+        or earlier.resources != later.resources
+        or earlier.allocated_resources != later.allocated_resources
+        or old.condition(_RESIZE_PENDING) != new.condition(_RESIZE_PENDING)
     )
 
 
-def _without_own_traces(pod: Pod) -> Pod:
-    """The pod less its version and what a failed attempt makes a scheduler write."""
-    conditions = tuple(c for c in pod.status.conditions if c.type != _POD_SCHEDULED)
+def _differs_otherwise(old: Pod, new: Pod) -> bool:
+    """Compares all but the version and what a failed attempt makes a scheduler write."""
+    before, now = old.status, new.status
     replace = msgspec.structs.replace
-    return replace(
-        pod,
-        metadata=replace(pod.metadata, resource_version="", generation=0),
-        status=replace(
-            pod.status, conditions=conditions, nominated_node_name="", observed_generation=0
-        ),
-        raw=b"",
+    return (
+        replace(
+            now,
+            conditions=before.conditions,
+            nominated_node_name=before.nominated_node_name,
+            observed_generation=before.observed_generation,
+        )
+        != before
+        or _conditions_of_others(old) != _conditions_of_others(new)
+        or new.spec != old.spec
+        or replace(
+            new.metadata,
+            resource_version=old.metadata.resource_version,
+            generation=old.metadata.generation,
+        )
+        != old.metadata
     )
+
+
+def _conditions_of_others(pod: Pod) -> list[PodCondition]:
+    return [c for c in pod.status.conditions if c.type != _POD_SCHEDULED]

@@ -151,9 +151,9 @@ class SchedulingQueue(Tiers):
         """Lets a pod without a node wait for its turn; one that is already here is updated."""
         uid, key = pod.uid, pod.key
         namesake = self._uids.get(key)
-        self._uids[key] = uid
         flight = self._in_flight.get(uid)
         if flight is not None:
+            self._uids[key] = uid
             self.nominator.update(flight.newest, pod)
             flight.newest = pod
             flight.is_deleted = False
@@ -164,7 +164,7 @@ class SchedulingQueue(Tiers):
                 self._update_waiting(known, known.pod, pod)
                 return
             self._remove(namesake, key)
-            self._uids[key] = uid
+        self._uids[key] = uid
         if pod.status.nominated_node_name:
             self.nominator.add(pod)
         self._admit(QueuedEntity(pod, timestamp=self._clock.now()), label=_POD_ADDED)
@@ -320,8 +320,10 @@ class SchedulingQueue(Tiers):
         self._in_flight.record(audience, old, new)
         if self._uses_pre_hints:
             audience = self._hints.narrow(audience, old, new)
-        move = Move(audience, old, new, pre_check)
         concerned = self._concerned(audience)
+        if not concerned:
+            return
+        move = Move(audience, old, new, pre_check)
         if len(concerned) <= self._judged_at_once:
             for uid in concerned:
                 self._hear(uid, move)
@@ -407,15 +409,20 @@ class SchedulingQueue(Tiers):
 
     def _concerned(self, audience: Audience) -> Collection[str]:
         """Uids of the waiting entities that the audience may let go; of all for a wildcard."""
+        if not self._pool:
+            return ()
         if audience.is_wildcard:
             return [entity.uid for part in self._pool.parts for entity in part]
         found: dict[str, QueuedEntity] = {}
+        parts = [part for part in self._pool.parts if part]
         for scheduler, plugins in audience.listeners.items():
             for plugin, ears in plugins.items():
-                keys = _named_by_all(ears)
-                for part in self._pool.parts:
+                for part in parts:
                     under = part.under(scheduler, plugin)
-                    if keys is None or not under:
+                    if not under:
+                        continue
+                    keys = _named_by_all(ears)
+                    if keys is None:
                         found.update(under)
                     else:
                         uids = (self._uids.get(key, "") for key in keys)
@@ -541,7 +548,8 @@ class SchedulingQueue(Tiers):
 
     def _remove(self, uid: str, key: str) -> None:
         self.nominator.delete(uid)
-        self._forget_key(key, uid)
+        if not self._forget_key(key, uid):
+            return  # in no tier, and if in flight, known to be deleted
         flight = self._in_flight.get(uid)
         if flight is not None:
             flight.is_deleted = True
@@ -551,9 +559,12 @@ class SchedulingQueue(Tiers):
         if entity is not None:
             self._tally.held(entity, -1)
 
-    def _forget_key(self, key: str, uid: str) -> None:
-        if self._uids.get(key) == uid:
-            del self._uids[key]
+    def _forget_key(self, key: str, uid: str) -> bool:
+        """False when that key is not this uid's."""
+        if self._uids.get(key) != uid:
+            return False
+        del self._uids[key]
+        return True
 
     def _note_failure(self, entity: QueuedEntity) -> None:
         """Counts the failed attempt; backoff runs from now."""

@@ -87,6 +87,11 @@ class Tiers:
         uids = [entity.uid for entity in here]
         assert len(uids) == len(set(uids)), "an entity is in two places"
         assert set(self._uids.values()) <= set(uids), "a key is kept for an entity that left"
+        for entity in self._in_flight.entities():
+            flight = self._in_flight.get(entity.uid)
+            is_known = self._uids.get(entity.pod.key) == entity.uid
+            assert flight is not None
+            assert is_known is not flight.is_deleted, "its deletion would not be noticed"
         for tier, entity in self.pending():
             assert self._uids[entity.pod.key] == entity.uid
             assert tier == BACKOFF or not entity.is_at_the_door, "let in, and to be asked again"

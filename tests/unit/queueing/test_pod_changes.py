@@ -28,6 +28,13 @@ def sized(cpu: str, meta: ObjectMeta = META) -> Pod:
     return Pod(meta, PodSpec(containers=(Container(name="c", resources=requests),)))
 
 
+def pod_level(actuated: str, meta: ObjectMeta = META) -> Pod:
+    asked, given = (
+        ResourceRequirements(requests=FrozenMap({"cpu": cpu})) for cpu in ("1", actuated)
+    )
+    return Pod(meta, PodSpec(resources=asked), PodStatus(resources=given))
+
+
 def annotated(meta: ObjectMeta) -> ObjectMeta:
     return msgspec.structs.replace(meta, annotations=FrozenMap({"a": "b"}))
 
@@ -45,6 +52,21 @@ def annotated(meta: ObjectMeta) -> ObjectMeta:
             sized("2"), sized("1", LATER), [ActionType.UPDATE_POD_SCALE_DOWN], id="smaller"
         ),
         pytest.param(sized("1"), sized("2", LATER), [ActionType.UPDATE_POD_SCALE_UP], id="larger"),
+        pytest.param(
+            pod_level("2"),
+            pod_level("1", LATER),
+            [ActionType.UPDATE_POD_SCALE_DOWN],
+            id="pod as a whole actuated smaller",
+        ),
+        pytest.param(
+            Pod(META), Pod(LATER, PodSpec(priority=1)), [ActionType.UPDATE], id="else in the spec"
+        ),
+        pytest.param(
+            Pod(META),
+            Pod(LATER, status=PodStatus(phase="Running")),
+            [ActionType.UPDATE],
+            id="phase",
+        ),
         pytest.param(sized("1"), sized("1000m", LATER), [ActionType.UPDATE], id="same size"),
         pytest.param(sized("1"), sized("many", LATER), [ActionType.UPDATE], id="unreadable size"),
         pytest.param(
