@@ -431,14 +431,10 @@ class SchedulingQueue(Tiers):
 
     def _hear(self, uid: str, *moves: Move) -> None:
         """Judges a waiting entity by what it has still to hear and by `moves`, in this order."""
-        unheard = self._unheard.take(uid)
-        waiting = self._pool.get(uid)
-        if waiting is None or self._stays_gated(waiting):
-            return
-        for move in chain(unheard, moves):
+        for move in chain(self._unheard.take(uid), moves):
             # Gone with an earlier move, or moved by a hook that ran for another entity.
             entity = self._pool.get(uid)
-            if entity is None:
+            if entity is None or self._stays_gated(entity):
                 return
             if move.pre_check is not None and not move.pre_check(entity.pod):
                 continue
