@@ -54,7 +54,11 @@ class NodeStatuses(Mapping[str, Status]):
 
     def nodes_with(self, code: Code) -> Sequence[str]:
         """Names of the nodes whose status has ``code``, in the snapshot's order."""
-        return _Names(self._nodes, np.flatnonzero(self.codes == code))
+        return _Names(self._nodes, self.rows_with(code))
+
+    def rows_with(self, code: Code) -> npt.NDArray[np.intp]:
+        """The same as rows of the snapshot; (R,) intp."""
+        return np.flatnonzero(self.codes == code)
 
     def __getitem__(self, name: str) -> Status:
         row = self._nodes.row_of(name)

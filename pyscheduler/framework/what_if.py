@@ -11,8 +11,8 @@ Called by: ``preemption`` and plugins, through ``handle.what_ifs``; ``runtime`` 
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
-from typing import Protocol
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from typing import Protocol, TypeVar
 
 from pyscheduler.api.core_v1 import Pod
 from pyscheduler.framework.cycle_state import CycleState
@@ -45,6 +45,16 @@ class WhatIf(Protocol):
         """
 
 
+class RowAnswers(Protocol):
+    """What was found out about the snapshot's rows, in whatever form."""
+
+    def forget(self, rows: Iterable[int] | None, *, n: int) -> None:
+        """These rows changed, all of them when None; there are ``n`` now."""
+
+
+A = TypeVar("A", bound=RowAnswers)
+
+
 class WhatIfs(Protocol):
     """Makes what-ifs on the snapshot of the cycle under way."""
 
@@ -55,17 +65,20 @@ class WhatIfs(Protocol):
             KeyError: a node is not in the snapshot.
         """
 
-    def kept(self, state: CycleState, pod: Pod, *, key: Hashable) -> dict[str, object] | None:
-        """What was found out on what-ifs for pods that are judged like ``pod``, by node name.
+    def kept(
+        self, state: CycleState, pod: Pod, *, key: Hashable, make: Callable[[], A]
+    ) -> A | None:
+        """What was found out on what-ifs for pods that are judged like ``pod``, by row.
 
-        To be read and added to in this cycle. What holds for a node is forgotten as soon as the
-        node, a pod on it or a nomination to it changes; what a pod's own nomination or anything
-        else of its own decides does not belong here.
+        To be read and added to in this cycle. It is told to forget a row as soon as the node, a pod
+        on it or a nomination to it changes, or another node is there; what a pod's own nomination
+        or anything else of its own decides does not belong here.
 
         Args:
             state: what PreFilter left for ``pod``.
             pod: the pod in question.
             key: whose answers, and whatever else they depend on.
+            make: begins with nothing; always the same for one ``key``.
 
         Returns:
             None when nothing may be kept: a plugin looks across nodes, or judges each pod anew.

@@ -57,6 +57,18 @@ class Victims:
         starts = (pod.status.start_time for pod in self.highest)
         return min((unix_seconds(start) for start in starts if start is not None), default=math.inf)
 
+    @cached_property
+    def cost(self) -> tuple[float, ...]:
+        """All that the criteria of ``ranking`` look at."""
+        return (
+            self.pdb_violations,
+            self.highest_priority,
+            self.priorities,
+            len(self.pods),
+            self.have_begun,
+            self.earliest_start,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Candidate:

@@ -6,7 +6,8 @@ pod per row and round, the most worth sparing first; the rows are judged togethe
 that leaves no room is taken away for good. What is gone in the end are the victims.
 
 So a chunk costs as many judgements as its fullest node has pods that may be evicted, instead of
-that many for each node, and each judgement is one pass of numpy over the rows.
+that many for each node, and each judgement is one pass of numpy over the rows. Rows about which
+``findings`` know already are not tried at all.
 
 Called by: ``evaluator``. Source of the rules: kube-scheduler 1.37,
 ``plugins/defaultpreemption/default_preemption.go`` SelectVictimsOnNode and
@@ -16,18 +17,22 @@ noticed at the end of a chunk, so that a few more may be found, as upstream's pa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
 
 from pyscheduler.api.core_v1 import Pod
 from pyscheduler.api.policy_v1 import PodDisruptionBudget
 from pyscheduler.errors import PySchedulerError
 from pyscheduler.framework.cycle_state import CycleState
-from pyscheduler.framework.nodes import NodeInfo
+from pyscheduler.framework.nodes import NodeInfo, NodeTable
 from pyscheduler.framework.status import Code, Status, unresolvable
 from pyscheduler.framework.what_if import WhatIf, WhatIfs
 from pyscheduler.preemption.budgets import split_by_budgets
 from pyscheduler.preemption.candidates import Candidate, Victims
+from pyscheduler.preemption.findings import CLEAN, UNKNOWN, VIOLATING, Findings, Rows
 
 #: Rows that are judged together: one pass of numpy over 50 rows costs hardly more than over one,
 #: and two chunks are the 100 candidates that are enough by default.
@@ -41,14 +46,25 @@ EvictableFn = Callable[[NodeInfo], list[Pod]]
 ImportanceFn = Callable[[Pod], tuple[float, ...]]
 
 
-@dataclass(slots=True)
 class DryRunResult:
     """What came of it."""
 
-    #: nodes on which preemption helps; those that break no budget first
-    candidates: list[Candidate] = field(default_factory=list)
-    #: why it does not help on the other nodes that were tried
-    statuses: dict[str, Status] = field(default_factory=dict)
+    def __init__(self, nodes: NodeTable, tried: Rows, findings: Findings) -> None:
+        #: nodes on which preemption helps; those that break no budget first
+        self.candidates = findings.candidates(tried)
+        self._nodes = nodes
+        self._tried = tried
+        self._findings = findings
+
+    @property
+    def statuses(self) -> dict[str, Status]:
+        """Why it does not help on the other nodes that were tried, by their names."""
+        found = self._findings.statuses(self._tried)
+        return {self._nodes.node(row).name: status for row, status in found.items()}
+
+    def reasons(self) -> list[tuple[Status, int]]:
+        """The same by status, in the order of the search, and how many nodes gave it."""
+        return self._findings.reasons(self._tried)
 
 
 @dataclass(slots=True)
@@ -80,7 +96,8 @@ class DryRun:
         evictable: EvictableFn,
         importance: ImportanceFn,
         budgets: Sequence[PodDisruptionBudget],
-        known: dict[str, object] | None = None,
+        nodes: NodeTable,
+        findings: Findings,
     ) -> None:
         """Prepares the search.
 
@@ -91,8 +108,9 @@ class DryRun:
             evictable: the pods that may be evicted from a node for ``pod``.
             importance: in which order they are spared.
             budgets: the disruption budgets as they are now.
-            known: what earlier runs for pods of this class found on nodes that did not change
-                since, a `Candidate` or a `Status` by node name; added to.
+            nodes: of the cycle's snapshot.
+            findings: what earlier runs for pods of this class found on nodes that did not change
+                since; added to.
         """
         self._what_ifs = what_ifs
         self._state = state
@@ -100,48 +118,35 @@ class DryRun:
         self._evictable = evictable
         self._importance = importance
         self._budgets = budgets
-        self._known = {} if known is None else known
-        #: nodes for which a plugin failed: it may do better next time
-        self._failed: list[str] = []
+        self._nodes = nodes
+        self._findings = findings
 
-    async def run(self, node_names: Sequence[str], *, wanted: int, first: int = 0) -> DryRunResult:
+    async def run(self, rows: Rows, *, wanted: int, first: int = 0) -> DryRunResult:
         """Tries the nodes in a circle from the ``first`` on.
 
-        Ends early once one candidate breaks no budget and there are at least ``wanted`` of both
-        kinds. A plugin that fails for a node costs no other node anything.
+        Ends early, at the end of a chunk, once one candidate breaks no budget and there are at
+        least ``wanted`` of both kinds. A plugin that fails for a node costs no other node anything.
+
+        Shapes:
+            rows (R,) intp.
         """
-        clean: list[Candidate] = []
-        violating: list[Candidate] = []
-        result = DryRunResult()
-        try:
-            for chunk in _chunks(node_names, first):
-                await self._find_out([name for name in chunk if name not in self._known])
-                for name in chunk:
-                    found = self._known[name]
-                    if isinstance(found, Candidate):
-                        (violating if found.victims.pdb_violations else clean).append(found)
-                    elif isinstance(found, Status):
-                        result.statuses[name] = found
-                if clean and len(clean) + len(violating) >= wanted:
-                    break
-        finally:
-            for name in self._failed:
-                del self._known[name]
-            self._failed.clear()
-        result.candidates = clean + violating
-        return result
+        findings, order = self._findings, np.roll(rows, -first)
+        findings.forget_failed()
+        while True:
+            kinds = findings.kinds[order]
+            # what is unknown may help: so many rows are tried whatever comes of it
+            end = _end_of_search(kinds, wanted)
+            unknown = order[:end][kinds[:end] == UNKNOWN]
+            if not unknown.size:
+                return DryRunResult(self._nodes, order[:end], findings)
+            await self._find_out(unknown[:CHUNK].tolist())
 
-    # --- one chunk ---
-
-    async def _find_out(self, node_names: Sequence[str]) -> None:
+    async def _find_out(self, rows: Sequence[int]) -> None:
         """Adds to what is known."""
-        if not node_names:
-            return
-        for row in await self._try(node_names):
+        tried = await self._try([self._nodes.node(row).name for row in rows])
+        for at, row in zip(rows, tried, strict=True):
             victims = Victims(tuple(row.victims), row.violations)
-            self._known[row.node_name] = row.status or Candidate(row.node_name, victims)
-            if row.status is not None and row.status.code is Code.ERROR:
-                self._failed.append(row.node_name)
+            self._findings.put(at, row.status or Candidate(row.node_name, victims))
 
     async def _try(self, node_names: Sequence[str]) -> list[_Row]:
         """Tries the nodes together; each on copies of its own where that fails."""
@@ -185,13 +190,18 @@ class DryRun:
         row.removed = violating + others
 
 
-def _chunks(node_names: Sequence[str], first: int) -> Iterator[list[str]]:
-    """The names in a circle from the ``first`` on, `CHUNK` at a time."""
-    for done in range(0, len(node_names), CHUNK):
-        begin = (first + done) % len(node_names)
-        size = min(CHUNK, len(node_names) - done)
-        chunk = [*node_names[begin : begin + size]]
-        yield [*chunk, *node_names[: size - len(chunk)]]
+def _end_of_search(kinds: npt.NDArray[np.int32], wanted: int) -> int:
+    """How many rows are tried if all of which nothing is known are candidates.
+
+    Shapes:
+        kinds (R,) int32: of `findings`, in the order of the search.
+    """
+    may_be_clean = kinds <= CLEAN
+    if not may_be_clean.any():
+        return len(kinds)
+    enough = int(np.searchsorted(np.cumsum(kinds <= VIOLATING), wanted))
+    last = max(enough, int(may_be_clean.argmax()))
+    return min((last // CHUNK + 1) * CHUNK, len(kinds))
 
 
 def _judge(what_if: WhatIf, rows: Sequence[_Row]) -> None:

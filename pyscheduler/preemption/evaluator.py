@@ -31,6 +31,7 @@ from pyscheduler.preemption import ranking
 from pyscheduler.preemption.candidates import Candidate
 from pyscheduler.preemption.dry_run import DryRun, DryRunResult
 from pyscheduler.preemption.executor import Executor, terminates_by_preemption
+from pyscheduler.preemption.findings import Findings, Rows
 
 NEVER = "not eligible due to preemptionPolicy=Never."
 TERMINATING = "not eligible due to a terminating pod on the nominated node."
@@ -164,7 +165,7 @@ class Evaluator:
         reason = self.ineligibility(newest, statuses)
         if reason:
             return None, unschedulable(reason)
-        found = await self._dry_run(state, pod, statuses.nodes_with(Code.UNSCHEDULABLE))
+        found = await self._dry_run(state, pod, statuses.rows_with(Code.UNSCHEDULABLE))
         if not found.candidates:
             return _nothing_helps(found, total_nodes=len(statuses))
         candidates: Sequence[Candidate] = found.candidates
@@ -172,16 +173,16 @@ class Evaluator:
             candidates = await self._extend(pod, candidates)
         if not candidates:
             return None, unschedulable("no candidate node for preemption")
+        if type(self).score_functions is Evaluator.score_functions:
+            candidates = ranking.one_of_each_cost(candidates)
         return ranking.best_candidate(candidates, self.score_functions(self._handle.clock.now()))
 
-    async def _dry_run(
-        self, state: CycleState, pod: Pod, node_names: Sequence[str]
-    ) -> DryRunResult:
+    async def _dry_run(self, state: CycleState, pod: Pod, rows: Rows) -> DryRunResult:
         """Tries the nodes in a circle from a random one on."""
-        if not node_names:
-            return DryRunResult()
         handle, budgets = self._handle, self._budgets.list()
-        known = self._known(state, pod, budgets)
+        nodes = handle.snapshot.nodes
+        if not rows.size:
+            return DryRunResult(nodes, rows, Findings(len(nodes)))
         run = DryRun(
             handle.what_ifs,
             state,
@@ -189,15 +190,15 @@ class Evaluator:
             evictable=functools.partial(self._evictable, preemptor=pod),
             importance=functools.partial(self.importance, now=handle.clock.now()),
             budgets=budgets,
-            known=known,
+            nodes=nodes,
+            findings=self._known(state, pod, budgets) or Findings(len(nodes)),
         )
-        offset = handle.rng.randrange(len(node_names))
-        wanted = self._limits.wanted(len(node_names))
-        return await run.run(node_names, wanted=wanted, first=offset)
+        offset = handle.rng.randrange(len(rows))
+        return await run.run(rows, wanted=self._limits.wanted(len(rows)), first=offset)
 
     def _known(
         self, state: CycleState, pod: Pod, budgets: Sequence[PodDisruptionBudget]
-    ) -> dict[str, object] | None:
+    ) -> Findings | None:
         """What dry runs for pods of this class found out; None: nothing that holds for ``pod``."""
         kind = type(self)
         if (
@@ -212,7 +213,7 @@ class Evaluator:
             self._seen_budgets = budgets
             self._budgets_version += 1
         key = (self._plugin, self._budgets_version)
-        return self._handle.what_ifs.kept(state, pod, key=key)
+        return self._handle.what_ifs.kept(state, pod, key=key, make=Findings)
 
     def _evictable(self, node: NodeInfo, preemptor: Pod) -> list[Pod]:
         return [
@@ -233,15 +234,15 @@ def _node_named(handle: Handle, name: str) -> NodeInfo | None:
 
 def _nothing_helps(found: DryRunResult, *, total_nodes: int) -> Answer:
     """Words what the dry run found out, as a scheduling attempt's diagnosis is worded."""
-    all_faults = (one.message for one in found.statuses.values() if one.code is Code.ERROR)
-    faults = list(dict.fromkeys(all_faults))
+    reasons = found.reasons()
+    faults = list(dict.fromkeys(one.message for one, _ in reasons if one.code is Code.ERROR))
     if faults:
         told = faults[0] if len(faults) == 1 else f"[{', '.join(faults)}]"
         return None, Status(Code.ERROR, (told,))
     diagnosis = Diagnosis(total_nodes)
-    for status in found.statuses.values():
-        diagnosis.count(status.reasons)
-    untried = total_nodes - len(found.statuses)
+    for status, nodes in reasons:
+        diagnosis.count(status.reasons, nodes)
+    untried = total_nodes - sum(nodes for _, nodes in reasons)
     if untried:
         diagnosis.count((NOT_HELPFUL,), untried)
     return PostFilterResult(""), unschedulable(diagnosis.message)

@@ -14,7 +14,8 @@ RunFilterPluginsWithNominatedPods.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import cast
 
 import numpy as np
 from cachetools import LRUCache
@@ -25,6 +26,7 @@ from pyscheduler.framework.columns import ALL_ASPECTS
 from pyscheduler.framework.cycle_state import CycleState
 from pyscheduler.framework.nodes import NodeTable
 from pyscheduler.framework.status import ReasonTable, Status
+from pyscheduler.framework.what_if import A, RowAnswers
 from pyscheduler.queueing.nominator import Nominator
 from pyscheduler.runtime.adapters import FilterHook
 from pyscheduler.runtime.budget import Checkpoint
@@ -175,29 +177,26 @@ class RowsWhatIf:
 
 
 class KeptAnswers:
-    """Answers by node, for one class of pods, while neither node nor nominations change."""
+    """Answers by row, for one class of pods, while neither node nor nominations change."""
 
-    __slots__ = ("_position", "_version", "by_node")
+    __slots__ = ("_position", "_version", "answers")
 
-    def __init__(self) -> None:
-        self.by_node: dict[str, object] = {}
+    def __init__(self, answers: RowAnswers) -> None:
+        self.answers = answers
         #: of the change log, and of the nominator, up to which the answers are true
         self._position = self._version = -1
 
     def bring_up_to_date(self, snapshot: Snapshot, nominator: Nominator) -> None:
-        """Forgets the answers about nodes that changed."""
+        """Has the answers about rows that changed forgotten."""
         log, nodes = snapshot.store.change_log, snapshot.nodes
         changed = log.since(self._position, int(ALL_ASPECTS))
         names = nominator.changed_since(self._version)
         self._position, self._version = log.position, nominator.version
         if changed is None or names is None:
-            self.by_node.clear()
+            self.answers.forget(None, n=nodes.n)
             return
-        for row in changed:
-            if row < nodes.n:
-                self.by_node.pop(nodes.node(row).name, None)
-        for name in names:
-            self.by_node.pop(name, None)
+        nominated = (row for row in map(nodes.row_of, names) if row is not None)
+        self.answers.forget({*changed, *nominated}, n=nodes.n)
 
 
 class WhatIfMaker:
@@ -229,8 +228,10 @@ class WhatIfMaker:
             rows=[self._row_of(name) for name in node_names],
         )
 
-    def kept(self, state: CycleState, pod: Pod, *, key: Hashable) -> dict[str, object] | None:
-        """What was found out for pods that are judged like ``pod``, by node name; see `WhatIfs`."""
+    def kept(
+        self, state: CycleState, pod: Pod, *, key: Hashable, make: Callable[[], A]
+    ) -> A | None:
+        """What was found out for pods that are judged like ``pod``, by row; see `WhatIfs`."""
         profile = self._profiles[pod.scheduler_name]
         asked = (hook.name for hook in profile.filters if hook.name not in state.skipped_filters)
         if not all(map(profile.judges_rows_alone, asked)):
@@ -239,11 +240,11 @@ class WhatIfMaker:
         if signature is None:
             return None
         by_class = (profile.scheduler_name, signature, pod.priority, state.skipped_filters, key)
-        answers = self._kept.get(by_class)
-        if answers is None:
-            answers = self._kept[by_class] = KeptAnswers()
-        answers.bring_up_to_date(self._snapshot, self._nominator)
-        return answers.by_node
+        kept = self._kept.get(by_class)
+        if kept is None:
+            kept = self._kept[by_class] = KeptAnswers(make())
+        kept.bring_up_to_date(self._snapshot, self._nominator)
+        return cast(A, kept.answers)  # who has the key says what is made for it
 
     async def checkpoint(self) -> None:
         """Offers the event loop to others if the cycle has run long."""

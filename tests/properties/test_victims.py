@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 
+import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -14,6 +15,7 @@ from pyscheduler.api.core_v1 import Node, Pod
 from pyscheduler.api.policy_v1 import PodDisruptionBudget
 from pyscheduler.preemption import Candidate, Victims
 from pyscheduler.preemption.dry_run import NO_VICTIMS, DryRun, DryRunResult
+from pyscheduler.preemption.findings import Findings, Rows
 from pyscheduler.preemption.ranking import importance
 from pyscheduler.testing import make_node, make_pod
 from tests.unit.preemption.stage import Stage, make_budget, make_preemptor
@@ -104,6 +106,11 @@ class Plain:
         return victims, violations
 
 
+def rows_of(stage: Stage, names: Sequence[str]) -> Rows:
+    rows = [stage.snapshot.nodes.row_of(name) for name in names]
+    return np.array([row for row in rows if row is not None], dtype=np.intp)
+
+
 async def dry_run(
     stage: Stage, wanted: Pod, names: list[str], budgets: Sequence[PodDisruptionBudget] = ()
 ) -> DryRunResult:
@@ -114,8 +121,10 @@ async def dry_run(
         evictable=lambda node: [p for p in node.pods.values() if p.priority < wanted.priority],
         importance=lambda pod: importance(pod, now=NOW),
         budgets=budgets,
+        nodes=stage.snapshot.nodes,
+        findings=Findings(len(stage.snapshot.nodes)),
     )
-    return await run.run(names, wanted=len(names))
+    return await run.run(rows_of(stage, names), wanted=len(names))
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
