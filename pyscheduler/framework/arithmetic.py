@@ -22,6 +22,8 @@ _INT64_BIT: Final = 1 << 63
 
 def wrapped_int64(value: int) -> int:
     """What is left of ``value`` in an int64, as Go's arithmetic and numpy's leave it."""
+    if -_INT64_BIT <= value < _INT64_BIT:
+        return value
     return (value + _INT64_BIT) % (2 * _INT64_BIT) - _INT64_BIT
 
 
@@ -38,6 +40,8 @@ def truncated_quotient(dividend: Int64Array | int, divisor: Int64Array | int) ->
         ZeroDivisionError: a scalar divisor is 0; arrays must be masked by the caller.
     """
     if isinstance(dividend, int) and isinstance(divisor, int):
+        if dividend >= 0 < divisor:
+            return dividend // divisor
         quotient = abs(dividend) // abs(divisor)
         return quotient if (dividend < 0) == (divisor < 0) else -quotient
     quotients = np.floor_divide(dividend, divisor)

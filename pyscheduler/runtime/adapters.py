@@ -87,7 +87,7 @@ class FilterHook:
         hook = self._per_node
         assert hook is not None, f"plugin {self.name} has no such form of Filter"
         judged: list[tuple[int, int]] = []
-        asked = map(nodes.node, rows)
+        asked = [nodes.node(row) for row in rows]
         for status in self._instrument.each(
             hook, state, pod, asked, plugin=self.name, point="Filter"
         ):
@@ -172,7 +172,7 @@ class ScoreHook:
         hook = self._per_node
         assert hook is not None, f"plugin {self.name} has no such form of Score"
         scores: list[int] = []
-        asked = map(nodes.node, rows)
+        asked = [nodes.node(row) for row in rows]
         for score in self._instrument.each(
             hook, state, pod, asked, plugin=self.name, point="Score"
         ):

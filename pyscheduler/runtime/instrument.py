@@ -12,7 +12,7 @@ Called by: ``runtime.profile``, once per plugin and hook.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from typing import Any, Final, Protocol, TypeVar
 
 import structlog
@@ -248,27 +248,25 @@ class Instrument:
         hook: Callable[[CycleState, Pod, NodeInfo], T],
         state: CycleState,
         pod: Pod,
-        nodes: Iterable[NodeInfo],
+        nodes: Sequence[NodeInfo],
         *,
         plugin: str,
         point: str,
-    ) -> Iterator[T]:
+    ) -> list[T]:
         """What a hook answers node by node; all these calls together are one hold of the loop.
 
         Raises:
             PluginFault: one of them raised, or they have held the loop for too long by now.
         """
-        start = 0.0
-        is_first = True
+        if len(nodes) == 1:  # the hook's own look is enough
+            return [hook(state, pod, nodes[0])]
+        answers = []
+        start = self.monotonic()
         for node in nodes:
-            if is_first:
-                start = self.monotonic()
-            answer = hook(state, pod, node)
-            if is_first:  # the hook's own look is enough
-                is_first = False
-            elif (held_s := self.monotonic() - start) > HELD_TOO_LONG_S:
+            answers.append(hook(state, pod, node))
+            if (held_s := self.monotonic() - start) > HELD_TOO_LONG_S:
                 self._held(plugin, point, held_s, pod=pod.key)
-            yield answer
+        return answers
 
     def _held(self, plugin: str, hook: str, held_s: float, *, pod: str) -> None:
         cause = f"held the event loop for {held_s:.1f} s, at most {HELD_TOO_LONG_S:g} s are allowed"

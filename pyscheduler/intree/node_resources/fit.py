@@ -96,9 +96,8 @@ class NodeResourcesFit(
             reasons.append(_TOO_MANY_PODS)
         for resource, request, reason in state.read(NEEDS):
             allocatable = node.allocatable.get(resource, 0)
-            if self._may_be_devices(resource, node.allocatable):
-                continue
-            if request > wrapped_int64(allocatable - node.requested.get(resource, 0)):
+            is_short = request > wrapped_int64(allocatable - node.requested.get(resource, 0))
+            if is_short and not self._may_be_devices(resource, node.allocatable):
                 reasons.append(reason)
                 is_hopeless |= request > allocatable
         if not reasons:
