@@ -8,6 +8,9 @@ A contestant is either started when the pods are there (`Contest.run`), so that 
 too, or it knows the cluster already, has come to rest, and is stopped by the kernel while they are
 made (`Contest.run_synced`): CPU seconds then are all that the pods cost, from the first that it
 sees, and nothing of what was there before them. A backlog's own first attempts are over by then.
+
+What comes at a rate beside the measured pods (churn) comes while a contestant has them, and stands
+still whenever nobody schedules: otherwise it would pile up, and be done before any of them.
 """
 
 from __future__ import annotations
@@ -43,10 +46,17 @@ class Contest:
     """One workload on one place, laid out up to the measured pods; made by `contest`."""
 
     def __init__(
-        self, place: Place, workload: Workload, *, nodes: Sequence[str], shares_namespace: bool
+        self,
+        place: Place,
+        workload: Workload,
+        execution: Execution,
+        *,
+        nodes: Sequence[str],
+        shares_namespace: bool,
     ) -> None:
         self._place = place
         self._workload = workload
+        self._execution = execution
         self._nodes = nodes
         #: pods that stay are in the namespace of the measured ones, too
         self._shares_namespace = shares_namespace
@@ -72,11 +82,13 @@ class Contest:
         """
         made = await self._create(pods)
         try:
+            self._execution.go_on()
             contestant = await self._start(name, made, profile)
             async with followed(self._place, contestant, concerns=among(_keys(made))) as watch:
                 await watch.until_done(len(made), events=name != RAW)
                 return watch.outcome()
         finally:
+            self._execution.stand_still()
             await self._delete(made)
 
     async def run_synced(self, *, pods: int | None = None, profile: Path | None = None) -> Outcome:
@@ -96,9 +108,11 @@ class Contest:
                     await self._create(pods)
                 finally:
                     contestant.process.resume()
+                self._execution.go_on()
                 await watch.until_done(len(wanted))
                 return watch.outcome()
         finally:
+            self._execution.stand_still()
             await self._delete(wanted)
 
     async def _create(self, limit: int | None) -> Manifests:
@@ -156,6 +170,7 @@ async def contest(
         helper = await start(place, OURS, setup=Setup.of(workload, OURS))
         try:
             await execution.perform(before)
+            execution.stand_still()
         finally:
             await helper.stop()
         for operation in measured:
@@ -165,6 +180,7 @@ async def contest(
         yield Contest(
             place,
             workload,
+            execution,
             nodes=[node["metadata"]["name"] for node in nodes],
             shares_namespace=not await place.api.is_empty(_collection(measured_pods(workload)[0])),
         )

@@ -14,7 +14,6 @@ from itertools import count
 from benchmarks.workloads.operations import Churn
 from benchmarks.workloads.stage import Stage
 from benchmarks.workloads.templates import Template, template_at
-from benchmarks.workloads.ticking import ticks
 from tests.controlplane.api_client import ApiError
 
 #: Upstream's, if the file names none.
@@ -31,7 +30,7 @@ async def churn(operation: Churn, stage: Stage) -> None:
 async def _create(operation: Churn, stage: Stage) -> None:
     templates = _templates(operation)
     done = count(1)
-    async for _ in ticks(stage.clock, _interval_s(operation)):
+    async for _ in stage.ticks(_interval_s(operation)):
         for template in templates:
             await _make(template, operation.target, stage)
         if next(done) == operation.number:
@@ -43,7 +42,7 @@ async def _recreate(operation: Churn, stage: Stage) -> None:
     #: for each template, the paths of what is there now
     present = [[""] * operation.number for _ in templates]
     turns = count()
-    async for _ in ticks(stage.clock, _interval_s(operation)):
+    async for _ in stage.ticks(_interval_s(operation)):
         turn = next(turns) % operation.number
         for template, paths in zip(templates, present, strict=True):
             if paths[turn]:

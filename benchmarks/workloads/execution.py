@@ -108,6 +108,14 @@ class Execution:
         if operation.count:
             await objects.admissible(pod_manifest(operation, 0))
 
+    def stand_still(self) -> None:
+        """What comes at a rate (churn, rated updates and deletions) stops coming until `go_on`."""
+        self._stage.goes_on.clear()
+
+    def go_on(self) -> None:
+        """It comes again, at its rate from now on: what would have come meanwhile does not."""
+        self._stage.goes_on.set()
+
     async def perform(self, operations: Sequence[Operation]) -> None:
         """The operations are done, in order.
 

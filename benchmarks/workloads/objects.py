@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from benchmarks.workloads.operations import CreateAny, UpdateAny
 from benchmarks.workloads.stage import Stage
 from benchmarks.workloads.templates import template_at
-from benchmarks.workloads.ticking import ticks
 from tests.controlplane.api_client import Manifest, Manifests, in_parallel
 
 #: How the volume begins that ServiceAccount admission adds to every pod.
@@ -36,7 +35,7 @@ async def update_any(operation: UpdateAny, stage: Stage) -> None:
         await in_parallel(updates)
         return
     remaining = iter(updates)
-    async for _ in ticks(stage.clock, 1 / operation.update_per_second):
+    async for _ in stage.ticks(1 / operation.update_per_second):
         update = next(remaining, None)
         if update is None:
             return

@@ -18,7 +18,6 @@ from benchmarks.workloads.operations import CreatePods, DeletePods
 from benchmarks.workloads.pod_manifests import pod_manifest, volume_pair
 from benchmarks.workloads.pod_watch import PodChange
 from benchmarks.workloads.stage import Stage
-from benchmarks.workloads.ticking import ticks
 from tests.controlplane.api_client import Manifest, in_parallel
 
 
@@ -113,7 +112,7 @@ async def _delete(operation: DeletePods, stage: Stage) -> None:
         return
     pods = stage.pods.meant((operation.namespace,), operation.label_selector)
     names = iter([pod.name for pod in pods])
-    async for _ in ticks(stage.clock, 1 / operation.delete_pods_per_second):
+    async for _ in stage.ticks(1 / operation.delete_pods_per_second):
         name = next(names, None)
         if name is None:
             return

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass, field
 
 from benchmarks.workloads.api_objects import ApiObjects
 from benchmarks.workloads.cluster import Cluster
 from benchmarks.workloads.pod_watch import PodWatch
+from benchmarks.workloads.ticking import ticks
 from pyscheduler.clock import Clock
 from tests.controlplane.api_client import ApiClient
 
@@ -29,6 +30,11 @@ class Stage:
     awaited: Counter[str] = field(default_factory=Counter)
     #: what goes on beside the operations; ended with the execution
     background: list[asyncio.Task[None]] = field(default_factory=list)
+    #: cleared while what comes at a rate is to stand still
+    goes_on: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self.goes_on.set()
 
     @property
     def api(self) -> ApiClient:
@@ -43,6 +49,10 @@ class Stage:
     def beside(self, work: Coroutine[None, None, None], *, name: str) -> None:
         """The work goes on while further operations run."""
         self.background.append(asyncio.create_task(work, name=name))
+
+    def ticks(self, interval_s: float) -> AsyncIterator[float]:
+        """Yields the time at the end of every interval, except while things stand still."""
+        return ticks(self.clock, interval_s, goes_on=self.goes_on)
 
     def raise_faults(self) -> None:
         """What failed in the background fails here."""

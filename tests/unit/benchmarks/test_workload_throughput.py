@@ -71,3 +71,31 @@ async def test_ticks_come_at_the_end_of_every_interval_and_missed_ones_do_not() 
         await asyncio.sleep(0)
     following.cancel()
     assert seen == [1.0, 2.0, 4.5, 5.5]
+
+
+@pytest.mark.asyncio
+async def test_ticks_that_would_have_come_while_things_stood_still_do_not() -> None:
+    clock, goes_on = FakeClock(), asyncio.Event()
+    goes_on.set()
+    seen: list[float] = []
+
+    async def follow() -> None:
+        async for now_s in ticks(clock, 1.0, goes_on=goes_on):
+            seen.append(now_s)
+
+    async def pass_by(seconds: int) -> None:
+        for _ in range(seconds):
+            clock.advance(1.0)
+            for _ in range(3):
+                await asyncio.sleep(0)
+
+    following = asyncio.create_task(follow())
+    await asyncio.sleep(0)
+    await pass_by(2)
+    goes_on.clear()
+    await pass_by(10)
+    goes_on.set()
+    await asyncio.sleep(0)
+    await pass_by(2)
+    following.cancel()
+    assert seen == [1.0, 2.0, 13.0, 14.0]
