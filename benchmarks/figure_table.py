@@ -5,9 +5,9 @@
     python -m benchmarks.figure_table real --write        # and put the table into the document
 
 Rows beside kube-scheduler are contests on one real control plane each: both schedulers bind the
-same pods in alternating order, and in the first round so does the plain client, which is the raw
-limit. Against the embedded server this scheduler runs alone, and what counts is its CPU time. Each
-row's results are in a file of their own as soon as it is done.
+same pods in alternating order, and after them so does the plain client, which is the raw limit.
+Against the embedded server this scheduler runs alone, and what counts is its CPU time. Each row's
+results are in a file of their own as soon as it is done.
 
 Exit status: 0 when every figure is reached; 1 when one is missed; 2 for what cannot be understood.
 """
@@ -92,6 +92,7 @@ class FigureTable:
         terminal.say(f"\n{row.name}: {row.title}, {row.nodes} nodes")
         rounds = Rounds(
             runs=self._runs,
+            raw_runs=self._runs,
             raw=(RAW_WITH_EVENTS,),
             progress=terminal.progress,
             on_outcome=lambda outcome: terminal.say(line(outcome)),
