@@ -63,7 +63,7 @@ class PodRequests:
 
 
 class _Inputs(NamedTuple):
-    """All that a pod's requests follow from; hashable, and the key of what is remembered."""
+    """All that a pod's requests follow from; hashable."""
 
     containers: tuple[Container, ...]
     init_containers: tuple[Container, ...]
@@ -91,13 +91,12 @@ def pod_requests(pod: Pod, *, use_status: bool = False) -> PodRequests:
     """
     spec = pod.spec
     status = pod.status
-    has_status = status.container_statuses or status.init_container_statuses or status.resources
-    if not use_status or not has_status:
-        return _compute(
-            _Inputs(spec.containers, spec.init_containers, spec.overhead, spec.resources)
-        )
+    if not use_status or not (
+        status.container_statuses or status.init_container_statuses or status.resources
+    ):
+        return _of_spec(spec.containers, spec.init_containers, spec.overhead, spec.resources)
     pending = pod.condition("PodResizePending")
-    return _compute(
+    return _with_status(
         _Inputs(
             spec.containers,
             spec.init_containers,
@@ -143,6 +142,20 @@ def _allocatable(allocatable: StringMap) -> Mapping[str, int]:
 
 
 @lru_cache(maxsize=_REMEMBERED)
+def _of_spec(
+    containers: tuple[Container, ...],
+    init_containers: tuple[Container, ...],
+    overhead: StringMap,
+    resources: ResourceRequirements | None,
+) -> PodRequests:
+    return _compute(_Inputs(containers, init_containers, overhead, resources))
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _with_status(inputs: _Inputs) -> PodRequests:
+    return _compute(inputs)
+
+
 def _compute(inputs: _Inputs) -> PodRequests:
     requests = _total(inputs, missing={})
     missing = _DEFAULTS
