@@ -5,7 +5,8 @@
 (``namespace/name``) and ``node``. The message is constant text, what varies goes into keys.
 
 The path of a JSON line is short on purpose (one per pod bound): level check, one dict, one encode,
-one write. Messages of the standard library's loggers (aiohttp, asyncio) take the same way out.
+one write. It is flushed line by line: what happened last before a crash is in the log. Messages of
+the standard library's loggers (aiohttp, asyncio) take the same way out.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import traceback
 from collections.abc import Callable, MutableMapping
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Any, Final, Literal, TextIO, cast
+from typing import Any, BinaryIO, Final, Literal, TextIO, TypeAlias, cast
 
 import msgspec
 import structlog
@@ -27,6 +28,7 @@ LogFormat = Literal["json", "console"]
 LEVELS: Final = ("debug", "info", "warning", "error")
 
 EventDict = MutableMapping[str, Any]
+_Stream: TypeAlias = "TextIO | BinaryIO | _AsText"
 _ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 
 
@@ -62,13 +64,16 @@ def configure(
     processors: list[structlog.typing.Processor]
     if chosen == "json":
         processors = [_JsonLine(stamp)]
+        # the line is bytes by then: as text it would be decoded only to be encoded again
+        writers = _LineWriterFactory(getattr(out, "buffer", None) or _AsText(out))
     else:
         processors = [stamp, _level, _ConsoleLine(colours=out.isatty())]
+        writers = _LineWriterFactory(out)
     threshold = logging.getLevelNamesMapping()[level.upper()]
     structlog.configure(
         processors=processors,
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
-        logger_factory=_LineWriterFactory(out),
+        logger_factory=writers,
         cache_logger_on_first_use=True,
     )
     _adopt_standard_loggers(threshold)
@@ -82,13 +87,14 @@ class _LineWriter:
 
     __slots__ = ("_flush", "_lock", "_write", "name")
 
-    def __init__(self, name: str, stream: TextIO, lock: threading.Lock) -> None:
+    def __init__(self, name: str, stream: _Stream, lock: threading.Lock) -> None:
         self.name = name
-        self._write = stream.write
+        # what the renderer gives is what the stream takes: `configure` chooses both
+        self._write: Callable[[Any], object] = stream.write
         self._flush = stream.flush
         self._lock = lock
 
-    def msg(self, line: str) -> None:
+    def msg(self, line: str | bytes) -> None:
         with self._lock:
             try:
                 self._write(line)
@@ -102,12 +108,23 @@ class _LineWriter:
 
 
 class _LineWriterFactory:
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: _Stream) -> None:
         self._stream = stream
         self._lock = threading.Lock()
 
     def __call__(self, name: str = "") -> _LineWriter:
         return _LineWriter(name, self._stream, self._lock)
+
+
+class _AsText:
+    """Takes bytes for a stream that has no place for them, one in memory."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self.flush = stream.flush
+
+    def write(self, line: bytes) -> int:
+        return self._stream.write(line.decode())
 
 
 class _Timestamp:
@@ -143,7 +160,7 @@ class _JsonLine:
         self._stamp = stamp
         self._encode = msgspec.json.Encoder(enc_hook=str).encode
 
-    def __call__(self, logger: _LineWriter, method: str, event: EventDict) -> str:
+    def __call__(self, logger: _LineWriter, method: str, event: EventDict) -> bytes:
         line = {
             "ts": self._stamp.text(),
             "level": method,
@@ -154,10 +171,10 @@ class _JsonLine:
         if "exc_info" in line:
             line["exception"] = _traceback_text(line.pop("exc_info"))
         try:
-            return self._encode(line).decode() + "\n"
+            return self._encode(line) + b"\n"
         except (TypeError, ValueError, msgspec.MsgspecError):
             # A key that is no text, or text that is no Unicode: slower, but never lost.
-            return json.dumps({str(k): repr(v) for k, v in line.items()}) + "\n"
+            return json.dumps({str(k): repr(v) for k, v in line.items()}).encode() + b"\n"
 
 
 class _ConsoleLine:

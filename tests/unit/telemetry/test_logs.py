@@ -4,6 +4,7 @@ import io
 import json
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import structlog
@@ -46,6 +47,17 @@ def test_json_line_has_time_level_message_and_keys() -> None:
         "node": "n1",
         "score": 3,
     }
+
+
+def test_json_lines_of_a_file_are_there_at_once(tmp_path: Path) -> None:
+    with (tmp_path / "log").open("w", encoding="ascii") as stream:
+        logs.configure("info", format="json", stream=stream)
+        logs.get_logger("x").info("größer", pod="default/a")
+        logs.get_logger("x").info("odd", value="\udc00")
+
+        first, second = (tmp_path / "log").read_text(encoding="utf-8").splitlines()
+    assert json.loads(first)["msg"] == "größer"
+    assert json.loads(second)["msg"] == "'odd'"
 
 
 def test_console_line_is_for_people() -> None:
