@@ -15,6 +15,7 @@ from array import array
 from bisect import bisect_left
 
 import numpy as np
+import numpy.typing as npt
 
 from pyscheduler.framework.status import Int64Array
 
@@ -28,7 +29,7 @@ class Ranking:
     __slots__ = ("_best", "_highest", "totals")
 
     def __init__(self, capacity: int) -> None:
-        #: (capacity,) int64; `NO_TOTAL` where not feasible. `put` and `put_all` alone change it.
+        #: (capacity,) int64; `NO_TOTAL` where not feasible. The methods below alone change it.
         self.totals: Int64Array = np.full(capacity, NO_TOTAL, dtype=np.int64)
         self._highest = NO_TOTAL
         #: rows whose total is the highest, ascending; empty when they are to be searched for
@@ -38,6 +39,16 @@ class Ranking:
         """These (N,) are the totals from now on; there are no rows beyond."""
         self.totals[: len(totals)] = totals
         self.totals[len(totals) :] = NO_TOTAL
+        del self._best[:]
+
+    def put_some(self, rows: npt.NDArray[np.intp], totals: Int64Array) -> None:
+        """The totals of these rows are others."""
+        self.totals[rows] = totals
+        del self._best[:]
+
+    def add(self, rows: slice | npt.NDArray[np.intp], differences: Int64Array) -> None:
+        """The totals of these rows, each named once, are so much higher."""
+        self.totals[rows] += differences
         del self._best[:]
 
     def put(self, row: int, total: int) -> None:

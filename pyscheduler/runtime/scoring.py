@@ -8,7 +8,8 @@ Called by: ``cycle.scheduling``, after filtering left at least two nodes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
+from typing import Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,7 @@ from pyscheduler.api.core_v1 import Pod
 from pyscheduler.cache.snapshot import Snapshot
 from pyscheduler.framework.nodes import NodeTable
 from pyscheduler.framework.scores import MAX_NODE_SCORE, MIN_NODE_SCORE
+from pyscheduler.framework.status import Int64Array
 from pyscheduler.runtime.adapters import ScoreHook, are_in_range
 from pyscheduler.runtime.budget import Checkpoint
 from pyscheduler.runtime.class_cache import ClassEntry, ScoreAnswer, Scores
@@ -24,6 +26,9 @@ from pyscheduler.runtime.filtering import changed_rows
 from pyscheduler.runtime.profile import Profile
 from pyscheduler.runtime.ranking import NO_TOTAL
 
+Rows: TypeAlias = slice | npt.NDArray[np.intp]
+
+_NO_ROWS: Final = np.zeros(0, dtype=np.intp)
 #: Up to so many rows are summed one by one; about where numpy begins to pay.
 _FEW_ROWS = 16
 
@@ -55,11 +60,10 @@ class Scoring:
         stale = self._stale(aspects, same_feasible=same_feasible) - entry.unconcerned
         skipped = entry.skip_scores
         self._run_pre_scores(entry, pod, nodes, stale)
-        # rows whose total may be another than before
+        # rows that are to be summed anew
         moved = set(changed_rows(changed, entry.n, aspects=self._scored_aspects))
         all_moved = entry.skip_scores != skipped
-        if not same_feasible and not all_moved:
-            moved.update(_flipped(entry))
+        flipped = _NO_ROWS if same_feasible or all_moved else _flipped(entry)
         for hook in self._profile.scores:
             if hook.name in (entry.skip_scores or ()):
                 continue
@@ -71,18 +75,22 @@ class Scoring:
             self._refresh_raw(hook, answer, entry, pod, changed=changed, aspects=aspects)
             if hook.normalizes and (answer.stale or not same_feasible):
                 differing = self._normalize(hook, answer, entry, pod)
-                if differing is None or differing.size > _FEW_ROWS:
+                if differing is None:
                     all_moved = True
                 else:
-                    moved.update(differing.tolist())
+                    moved.update(differing)
                 await self._budget.checkpoint()
             elif answer.stale:
                 all_moved = True
                 answer.stale = False
-        if all_moved or len(moved) > _FEW_ROWS:
-            self._sum(entry)
+        if all_moved:
+            entry.ranking.put_all(self._summed(entry, slice(0, entry.n)))
         else:
-            self._sum_rows(entry, moved)
+            if flipped.size > _FEW_ROWS:
+                entry.ranking.put_some(flipped, self._summed(entry, flipped))
+            else:
+                moved.update(flipped.tolist())
+            self._sum(entry, moved)
         entry.scored_version = entry.feasible_version
 
     def weighted(self, entry: ClassEntry, row: int) -> dict[str, int]:
@@ -157,40 +165,42 @@ class Scoring:
 
     def _normalize(
         self, hook: ScoreHook, answer: ScoreAnswer, entry: ClassEntry, pod: Pod
-    ) -> npt.NDArray[np.intp] | None:
-        """One plugin's normalised scores; the feasible rows whose score is another than before.
+    ) -> list[int] | None:
+        """Brings one plugin's normalised scores up to date; the rows that are to be summed anew.
 
-        None the first time: all of them.
+        None: all of them. Where many scores of rows that stay feasible differ from those before,
+        totals are changed by the difference.
         """
-        # all of them need not be looked up
-        is_all = entry.feasible_count == entry.n
-        where = slice(0, entry.n) if is_all else entry.feasible_rows()
+        n = entry.n
         answer.stale = False
+        is_all = entry.feasible_count == n
+        where: Rows = slice(0, n) if is_all else entry.feasible_rows()
         # a copy: plugins may use it up
         scores = hook.normalized(entry.state, pod, answer.raw[where].astype(np.int64))
         if answer.normalized is None:
             answer.put_normalized(where, scores)
             return None
-        differing = np.flatnonzero(answer.normalized[where] != scores)
-        if differing.size:
-            answer.put_normalized(where, scores)
-        return differing if is_all else entry.feasible_rows()[differing]
+        before = answer.normalized[where]
+        differing = before != scores
+        number = int(np.count_nonzero(differing))
+        if not number:
+            return []
+        few: list[int] = []
+        if number > _FEW_ROWS:
+            entry.ranking.add(where, (scores - before) * hook.weight)
+        else:
+            rows = np.flatnonzero(differing)
+            few = (rows if is_all else entry.feasible_rows()[rows]).tolist()
+        # last, because `before` may be a view
+        answer.put_normalized(where, scores)
+        return few
 
-    def _sum(self, entry: ClassEntry) -> None:
-        n = entry.n
-        totals = np.zeros(n, dtype=np.int64)
-        for hook, all_scores in self._answers(entry):
-            scores = all_scores[:n]
-            if not hook.normalizes and not are_in_range(scores):
-                # what an infeasible node would score does not matter
-                hook.refuse_odd_scores(scores[entry.feasible[:n]].astype(np.int64))
-            totals += np.multiply(scores, hook.weight, dtype=np.int64)
-        if entry.feasible_count < n:
-            totals[~entry.feasible[:n]] = NO_TOTAL
-        entry.ranking.put_all(totals)
-
-    def _sum_rows(self, entry: ClassEntry, rows: Iterable[int]) -> None:
-        """The same for a few rows, number by number: numpy costs more than it saves there."""
+    def _sum(self, entry: ClassEntry, rows: Collection[int]) -> None:
+        """Sums the scores of these rows; if they are few, one by one: numpy costs more there."""
+        if len(rows) > _FEW_ROWS:
+            many = np.fromiter(rows, dtype=np.intp)
+            entry.ranking.put_some(many, self._summed(entry, many))
+            return
         answers = self._answers(entry)
         for row in rows:
             total = NO_TOTAL
@@ -203,6 +213,19 @@ class Scoring:
                     total += score * hook.weight
             entry.ranking.put(row, total)
 
+    def _summed(self, entry: ClassEntry, rows: Rows) -> Int64Array:
+        """The totals of these rows."""
+        feasible = entry.feasible[rows]
+        totals = np.zeros(len(feasible), dtype=np.int64)
+        for hook, all_scores in self._answers(entry):
+            scores = all_scores[rows]
+            if not hook.normalizes and not are_in_range(scores):
+                # what an infeasible node would score does not matter
+                hook.refuse_odd_scores(scores[feasible].astype(np.int64))
+            totals += np.multiply(scores, hook.weight, dtype=np.int64)
+        totals[~feasible] = NO_TOTAL
+        return totals
+
     def _answers(self, entry: ClassEntry) -> list[tuple[ScoreHook, Scores]]:
         """The scorers that were asked, each with its scores for all rows."""
         return [
@@ -212,7 +235,6 @@ class Scoring:
         ]
 
 
-def _flipped(entry: ClassEntry) -> list[int]:
+def _flipped(entry: ClassEntry) -> npt.NDArray[np.intp]:
     """The rows that became feasible, or ceased to be, since totals were last brought up to date."""
-    rows: list[int] = np.flatnonzero((entry.totals != NO_TOTAL) != entry.feasible).tolist()
-    return rows
+    return np.flatnonzero((entry.totals != NO_TOTAL) != entry.feasible)
