@@ -12,7 +12,8 @@ Called by: ``runtime.profile``, once per plugin and hook.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Generator, Sequence
+import types
+from collections.abc import Callable, Generator, Sequence
 from typing import Any, Final, Protocol, TypeVar
 
 import structlog
@@ -163,12 +164,14 @@ class Instrument:
         self, plugin: str, point: str, function: F, *, answers: Answers | None = None
     ) -> F:
         """The same for hooks that are awaited; others run meanwhile."""
+        work, monotonic = self.work, self.monotonic
 
         async def call(*args: Any) -> Any:
             pod = _key_of(args)
-            steps = _Steps(function, args, self, plugin=plugin, hook=point, pod=pod)
             try:
-                answer = await steps
+                answer, longest_s = await _step_by_step(
+                    lambda: function(*args), work, monotonic, doing=(plugin, point, pod)
+                )
                 if answers is not None:
                     answers.check(answer, args)
             except (PluginFault, KeyboardInterrupt, GeneratorExit):
@@ -177,8 +180,8 @@ class Instrument:
                 if isinstance(error, asyncio.CancelledError) and is_being_cancelled():
                     raise
                 raise self.fault(plugin, point, error, pod=pod) from error
-            if steps.longest_s > HELD_TOO_LONG_S:
-                self._held(plugin, point, steps.longest_s, pod=pod)
+            if longest_s > HELD_TOO_LONG_S:
+                self._held(plugin, point, longest_s, pod=pod)
             return answer
 
         return call  # type: ignore[return-value]  # same call shape
@@ -275,61 +278,57 @@ class Instrument:
             raise fault
 
 
-class _Steps:
-    """Awaits a hook step by step: from one await to the next it is what holds the loop."""
+@types.coroutine
+def _step_by_step(
+    begin: Callable[[], Any],
+    work: CurrentWork,
+    monotonic: Callable[[], float],
+    *,
+    doing: tuple[str, str, str],
+) -> Generator[Any, Any, tuple[Any, float]]:
+    """Awaits a hook; from one of its awaits to the next it is what holds the loop.
 
-    __slots__ = ("_args", "_function", "_hook", "_instrument", "_plugin", "_pod", "longest_s")
+    Args:
+        begin: calls the hook.
+        work: says what is running.
+        monotonic: the clock that holds are measured by.
+        doing: the plugin, the hook and the pod.
 
-    def __init__(
-        self,
-        function: Callable[..., Awaitable[Any]],
-        args: tuple[Any, ...],
-        instrument: Instrument,
-        *,
-        plugin: str,
-        hook: str,
-        pod: str,
-    ) -> None:
-        self._function = function
-        self._args = args
-        self._instrument = instrument
-        self._plugin = plugin
-        self._hook = hook
-        self._pod = pod
-        #: seconds that the longest step took
-        self.longest_s = 0.0
+    Returns:
+        Its answer, and the seconds that the longest step took.
+    """
+    steps: Generator[Any, None, Any] | None = None
+    raised: BaseException | None = None
+    longest_s = 0.0
+    while True:
+        outer = work.plugin, work.hook, work.pod
+        work.plugin, work.hook, work.pod = doing
+        start = monotonic()
+        try:
+            if steps is None:
+                steps = _awaited(begin())
+            awaited = next(steps) if raised is None else steps.throw(raised)
+        except StopIteration as end:
+            return end.value, max(longest_s, monotonic() - start)
+        finally:
+            work.plugin, work.hook, work.pod = outer
+        held_s = monotonic() - start
+        if held_s > longest_s:
+            longest_s = held_s
+        raised = None
+        try:
+            yield awaited
+        except GeneratorExit:
+            steps.close()
+            raise
+        except BaseException as error:  # noqa: BLE001  # handed on
+            raised = error
 
-    def __await__(self) -> Generator[Any, None, Any]:
-        work, monotonic = self._instrument.work, self._instrument.monotonic
-        steps: Generator[Any, None, Any] | None = None
-        raised: BaseException | None = None
-        while True:
-            outer = work.plugin, work.hook, work.pod
-            work.plugin, work.hook, work.pod = self._plugin, self._hook, self._pod
-            start = monotonic()
-            try:
-                if steps is None:
-                    steps = self._begin()
-                awaited = next(steps) if raised is None else steps.throw(raised)
-            except StopIteration as end:
-                return end.value
-            finally:
-                self.longest_s = max(self.longest_s, monotonic() - start)
-                work.plugin, work.hook, work.pod = outer
-            raised = None
-            try:
-                yield awaited
-            except GeneratorExit:
-                steps.close()
-                raise
-            except BaseException as error:  # noqa: BLE001  # handed on
-                raised = error
 
-    def _begin(self) -> Generator[Any, None, Any]:
-        answer = self._function(*self._args)
-        if not hasattr(answer, "__await__"):
-            raise OddAnswer(f"is no async def: answered {type(answer).__name__} at once")
-        return answer.__await__()
+def _awaited(answer: Any) -> Generator[Any, None, Any]:
+    if not hasattr(answer, "__await__"):
+        raise OddAnswer(f"is no async def: answered {type(answer).__name__} at once")
+    return answer.__await__()  # type: ignore[no-any-return]  # what awaiting means
 
 
 def is_being_cancelled() -> bool:
