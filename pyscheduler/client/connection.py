@@ -31,16 +31,25 @@ class Connection(asyncio.Protocol):
     """See the module's docstring; made by ``loop.create_connection``.
 
     Args:
+        loop: the running one. It is kept: to ask for it costs a system call.
         on_closed: is told when it can carry nothing more.
     """
 
-    def __init__(self, *, on_closed: Callable[["Connection"], None]) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, *, on_closed: Callable[["Connection"], None]
+    ) -> None:
+        self._loop = loop
         self._on_closed = on_closed
         self._transport: Any = None  # asyncio's and uvloop's have no class in common
         #: Reads the answer under way; None while idle.
         self._reader: AnswerReader | None = None
         #: Of whoever awaits that answer.
         self._waiter: asyncio.Future[None] | None = None
+        #: Until when the answer under way may take, by the loop's time.
+        self._give_up_at = 0.0
+        #: Looks at that moment or earlier. It outlives the exchange that set it: most end long
+        #: before their time, and so a timer serves thousands of them.
+        self._timer: asyncio.TimerHandle | None = None
         #: Since when it is idle, by the loop's time; kept by the pool.
         self.idle_since = 0.0
 
@@ -60,10 +69,9 @@ class Connection(asyncio.Protocol):
             ConnectionBroken: the answer did not come, or not to its end.
             TimeoutError: it did not come in time.
         """
-        loop = asyncio.get_running_loop()
         reader = self._reader = AnswerReader()
-        self._waiter = loop.create_future()
-        timer = loop.call_at(give_up_at, self._fail, TimeoutError())
+        self._waiter = self._loop.create_future()
+        self._look_at_the_clock(give_up_at)
         self._transport.write(request)
         try:
             await self._waiter
@@ -72,7 +80,6 @@ class Connection(asyncio.Protocol):
             self.close()
             raise
         finally:
-            timer.cancel()
             self._waiter = None
         self._reader = None
         if not reader.is_kept:
@@ -100,6 +107,8 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         """Called by the event loop, at the very end."""
+        if self._timer is not None:
+            self._timer.cancel()
         self._on_closed(self)
         if self._reader is not None and self._reader.end():
             if self._waiter is not None and not self._waiter.done():
@@ -107,6 +116,24 @@ class Connection(asyncio.Protocol):
             return
         reason = "" if error is None else str(error)
         self._break(reason or "the connection was closed before the answer was complete")
+
+    def _look_at_the_clock(self, give_up_at: float) -> None:
+        """The exchange that begins fails at that moment."""
+        self._give_up_at = give_up_at
+        if self._timer is not None:
+            if self._timer.when() <= give_up_at:
+                return
+            self._timer.cancel()
+        self._timer = self._loop.call_at(give_up_at, self._on_time)
+
+    def _on_time(self) -> None:
+        self._timer = None
+        if self._waiter is None:
+            return
+        if self._loop.time() < self._give_up_at:
+            self._look_at_the_clock(self._give_up_at)
+        else:
+            self._fail(TimeoutError())
 
     def _break(self, reason: str) -> None:
         is_begun = self._reader is not None and self._reader.status > 0

@@ -44,7 +44,7 @@ _MEANT: Final = "%/:?#[]@!$&'()*+,;=~"
 class LeanTransport:
     """A transport of requests to a server that is reached without a proxy; see the module.
 
-    Used on one event loop alone. Streams are carried by `streams`.
+    Made inside of a running loop, and used on that loop alone. Streams are carried by `streams`.
     """
 
     name = "lean"
@@ -52,6 +52,7 @@ class LeanTransport:
     def __init__(self, credentials: Credentials, streams: Transport) -> None:
         self._credentials = credentials
         self._streams = streams
+        self._loop = asyncio.get_running_loop()
         url = urlsplit(credentials.server)
         self._host = url.hostname or ""
         self._port = url.port or (443 if credentials.tls else 80)
@@ -143,8 +144,7 @@ class LeanTransport:
         return head + _lines(headers) if headers else head
 
     async def _send(self, request: bytes, *, is_repeatable: bool, limit_s: float) -> Response:
-        loop = asyncio.get_running_loop()
-        now = loop.time()
+        now = self._loop.time()
         give_up_at = now + limit_s
         while True:
             connection = self._take_idle(now)
@@ -155,13 +155,13 @@ class LeanTransport:
                 answer = await connection.exchange(request, give_up_at=give_up_at)
             except ConnectionBroken as error:
                 if is_repeatable and not is_fresh and not error.is_begun:
-                    now = loop.time()
+                    now = self._loop.time()
                     continue
                 raise self._unreachable(str(error)) from error
             except TimeoutError as error:
                 raise self._unreachable(f"no answer in {limit_s:g} s") from error
             if connection.is_usable:
-                connection.idle_since = loop.time()
+                connection.idle_since = self._loop.time()
                 self._idle.append(connection)
             return Response(answer.status, answer.body, AnswerHeaders(answer.head))
 
@@ -183,13 +183,12 @@ class LeanTransport:
             ServerUnreachable: there is none to be had; nothing was sent.
             TlsError: the server's certificate is not accepted.
         """
-        loop = asyncio.get_running_loop()
         if self._is_closed:
             raise self._unreachable("the transport is closed", is_sent=False)
         try:
             async with asyncio.timeout(min(limit_s, CONNECT_TIMEOUT_S)):
-                transport, connection = await loop.create_connection(
-                    lambda: Connection(on_closed=self._open.discard),
+                transport, connection = await self._loop.create_connection(
+                    lambda: Connection(self._loop, on_closed=self._open.discard),
                     self._host,
                     self._port,
                     **self._tls,

@@ -1,6 +1,7 @@
 """What a connection does when bytes and ends come at awkward moments."""
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
 
@@ -32,8 +33,8 @@ def wire() -> Wire:
 
 
 @pytest.fixture
-def connection(wire: Wire) -> Connection:
-    made = Connection(on_closed=lambda _: None)
+async def connection(wire: Wire) -> Connection:
+    made = Connection(asyncio.get_running_loop(), on_closed=lambda _: None)
     made.connection_made(wire)
     return made
 
@@ -103,3 +104,125 @@ async def test_answer_to_a_cancelled_request_is_not_taken_for_the_next(
 
     assert wire.is_cut
     assert not connection.is_usable
+
+
+class Hours:
+    """The event loop's clock, moved by hand; futures are the running loop's."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.timers: list[asyncio.TimerHandle] = []
+
+    def time(self) -> float:
+        return self.now
+
+    def create_future(self) -> "asyncio.Future[None]":
+        return asyncio.get_running_loop().create_future()
+
+    def call_at(self, when: float, callback: Callable[[], None]) -> asyncio.TimerHandle:
+        loop = asyncio.get_running_loop()
+        self.timers.append(asyncio.TimerHandle(when, callback, (), loop))
+        return self.timers[-1]
+
+    def advance(self, to: float) -> None:
+        self.now = to
+        due = [timer for timer in self.timers if timer.when() <= to]
+        self.timers = [timer for timer in self.timers if timer.when() > to]
+        for timer in due:
+            if not timer.cancelled():
+                timer._run()
+
+
+@pytest.fixture
+def hours() -> Hours:
+    return Hours()
+
+
+@pytest.fixture
+async def timed(hours: Hours, wire: Wire) -> Connection:
+    # only these methods of the loop are called
+    made = Connection(hours, on_closed=lambda _: None)  # type: ignore[arg-type]
+    made.connection_made(wire)
+    return made
+
+
+async def _ask(connection: Connection, give_up_at: float) -> "asyncio.Task[bytes]":
+    async def exchange() -> bytes:
+        return (await connection.exchange(b"request", give_up_at=give_up_at)).body
+
+    task = asyncio.ensure_future(exchange())
+    await asyncio.sleep(0)
+    return task
+
+
+async def test_answer_that_does_not_come_in_time_is_given_up(
+    timed: Connection, hours: Hours, wire: Wire
+) -> None:
+    asked = await _ask(timed, 60)
+    hours.advance(59)
+    await asyncio.sleep(0)
+    assert not asked.done()
+    hours.advance(60)
+
+    with pytest.raises(TimeoutError):
+        await asked
+    assert wire.is_cut
+
+
+async def test_exchange_has_its_whole_time_whenever_the_one_before_began(
+    timed: Connection, hours: Hours
+) -> None:
+    first = await _ask(timed, 60)
+    timed.data_received(_DONE)
+    await first
+    hours.advance(50)
+    second = await _ask(timed, 110)
+    hours.advance(109)
+    await asyncio.sleep(0)
+    assert not second.done()
+    hours.advance(110)
+
+    with pytest.raises(TimeoutError):
+        await second
+
+
+async def test_exchange_with_less_time_than_the_one_before_has_no_more(
+    timed: Connection, hours: Hours
+) -> None:
+    first = await _ask(timed, 60)
+    timed.data_received(_DONE)
+    await first
+    second = await _ask(timed, 5)
+    hours.advance(5)
+
+    with pytest.raises(TimeoutError):
+        await second
+
+
+async def test_idle_connection_outlives_the_time_of_its_last_exchange(
+    timed: Connection, hours: Hours
+) -> None:
+    asked = await _ask(timed, 60)
+    timed.data_received(_DONE)
+    await asked
+    hours.advance(1000)
+
+    assert timed.is_usable
+
+
+async def test_exchanges_in_turn_share_a_timer(timed: Connection, hours: Hours) -> None:
+    for give_up_at in (60, 61, 62):
+        asked = await _ask(timed, give_up_at)
+        timed.data_received(_DONE)
+        await asked
+
+    assert len(hours.timers) == 1
+
+
+async def test_closed_connection_leaves_no_timer(timed: Connection, hours: Hours) -> None:
+    asked = await _ask(timed, 60)
+    timed.data_received(_DONE)
+    await asked
+    timed.connection_lost(None)
+
+    assert all(timer.cancelled() for timer in hours.timers)
