@@ -24,6 +24,9 @@ from abc import ABC
 from collections.abc import Sequence
 from typing import Any, ClassVar, Generic, TypeVar, get_args, get_origin
 
+import numpy as np
+import numpy.typing as npt
+
 from pyscheduler.api.core_v1 import Pod
 from pyscheduler.framework.args import Args, NoArgs
 from pyscheduler.framework.cluster_events import ClusterEventWithHint
@@ -183,6 +186,21 @@ class PreFilterPlugin(Role):
         """
         raise NotImplementedError
 
+    def pre_filter_again(
+        self, state: CycleState, pod: Pod, nodes: NodeTable, rows: Sequence[int]
+    ) -> npt.NDArray[np.intp] | None:
+        """Brings what `pre_filter` wrote up to date: pods came to these ``rows``, or left them.
+
+        For plugins with `Plugin.cross_node` whose verdicts depend on few pods each. Asked in place
+        of `pre_filter` when nothing else changed that the plugin looks at, for a pod of the same
+        class as before.
+
+        Returns:
+            The rows of ``nodes`` whose verdict may be another now. None: `pre_filter` is to be
+            asked, and all rows to be judged again.
+        """
+        return None
+
     def add_pod(self, state: CycleState, pod: Pod, added: Pod, node: NodeInfo) -> Status | None:
         """Updates ``state`` as if ``added`` ran on ``node``; for what-ifs."""
         return None
@@ -238,6 +256,17 @@ class PreScorePlugin(Role):
     def pre_score(self, state: CycleState, pod: Pod, nodes: NodeTable) -> Status | None:
         """None goes on; ``SKIP`` leaves this plugin's Score out for this pod."""
         raise NotImplementedError
+
+    def pre_score_again(
+        self, state: CycleState, pod: Pod, nodes: NodeTable, rows: Sequence[int]
+    ) -> npt.NDArray[np.intp] | None:
+        """What `PreFilterPlugin.pre_filter_again` is to `pre_filter`, with all nodes of the epoch.
+
+        Returns:
+            The rows of ``nodes`` whose raw score may be another now. None: `pre_score` is to be
+            asked, and all rows to be scored again.
+        """
+        return None
 
 
 class ScorePlugin(Role):

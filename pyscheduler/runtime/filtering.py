@@ -29,6 +29,7 @@ from pyscheduler.runtime.profile import Profile
 
 _ALL = int(ALL_ASPECTS)
 _IDENTITY = int(Aspect.IDENTITY)
+_PODS = int(Aspect.PODS)
 #: Distinct reasons after which all kept answers are given up: reasons may carry figures that never
 #: come again, and the table that numbers them only grows. A guess; in-tree plugins give dozens.
 _MAX_REASONS = 10_000
@@ -204,11 +205,16 @@ class Filtering:
             aspects |= mask
         stale = self._profile.filters_looking_across(aspects) - entry.unconcerned
         asked = entry.filters
-        if stale and not self._prepare_again(entry, pod, nodes, stale):
+        followed = self._follow(entry, pod, nodes, changed, aspects=aspects, stale=stale)
+        asked_afresh = stale - followed.keys()
+        if asked_afresh and not self._prepare_again(entry, pod, nodes, asked_afresh):
             return False
         entry.position = store.change_log.position
         shrunk, entry.n = nodes.n < entry.n, nodes.n
-        differing = self._judge_again(entry, pod, changed, aspects=aspects, stale=stale)
+        few = {name: rows.tolist() for name, rows in followed.items() if rows.size <= _FEW_ROWS}
+        differing = self._judge_again(
+            entry, pod, changed, aspects=aspects, stale=stale - few.keys(), affected=few
+        )
         # who is asked no longer rejects no more
         if others_asked := entry.filters is not asked:
             self._set_aspects(entry)
@@ -230,6 +236,7 @@ class Filtering:
         *,
         aspects: int,
         stale: Collection[str],
+        affected: Mapping[str, list[int]],
     ) -> set[int] | None:
         """Asks the plugins concerned; the rows that may pass now or no longer, None: any.
 
@@ -239,6 +246,7 @@ class Filtering:
             changed: row -> what changed there.
             aspects: what changed anywhere.
             stale: plugins that are to judge rows that did not change, too.
+            affected: what else is to judge rows that did not change: plugin -> which of them.
         """
         n = entry.n
         rows: set[int] | None = set(changed_rows(changed, n, aspects=_IDENTITY))
@@ -252,7 +260,9 @@ class Filtering:
                 elif rows is not None:
                     rows.update(differing.tolist())
             elif aspects & cacheable:
-                some = changed_rows(changed, n, aspects=cacheable)
+                some = affected.get(answer.plugin)
+                if some is None:
+                    some = changed_rows(changed, n, aspects=cacheable)
                 self._judge_rows(hook, answer, entry, pod, rows=some)
                 # without codes nobody was ever rejected, nor is now
                 if rows is not None and answer.codes is not None:
@@ -302,6 +312,31 @@ class Filtering:
     def _set_aspects(self, entry: ClassEntry) -> None:
         filters = (answer.plugin for answer in entry.filters)
         entry.aspects = self._profile.judged_aspects(filters, entry.unconcerned)
+
+    def _follow(
+        self,
+        entry: ClassEntry,
+        pod: Pod,
+        nodes: NodeTable,
+        changed: Mapping[int, int],
+        *,
+        aspects: int,
+        stale: Collection[str],
+    ) -> dict[str, npt.NDArray[np.intp]]:
+        """The ``stale`` plugins that could follow what changed: the rows to judge again."""
+        followed = {}
+        for name, again in self._profile.pre_filters_again.items():
+            if name not in stale or name in entry.state.skipped_filters:
+                continue
+            if not self._profile.follows(name, aspects):
+                continue
+            rows = again(entry.state, pod, nodes, changed_rows(changed, nodes.n, aspects=_PODS))
+            if rows is not None:
+                followed[name] = rows
+        if followed:
+            # a promised pod may count otherwise now
+            entry.crowdings.clear()
+        return followed
 
     def _prepare_again(
         self, entry: ClassEntry, pod: Pod, nodes: NodeTable, stale: Collection[str]

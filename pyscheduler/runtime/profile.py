@@ -12,6 +12,9 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, 
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from pyscheduler.api.core_v1 import Pod, PodSpec
 from pyscheduler.framework.cluster_events import EVERYTHING, ClusterEventWithHint
 from pyscheduler.framework.columns import Aspect, Column, aspects_of
@@ -31,6 +34,7 @@ from pyscheduler.framework.interface import (
     PreScorePlugin,
     QueueSortPlugin,
     ReservePlugin,
+    Role,
     ScorePlugin,
     SignPlugin,
     has_form,
@@ -58,12 +62,16 @@ PostFilterFn = Callable[
     [CycleState, Pod, NodeStatuses], Awaitable[tuple[PostFilterResult | None, Status | None]]
 ]
 PreScoreFn = Callable[[CycleState, Pod, NodeTable], Status | None]
+AgainFn = Callable[[CycleState, Pod, NodeTable, Sequence[int]], "npt.NDArray[np.intp] | None"]
 NodeFn = Callable[[CycleState, Pod, str], Status | None]
 AsyncNodeFn = Callable[[CycleState, Pod, str], Awaitable[Status | None]]
 SortKeyFn = Callable[[QueuedEntity], tuple[Any, ...]]
 SignFn = Callable[[Pod], tuple[Any, ...] | None]
 PermitFn = Callable[[CycleState, Pod, str], tuple[Status | None, float]]
 PreFlightFn = Callable[[CycleState, Pod, str], PreBindPreFlightResult | Status | None]
+
+_IDENTITY = int(Aspect.IDENTITY)
+_PODS = int(Aspect.PODS)
 
 #: Specs whose signatures are remembered. A guess: the templates of a busy hour.
 _SPECS_KEPT = 2048
@@ -182,6 +190,9 @@ class Profile:
             (name, instrument.async_hook(name, "PostBind", plugin.post_bind))
             for name, plugin in self._at("postBind", PostBindPlugin)
         ]
+        #: plugins that can follow pods that come and go, instead of being asked from the beginning
+        self.pre_filters_again = self._again("PreFilter", PreFilterPlugin, "pre_filter_again")
+        self.pre_scores_again = self._again("PreScore", PreScorePlugin, "pre_score_again")
         self._judges = {name: plugins[name] for name in self._judging_names()}
         #: plugin -> what its cached answers depend on; plugins not in here are asked every time
         self.cacheable: dict[str, int] = {
@@ -258,6 +269,13 @@ class Profile:
             name for (name, _), part in signed if part == () and name in self._skipping
         )
 
+    def _again(self, point: str, role: type[Role], form: str) -> dict[str, AgainFn]:
+        return {
+            name: self._instrument.hook(name, point, getattr(plugin, form))
+            for name, plugin in self._at(point[0].lower() + point[1:], role)
+            if has_form(plugin, role, form)
+        }
+
     def _signing(self, *, signs_spec: bool) -> list[tuple[str, SignFn]]:
         return [
             (name, self._instrument.hook(name, "Sign", plugin.sign_pod, answers=answers.SIGN))
@@ -307,6 +325,10 @@ class Profile:
     def filters_looking_across(self, aspects: int) -> frozenset[str]:
         """The PreFilter and Filter plugins that depend on ``aspects`` of other nodes."""
         return frozenset(name for name, mask in self._filters_cross_node if aspects & mask)
+
+    def follows(self, plugin: str, aspects: int) -> bool:
+        """True when pods are all that changed of what the plugin looks at across nodes."""
+        return not aspects & (self.cross_node[plugin] | _IDENTITY) & ~_PODS
 
     def judges_rows_alone(self, plugin: str) -> bool:
         """True when what the plugin says of a node depends on that node and the pod's class."""

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from pyscheduler.api.core_v1 import Pod
 from pyscheduler.cache.snapshot import Snapshot
+from pyscheduler.framework.columns import Aspect
 from pyscheduler.framework.nodes import NodeTable
 from pyscheduler.framework.scores import MAX_NODE_SCORE, MIN_NODE_SCORE
 from pyscheduler.framework.status import Int64Array
@@ -28,6 +29,7 @@ from pyscheduler.runtime.ranking import NO_TOTAL
 
 Rows: TypeAlias = slice | npt.NDArray[np.intp]
 
+_PODS = int(Aspect.PODS)
 _NO_ROWS: Final = np.zeros(0, dtype=np.intp)
 #: Up to so many rows are summed one by one; about where numpy begins to pay.
 _FEW_ROWS = 16
@@ -59,7 +61,10 @@ class Scoring:
         same_feasible = entry.scored_version == entry.feasible_version
         stale = self._stale(aspects, same_feasible=same_feasible) - entry.unconcerned
         skipped = entry.skip_scores
-        self._run_pre_scores(entry, pod, nodes, stale)
+        followed = self._follow(
+            entry, pod, nodes, changed, aspects=aspects, same_feasible=same_feasible
+        )
+        self._run_pre_scores(entry, pod, nodes, stale - followed.keys())
         # rows that are to be summed anew
         moved = set(changed_rows(changed, entry.n, aspects=self._scored_aspects))
         all_moved = entry.skip_scores != skipped
@@ -70,9 +75,13 @@ class Scoring:
             answer = entry.scores.get(hook.name)
             if answer is None:
                 answer = entry.scores[hook.name] = ScoreAnswer(entry.capacity)
-            if hook.name in stale:
-                answer.fresh = False
-            self._refresh_raw(hook, answer, entry, pod, changed=changed, aspects=aspects)
+            affected = followed.get(hook.name)
+            if affected is not None and affected.size <= _FEW_ROWS:
+                self._refresh_rows(hook, answer, entry, pod, rows=affected.tolist())
+                moved.update(affected.tolist())
+            else:
+                answer.fresh = answer.fresh and hook.name not in stale
+                self._refresh_raw(hook, answer, entry, pod, changed=changed, aspects=aspects)
             if hook.normalizes and (answer.stale or not same_feasible):
                 differing = self._normalize(hook, answer, entry, pod)
                 if differing is None:
@@ -102,6 +111,32 @@ class Scoring:
         profile = self._profile
         across = frozenset(name for name, mask in profile.cross_node.items() if aspects & mask)
         return across if same_feasible else across | profile.scores_feasible_set
+
+    def _follow(
+        self,
+        entry: ClassEntry,
+        pod: Pod,
+        nodes: NodeTable,
+        changed: Mapping[int, int],
+        *,
+        aspects: int,
+        same_feasible: bool,
+    ) -> dict[str, npt.NDArray[np.intp]]:
+        """The plugins that could follow what changed on other nodes: the rows to score again."""
+        profile = self._profile
+        followed = {}
+        for name, again in profile.pre_scores_again.items():
+            answer = entry.scores.get(name)
+            if answer is None or not answer.fresh or not aspects & profile.cross_node.get(name, 0):
+                continue
+            if not profile.follows(name, aspects):
+                continue
+            if name in profile.scores_feasible_set and not same_feasible:
+                continue
+            rows = again(entry.state, pod, nodes, changed_rows(changed, nodes.n, aspects=_PODS))
+            if rows is not None:
+                followed[name] = rows
+        return followed
 
     def _run_pre_scores(
         self, entry: ClassEntry, pod: Pod, nodes: NodeTable, stale: frozenset[str]

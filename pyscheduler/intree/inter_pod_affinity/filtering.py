@@ -12,23 +12,29 @@ and none in ``apart`` and ``existing``. The first pod of a group that is to stay
 nobody: it passes on any node with the keys when ``near`` is empty over the whole cluster and the
 pod means itself.
 
-States: `FilterState` is made by PreFilter, over all nodes, and made again when pods, labels or
-nodes change; what-ifs change a clone of it, pod by pod.
+States: `FilterState` is made by PreFilter, over all nodes. It follows pods that come and go, and is
+made again when labels or nodes change; what-ifs change a clone of it, pod by pod.
 
 Called by: ``plugin``. Source: kube-scheduler 1.37, ``plugins/interpodaffinity/filtering.go``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from pyscheduler import framework as fwk
 from pyscheduler.api.core_v1 import Pod
 from pyscheduler.framework.status import BoolArray
-from pyscheduler.intree.inter_pod_affinity.domains import Amounts, Domains
+from pyscheduler.intree.inter_pod_affinity.domains import (
+    Domains,
+    Rows,
+    Source,
+    Sources,
+    nodes_in,
+)
 from pyscheduler.intree.inter_pod_affinity.terms import ExistingTerm, OwnTerms, terms_of
 
 _NOT_NEAR = "node(s) didn't match pod affinity rules"
@@ -56,12 +62,31 @@ class FilterState:
 
     def clone(self) -> FilterState:
         """The same counts, to be changed alone."""
-        return replace(
-            self,
-            near=_cloned(self.near),
-            apart=_cloned(self.apart),
-            existing=_cloned(self.existing),
-        )
+        near, apart, existing = map(_cloned, (self.near, self.apart, self.existing))
+        return FilterState(self.own, self.means_itself, near, apart, existing)
+
+    def follow(
+        self, nodes: fwk.NodeTable, tally: fwk.TallyCounts, rows: Sequence[int]
+    ) -> Rows | None:
+        """Takes over that pods came to ``rows`` of all ``nodes``, or left them.
+
+        Returns:
+            The rows that may be judged otherwise now; None when that cannot be told, or none is
+            worth to be judged any more: the counts are to be made again.
+        """
+        was_first, flipped = self._is_first, []
+        for domains in (*self.near.values(), *self.apart.values(), *self.existing.values()):
+            moved = domains.follow(nodes, tally, rows)
+            if moved is None:
+                return None
+            flipped += [
+                (domains.key, code)
+                for code, (before, now) in moved.items()
+                if (before > 0) != (now > 0)
+            ]
+        if self.is_pointless or self._is_first != was_first:
+            return None
+        return nodes_in(flipped, nodes)
 
     def count(
         self,
@@ -163,16 +188,16 @@ def filter_state(
         tally: of the terms of existing pods.
         means_itself: the pod is one of those that it wants to be near.
     """
-    near, apart, kept_out = Amounts(nodes), Amounts(nodes), Amounts(nodes)
+    near, apart, kept_out = Sources(), Sources(), Sources()
     for term in existing:
-        key = term.term.topology_key
-        kept_out.add(key, tally.by_value(term, key))
+        kept_out.add(term.term.topology_key, Source(term))
     for key, matcher in own.apart:
-        apart.add(key, nodes.pods_by_value(matcher, key))
+        apart.add(key, Source(matcher))
     if own.near is not None:
         for key in own.near_by:
-            near.add(key, nodes.pods_by_value(own.near, key))
-    return FilterState(own, means_itself, near.domains(), apart.domains(), kept_out.domains())
+            near.add(key, Source(own.near))
+    counted = (sources.domains(nodes, tally) for sources in (near, apart, kept_out))
+    return FilterState(own, means_itself, *counted)
 
 
 def _is_any(by_key: _ByKey) -> bool:

@@ -16,7 +16,8 @@ and the first that fails is the reason. The score is in ``scoring``, the counts 
 **How it is counted.** Pods are never walked over. How many pods per domain a term of the incoming
 pod means is kept by the cache (``NodeTable.pods_by_value``); the terms of existing pods are tallied
 likewise (``terms.EXISTING``), and those that mean the incoming pod are found in an index
-(``term_index``). What is left is one look-up per node and topology key.
+(``term_index``). What is left is one look-up per node and topology key; and once that is done for a
+class of pods, one per pod that came or went, since it counts in its own domains alone.
 
 **Classes of pods.** A pod's labels and namespace matter only as far as terms read them. So its
 signature is what it asks itself, whether it means itself, and *which* terms of others mean it: pods
@@ -40,6 +41,7 @@ from pyscheduler.api.core_v1 import Pod
 from pyscheduler.framework.status import Int64Array
 from pyscheduler.intree.inter_pod_affinity import hints, scoring
 from pyscheduler.intree.inter_pod_affinity.args import InterPodAffinityArgs
+from pyscheduler.intree.inter_pod_affinity.domains import Rows
 from pyscheduler.intree.inter_pod_affinity.filtering import FILTER, filter_state
 from pyscheduler.intree.inter_pod_affinity.namespaces import Namespaces
 from pyscheduler.intree.inter_pod_affinity.scoring import SCORES
@@ -115,6 +117,12 @@ class InterPodAffinity(
         state.write(FILTER, found)
         return None
 
+    def pre_filter_again(
+        self, state: fwk.CycleState, pod: Pod, nodes: fwk.NodeTable, rows: Sequence[int]
+    ) -> Rows | None:
+        """Looks at the domains of ``rows`` alone; who else is judged again are those that flip."""
+        return state.read(FILTER).follow(nodes, nodes.tally(EXISTING), rows)
+
     def add_pod(self, state: fwk.CycleState, pod: Pod, added: Pod, node: fwk.NodeInfo) -> None:
         """Counts ``added`` in."""
         self._count(state, pod, added, node, difference=1)
@@ -157,15 +165,19 @@ class InterPodAffinity(
         state.write(SCORES, weights)
         return None
 
+    def pre_score_again(
+        self, state: fwk.CycleState, pod: Pod, nodes: fwk.NodeTable, rows: Sequence[int]
+    ) -> Rows | None:
+        """Looks at the domains of ``rows`` alone, whose other nodes are scored again with them."""
+        return state.read(SCORES).follow(nodes, nodes.tally(EXISTING), rows)
+
     def score(self, state: fwk.CycleState, pod: Pod, node: fwk.NodeInfo) -> int:
         """The weight in the node's domains."""
-        weights = state.read(SCORES)
-        return sum(domains.at_node(node.labels) for domains in weights)
+        return state.read(SCORES).at_node(node.labels)
 
     def score_nodes(self, state: fwk.CycleState, pod: Pod, nodes: fwk.NodeTable) -> Int64Array:
         """The same for all nodes, by label code."""
-        weights = state.read(SCORES)
-        return scoring.score_nodes(weights, nodes)
+        return state.read(SCORES).at_nodes(nodes)
 
     def normalize(self, state: fwk.CycleState, pod: Pod, scores: Int64Array) -> Int64Array:
         """The lowest gets 0, the highest 100."""

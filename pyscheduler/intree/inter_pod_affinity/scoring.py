@@ -14,17 +14,73 @@ Called by: ``plugin``. Source: kube-scheduler 1.37, ``plugins/interpodaffinity/s
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from pyscheduler import framework as fwk
 from pyscheduler.framework.status import Int64Array
-from pyscheduler.intree.inter_pod_affinity.domains import Amounts, Domains
+from pyscheduler.intree.inter_pod_affinity.domains import (
+    Domains,
+    Rows,
+    Source,
+    Sources,
+    nodes_in,
+)
 from pyscheduler.intree.inter_pod_affinity.terms import ExistingTerm, Kind, OwnTerms
 
-#: the weight by domain, of each topology key
-SCORES = fwk.StateKey[tuple[Domains, ...]]("InterPodAffinity.scores")
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """The weight by domain, of each topology key."""
+
+    domains: tuple[Domains, ...]
+    #: weights are all positive or all negative, so that none stands for no pods at all
+    are_alike: bool
+
+    @property
+    def total(self) -> int:
+        """Over all domains."""
+        return sum(domains.total for domains in self.domains)
+
+    def clone(self) -> Weights:
+        """The same weights, to be changed alone."""
+        return Weights(tuple(domains.clone() for domains in self.domains), self.are_alike)
+
+    def at_node(self, labels: Mapping[str, str]) -> int:
+        """The weight in the domains of a node with these labels."""
+        return sum(domains.at_node(labels) for domains in self.domains)
+
+    def at_nodes(self, nodes: fwk.NodeTable) -> Int64Array:
+        """(N,) int64: the weight in each node's domains."""
+        every = (domains.at_nodes(nodes) for domains in self.domains)
+        found = [amounts for amounts in every if amounts is not None]
+        if len(found) == 1:
+            return found[0]
+        return np.sum(found, axis=0) if found else np.zeros(len(nodes), dtype=np.int64)
+
+    def follow(
+        self, nodes: fwk.NodeTable, tally: fwk.TallyCounts, rows: Sequence[int]
+    ) -> Rows | None:
+        """Takes over that pods came to ``rows`` of all ``nodes``, or left them.
+
+        Returns:
+            The rows that have another weight now; None when that cannot be told, or there may be
+            none left to have one: the weights are to be summed again.
+        """
+        if not self.are_alike:
+            return None
+        changed: list[tuple[str, int]] = []
+        for domains in self.domains:
+            moved = domains.follow(nodes, tally, rows)
+            if moved is None:
+                return None
+            changed += [(domains.key, code) for code in moved]
+        return nodes_in(changed, nodes) if self.total else None
+
+
+SCORES = fwk.StateKey[Weights]("InterPodAffinity.scores")
 
 
 def weights_by_domain(
@@ -34,7 +90,7 @@ def weights_by_domain(
     *,
     tally: fwk.TallyCounts,
     hard_weight: int,
-) -> tuple[Domains, ...] | None:
+) -> Weights | None:
     """The weights over all ``nodes``; None when no term meets any pod in any domain.
 
     Args:
@@ -44,34 +100,21 @@ def weights_by_domain(
         tally: of the terms of existing pods.
         hard_weight: of a required affinity term.
     """
-    weighted = [
-        (weight, key, nodes.pods_by_value(matcher, key)) for weight, key, matcher in own.preferred
-    ] + [
-        (
-            hard_weight if known.kind is Kind.AFFINITY else known.weight,
-            known.term.topology_key,
-            tally.by_value(known, known.term.topology_key),
-        )
-        for known in existing
-    ]
-    amounts = Amounts(nodes)
-    is_any = False
-    for weight, key, counts in weighted:
-        # weights that cancel out are no reason to skip the pod
-        is_any = is_any or bool(counts[:-1].any())
-        amounts.add(key, counts, weight=weight)
-    return tuple(amounts.domains().values()) if is_any else None
-
-
-def score_nodes(weights: Iterable[Domains], nodes: fwk.NodeTable) -> Int64Array:
-    """(N,) int64: the weight in each node's domains."""
-    found = [amounts for domains in weights if (amounts := domains.at_nodes(nodes)) is not None]
-    if len(found) == 1:
-        return found[0]
-    scores = np.zeros(len(nodes), dtype=np.int64)
-    for amounts in found:
-        scores += amounts
-    return scores
+    weighted = [(key, Source(matcher, weight)) for weight, key, matcher in own.preferred]
+    for known in existing:
+        weight = hard_weight if known.kind is Kind.AFFINITY else known.weight
+        weighted.append((known.term.topology_key, Source(known, weight)))
+    sources = Sources()
+    for key, source in weighted:
+        sources.add(key, source)
+    are_positive = {source.weight > 0 for _, source in weighted}
+    are_alike = len(are_positive) == 1 and all(source.weight for _, source in weighted)
+    weights = Weights(tuple(sources.domains(nodes, tally).values()), are_alike)
+    # weights that cancel out are no reason to skip the pod
+    is_any = weights.total or any(
+        source.counts(key, nodes, tally)[:-1].any() for key, source in weighted
+    )
+    return weights if is_any else None
 
 
 def normalized(scores: Int64Array) -> Int64Array:
