@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pyscheduler.api.core_v1 import Pod
+from pyscheduler.framework.columns import Aspect
 from pyscheduler.framework.status import BoolArray, Status
 from pyscheduler.queueing.nominator import Nominator
 
@@ -23,12 +24,17 @@ if TYPE_CHECKING:
     from pyscheduler.runtime.class_cache import ClassEntry
 
 
+_IDENTITY = int(Aspect.IDENTITY)
+
+
 class Crowding:
     """One class's rows with the nominated pods of some priority and above."""
 
     __slots__ = (
         "_changed",
         "_n",
+        "_narrowed_for",
+        "_rejections",
         "_unjudged",
         "_version",
         "narrowed",
@@ -46,6 +52,10 @@ class Crowding:
         self.rejected: BoolArray = np.zeros(capacity, dtype=np.bool_)
         #: the entry without the rejected rows, for pods that are nominated nowhere themselves
         self.narrowed: ClassEntry | None = None
+        #: what `narrowed` was last made of; see `_made_of`
+        self._narrowed_for: tuple[int, int, int] | None = None
+        #: grows when `statuses` change
+        self._rejections = 0
         #: rows of `pods` about which nothing is known
         self._unjudged: set[int] = set()
         #: rows that changed since `pods` was last brought up to date
@@ -57,7 +67,11 @@ class Crowding:
 
     def note(self, changed: Mapping[int, int]) -> None:
         """These rows changed, in these aspects: they have to be judged anew."""
-        self._changed.update(changed)
+        # a row that keeps its node is of interest with pods only; nominations are told of by name
+        pods = self.pods
+        self._changed.update(
+            row for row, mask in changed.items() if mask & _IDENTITY or row in pods
+        )
         if self.narrowed is not None:
             rows = self.narrowed.changed_rows
             for row, mask in changed.items():
@@ -88,6 +102,24 @@ class Crowding:
                     self.pods[row] = pods
                     self._unjudged.add(row)
 
+    def kept(self, entry: ClassEntry) -> ClassEntry | None:
+        """The entry without the rejected rows, if what it was made of is still the same.
+
+        To be asked after all feasible rows were judged.
+        """
+        narrowed = self.narrowed
+        if narrowed is None or self._narrowed_for != self._made_of(entry):
+            return None
+        narrowed.n, narrowed.position, narrowed.filters = entry.n, entry.position, entry.filters
+        return narrowed
+
+    def keep(self, narrowed: ClassEntry, entry: ClassEntry) -> None:
+        """``narrowed`` is the entry without the rejected rows."""
+        self.narrowed, self._narrowed_for = narrowed, self._made_of(entry)
+
+    def _made_of(self, entry: ClassEntry) -> tuple[int, int, int]:
+        return entry.n, entry.feasible_version, self._rejections
+
     def unjudged(self, among: BoolArray | None = None) -> list[int]:
         """Rows to be judged, in a fixed order; only those of the (capacity,) mask ``among``."""
         if not self._unjudged:
@@ -101,8 +133,10 @@ class Crowding:
             if status is not None:
                 self.statuses[row] = status
                 self.rejected[row] = True
+                self._rejections += 1
 
     def _forget(self, row: int) -> None:
         self._unjudged.discard(row)
         if self.pods.pop(row, None) is not None and self.statuses.pop(row, None) is not None:
             self.rejected[row] = False
+            self._rejections += 1

@@ -87,6 +87,10 @@ class Narrowing:
         crowding = self._crowding(entry, pod)
         own, own_status = self._own_row(crowding, entry, pod)
         self._judge(crowding, entry, pod, crowding.unjudged(entry.feasible))
+        if own < 0 and entry.feasible_count and not crowding.statuses:
+            return entry
+        if own < 0 and (kept := crowding.kept(entry)) is not None:
+            return kept
         feasible, rejected = entry.feasible[: entry.n], crowding.rejected[: entry.n]
         statuses = crowding.statuses
         if own >= 0:
@@ -181,9 +185,8 @@ class Narrowing:
         for hook in hooks:
             if not rows:
                 break
-            table = self._snapshot.nodes.select(np.array(rows, dtype=np.intp))
-            rejected = hook.rejections(own.state, pod, table, self._classes.reasons)
-            own.overrides.update((rows[index], status) for index, status in rejected.items())
+            nodes, reasons = self._snapshot.nodes, self._classes.reasons
+            own.overrides.update(hook.rejections(own.state, pod, nodes, rows=rows, reasons=reasons))
             rows = [row for row in rows if row not in own.overrides]
         return rows
 
@@ -274,9 +277,7 @@ def _narrowed(crowding: Crowding, entry: ClassEntry, left: BoolArray) -> ClassEn
     n, count = entry.n, int(np.count_nonzero(left))
     if count == entry.feasible_count:
         return entry
-    narrowed = crowding.narrowed
-    if narrowed is None:
-        narrowed = crowding.narrowed = entry.overridden({})
+    narrowed = crowding.narrowed or entry.overridden({})
     narrowed.n, narrowed.position, narrowed.filters = n, entry.position, entry.filters
     lost = np.flatnonzero(entry.feasible[:n] & ~left).tolist()
     narrowed.overrides = {row: crowding.statuses[row] for row in lost}
@@ -285,4 +286,5 @@ def _narrowed(crowding: Crowding, entry: ClassEntry, left: BoolArray) -> ClassEn
         narrowed.feasible[n:] = False
         narrowed.feasible_count = count
         narrowed.feasible_version += 1
+    crowding.keep(narrowed, entry)
     return narrowed

@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from pyscheduler.cache import SchedulerCache, Snapshot
+from pyscheduler.framework.columns import Aspect
 from pyscheduler.framework.status import unschedulable
 from pyscheduler.queueing.nominator import Nominator
+from pyscheduler.runtime.class_cache import ClassEntry
 from pyscheduler.runtime.crowding import Crowding
 from pyscheduler.testing import make_node, make_pod
 
@@ -103,3 +105,46 @@ def test_who_is_too_far_behind_the_nominator_reads_everything(
         rig.nominator.delete(make_pod("c").obj().uid)
 
     assert rig.unjudged() == [1, 3]
+
+
+def _entry(rig: Rig) -> ClassEntry:
+    entry = ClassEntry(rig.snapshot.store.capacity)
+    entry.n = 4
+    return entry
+
+
+def test_the_entry_without_rejected_rows_is_kept_until_something_is_rejected_or_no_longer(
+    rig: Rig,
+) -> None:
+    entry = _entry(rig)
+    narrowed = entry.overridden({})
+    rig.crowding.keep(narrowed, entry)
+    entry.position = 7
+
+    assert rig.crowding.kept(entry) is narrowed
+    assert narrowed.position == 7
+
+    rig.nominate("c", "n2")
+    rig.unjudged()
+
+    assert rig.crowding.kept(entry) is None
+
+
+def test_the_entry_without_rejected_rows_is_made_anew_once_other_rows_are_feasible(
+    rig: Rig,
+) -> None:
+    entry = _entry(rig)
+    rig.crowding.keep(entry.overridden({}), entry)
+    entry.feasible_version += 1
+
+    assert rig.crowding.kept(entry) is None
+
+
+def test_a_promised_node_that_moves_to_a_row_nobody_was_promised_is_found_there(rig: Rig) -> None:
+    position = rig.snapshot.store.change_log.position
+    rig.cache.remove_node("n0")
+    rig.snapshot.refresh()
+    rig.crowding.note(rig.snapshot.store.change_log.since(position, -1) or {})
+
+    assert rig.unjudged() == [0], "n3 has moved there"
+    assert sorted(rig.crowding.pods) == [0, 1]
