@@ -1,8 +1,10 @@
 """A heap of keyed items in which any item can be replaced or removed.
 
-`heapq` of tuples with lazy deletion: a removed or replaced entry stays in the heap until it comes
-to the top or until stale entries outnumber the live ones, then the heap is rebuilt. Items with
-equal keys leave in the order in which they came.
+What comes in order, as pods mostly do, is lined up in a run, where it is added and taken without a
+comparison; only what belongs before the run's end goes to a `heapq`. Whichever has the lower head
+is served. Deletion is lazy: a removed or replaced entry stays until it comes to the top or until
+stale entries outnumber the live ones, then everything is lined up anew. Items with equal keys leave
+in the order in which they came.
 
 Called by: ``active_queue``, ``backoff_queue``.
 """
@@ -10,11 +12,15 @@ Called by: ``active_queue``, ``backoff_queue``.
 from __future__ import annotations
 
 import heapq
+from collections import deque
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
 SortKey = tuple[object, ...]
+#: (key, sequence, uid); the sequence is unique, so comparing never reaches the uid. No item: what
+#: was removed is not kept alive by the entry it leaves behind
+_Entry = tuple[SortKey, int, str]
 
 #: stale entries that are never worth a rebuild: a guess
 _SLACK = 64
@@ -23,14 +29,14 @@ _SLACK = 64
 class KeyedHeap(Generic[T]):
     """Items by uid, given out by ascending key."""
 
-    __slots__ = ("_heap", "_live", "_sequence")
+    __slots__ = ("_heap", "_live", "_run", "_sequence")
 
     def __init__(self) -> None:
-        #: (key, sequence, uid); the sequence is unique, so comparing never reaches the uid. No
-        #: item: what was removed is not kept alive by the entry it leaves behind
-        self._heap: list[tuple[SortKey, int, str]] = []
+        #: ascending
+        self._run: deque[_Entry] = deque()
+        self._heap: list[_Entry] = []
         #: the one valid entry of each uid, and its item
-        self._live: dict[str, tuple[tuple[SortKey, int, str], T]] = {}
+        self._live: dict[str, tuple[_Entry, T]] = {}
         self._sequence = 0
 
     def __len__(self) -> int:
@@ -43,26 +49,25 @@ class KeyedHeap(Generic[T]):
         """Adds the item, or replaces the one of that uid."""
         self._sequence += 1
         entry = (key, self._sequence, uid)
-        heapq.heappush(self._heap, entry)
+        if self._run and entry < self._run[-1]:
+            heapq.heappush(self._heap, entry)
+        else:
+            self._run.append(entry)
         self._live[uid] = (entry, item)
         self._drop_stale()
 
     def pop(self) -> T | None:
         """Removes and returns the item with the lowest key; None when empty."""
-        item = self.peek()
-        if item is not None:
-            del self._live[heapq.heappop(self._heap)[2]]
-        return item
+        entry = self._first()
+        if entry is None:
+            return None
+        self._drop(entry)
+        return self._live.pop(entry[2])[1]
 
     def peek(self) -> T | None:
         """Returns the item with the lowest key; None when empty."""
-        while self._heap:
-            entry = self._heap[0]
-            known = self._live.get(entry[2])
-            if known is not None and known[0] is entry:
-                return known[1]
-            heapq.heappop(self._heap)
-        return None
+        entry = self._first()
+        return None if entry is None else self._live[entry[2]][1]
 
     def remove(self, uid: str) -> T | None:
         """Removes and returns the item of that uid; None when it is not there."""
@@ -83,12 +88,31 @@ class KeyedHeap(Generic[T]):
 
     def validate(self) -> None:
         """Asserts that every item can be reached and that stale entries are bounded."""
-        reachable = {id(entry) for entry in self._heap}
+        reachable = {id(entry) for entry in (*self._run, *self._heap)}
         assert all(id(entry) in reachable for entry, _ in self._live.values())
         assert all(uid == entry[2] for uid, (entry, _) in self._live.items())
-        assert len(self._heap) <= 2 * len(self._live) + _SLACK + 1
+        assert len(reachable) <= 2 * len(self._live) + _SLACK + 1
+        assert sorted(self._run) == list(self._run)
+
+    def _first(self) -> _Entry | None:
+        """The lowest live entry; stale ones before it are gone then."""
+        run, heap = self._run, self._heap
+        while run or heap:
+            entry = heap[0] if not run or (heap and heap[0] < run[0]) else run[0]
+            known = self._live.get(entry[2])
+            if known is not None and known[0] is entry:
+                return entry
+            self._drop(entry)
+        return None
+
+    def _drop(self, head: _Entry) -> None:
+        """Takes out one of the two heads."""
+        if self._run and self._run[0] is head:
+            self._run.popleft()
+        else:
+            heapq.heappop(self._heap)
 
     def _drop_stale(self) -> None:
-        if len(self._heap) > 2 * len(self._live) + _SLACK:
-            self._heap = [entry for entry, _ in self._live.values()]
-            heapq.heapify(self._heap)
+        if len(self._run) + len(self._heap) > 2 * len(self._live) + _SLACK:
+            self._run = deque(sorted(entry for entry, _ in self._live.values()))
+            self._heap = []

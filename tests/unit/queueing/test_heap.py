@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import random
 
+import pytest
+
 from pyscheduler.queueing.heap import KeyedHeap
 
 
@@ -62,3 +64,41 @@ def test_agrees_with_sorting_under_random_use() -> None:
     heap.validate()
     popped = [heap.pop() for _ in range(len(heap))]
     assert popped == sorted(expected, key=expected.__getitem__)
+
+
+@pytest.mark.parametrize("jitter", [0, 3, 1000], ids=["in order", "nearly in order", "in no order"])
+def test_agrees_with_sorting_while_items_come_and_go(jitter: int) -> None:
+    rng = random.Random(7)
+    heap: KeyedHeap[int] = KeyedHeap()
+    plain: dict[str, tuple[int, int]] = {}
+    for i in range(600):
+        uid = f"u{rng.randrange(60)}"
+        if rng.random() < 0.4:
+            first = min(plain, key=plain.__getitem__, default=None)
+            assert heap.pop() == (None if first is None else plain.pop(first)[1])
+        elif rng.random() < 0.2:
+            assert (heap.remove(uid) is None) is (plain.pop(uid, None) is None)
+        else:
+            plain[uid] = (i + rng.randrange(jitter + 1), i)
+            heap.push(uid, plain[uid][:1], i)
+        heap.validate()
+        assert heap.in_order() == [item for _, item in sorted(plain.values())]
+
+
+class Counted(int):
+    """A number that counts how often it is compared."""
+
+    comparisons = 0
+
+    def __lt__(self, other: int) -> bool:
+        Counted.comparisons += 1
+        return int(self) < int(other)
+
+
+def test_what_comes_in_order_leaves_without_a_search() -> None:
+    heap: KeyedHeap[int] = KeyedHeap()
+    for i in range(1000):
+        heap.push(f"u{i}", (Counted(i),), i)
+    Counted.comparisons = 0
+    assert [heap.pop() for _ in range(1000)] == list(range(1000))
+    assert Counted.comparisons == 0
