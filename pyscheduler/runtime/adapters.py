@@ -6,7 +6,7 @@ whole-cluster form for many rows, the per-node form for a few, a loop where only
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -98,21 +98,32 @@ class FilterHook:
         return judged
 
     def rejections(
-        self, state: CycleState, pod: Pod, nodes: NodeTable, reasons: ReasonTable
+        self,
+        state: CycleState,
+        pod: Pod,
+        nodes: NodeTable,
+        *,
+        rows: Sequence[int],
+        reasons: ReasonTable,
     ) -> dict[int, Status]:
-        """Row of ``nodes`` -> status, for the rows that do not pass.
+        """Row -> status, for those of ``rows`` that do not pass.
 
         Raises:
             PluginFault: the plugin raised, or answered an error for a node.
         """
-        verdict = self.judge(state, pod, nodes, reasons)
-        if verdict is None:
-            return {}
-        codes, indexes = verdict
-        return {
-            row: Status(Code(int(codes[row])), reasons[int(indexes[row])], self.name)
-            for row in np.flatnonzero(codes).tolist()
-        }
+        if self.judges_singly(len(rows)):
+            judged = self.judge_each(state, pod, nodes, rows=rows, reasons=reasons)
+            rejected = [(row, *found) for row, found in zip(rows, judged, strict=True) if found[0]]
+        else:
+            verdict = self.judge(state, pod, nodes.select(np.array(rows, dtype=np.intp)), reasons)
+            if verdict is None:
+                return {}
+            codes, indexes = verdict
+            rejected = [
+                (rows[at], int(codes[at]), int(indexes[at]))
+                for at in np.flatnonzero(codes).tolist()
+            ]
+        return {row: Status(Code(code), reasons[index], self.name) for row, code, index in rejected}
 
     def _loop(
         self, state: CycleState, pod: Pod, nodes: NodeTable, reasons: ReasonTable

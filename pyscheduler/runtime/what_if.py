@@ -1,6 +1,7 @@
 """Judges copied rows with pods added or taken away: what-ifs of plugins, and nominated pods.
 
-Filters whose plugin keeps no PreFilter state about other pods are asked about all rows at once. A
+Filters whose plugin keeps no PreFilter state about other pods are asked about all rows at once, and
+those that look at nothing but the Node are asked once, for no pod added or taken away matters. A
 plugin with ``add_pod`` or ``remove_pod`` has a state of its own per row, cloned when the row is
 first changed, and is asked row by row.
 
@@ -17,12 +18,11 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import cast
 
-import numpy as np
 from cachetools import LRUCache
 
 from pyscheduler.api.core_v1 import Pod
 from pyscheduler.cache.snapshot import Snapshot
-from pyscheduler.framework.columns import ALL_ASPECTS
+from pyscheduler.framework.columns import ALL_ASPECTS, POD_ASPECTS
 from pyscheduler.framework.cycle_state import CycleState
 from pyscheduler.framework.nodes import NodeTable
 from pyscheduler.framework.status import ReasonTable, Status
@@ -64,6 +64,10 @@ class RowsWhatIf:
             if name not in state.skipped_filters
         }
         self._row_states: dict[int, CycleState] = {}
+        #: plugin to whom it makes no difference which pods a node has -> rows known to pass
+        self._passed: dict[str, set[int]] = {
+            hook.name: set() for hook in self._filters if _judges_nodes_alone(profile, hook.name)
+        }
         self._reasons = ReasonTable()
 
     @property
@@ -145,22 +149,28 @@ class RowsWhatIf:
         answers: dict[int, Status] = {}
         left = list(rows)
         for hook in self._filters:
-            if not left:
-                break
-            if hook.name in self._following:
-                answers.update((row, status) for row in left if (status := self._ask(hook, row)))
-            else:
-                table = self._nodes.select(np.array(left, dtype=np.intp))
-                rejected = hook.rejections(self._state, self._pod, table, self._reasons)
-                answers.update((left[index], status) for index, status in rejected.items())
-            left = [row for row in left if row not in answers]
+            passed = self._passed.get(hook.name)
+            asked = left if passed is None else [row for row in left if row not in passed]
+            if not asked:
+                continue
+            rejected = self._ask(hook, asked)
+            if rejected:
+                answers.update(rejected)
+                left = [row for row in left if row not in rejected]
+            if passed is not None:
+                passed.update(row for row in asked if row not in rejected)
         return [answers.get(row) for row in rows]
 
-    def _ask(self, hook: FilterHook, row: int) -> Status | None:
-        """One plugin with a state per row, about one row."""
-        table = self._nodes.select(np.array([row], dtype=np.intp))
-        state = self._row_states.get(row, self._state)
-        return hook.rejections(state, self._pod, table, self._reasons).get(0)
+    def _ask(self, hook: FilterHook, rows: Sequence[int]) -> dict[int, Status]:
+        """Those of ``rows`` that one plugin rejects."""
+        nodes, reasons = self._nodes, self._reasons
+        if hook.name not in self._following:
+            return hook.rejections(self._state, self._pod, nodes, rows=rows, reasons=reasons)
+        rejected: dict[int, Status] = {}
+        for row in rows:
+            state = self._row_states.get(row, self._state)
+            rejected |= hook.rejections(state, self._pod, nodes, rows=[row], reasons=reasons)
+        return rejected
 
     def _follow(self, row: int, pod: Pod, *, added: bool) -> Status | None:
         if not self._following:
@@ -174,6 +184,11 @@ class RowsWhatIf:
             if status is not None and not status.is_success:
                 return status.by(name)
         return None
+
+
+def _judges_nodes_alone(profile: Profile, plugin: str) -> bool:
+    """True when not even the pods on that node matter to what the plugin says of it."""
+    return profile.judges_rows_alone(plugin) and not profile.cacheable[plugin] & int(POD_ASPECTS)
 
 
 class KeptAnswers:

@@ -1,19 +1,20 @@
 from __future__ import annotations
 
 from random import Random
+from typing import ClassVar
 
 import pytest
 
 from pyscheduler import framework as fwk
 from pyscheduler.api.core_v1 import Pod
-from pyscheduler.framework.columns import PodColumn
+from pyscheduler.framework.columns import Aspect, PodColumn
 from pyscheduler.framework.cycle_state import CycleState, StateKey
 from pyscheduler.framework.nodes import NodeInfo, NodeTable
 from pyscheduler.framework.status import Code, Status
 from pyscheduler.queueing.nominator import Nominator
 from pyscheduler.runtime.filtering import Filtering
 from pyscheduler.runtime.what_if import RowsWhatIf
-from pyscheduler.testing import make_pod
+from pyscheduler.testing import make_node, make_pod
 from tests.unit.cycle.rig import Rig, node, pod
 
 COUNT = StateKey["Tally"]("OneApiPerCluster.count")
@@ -44,6 +45,20 @@ class OneApiPerCluster(fwk.PreFilterPlugin, fwk.FilterPlugin, fwk.Plugin[fwk.NoA
 
     def filter(self, state: CycleState, pod: Pod, node: NodeInfo) -> Status | None:
         return fwk.unschedulable("an api runs already") if state.read(COUNT).pods else None
+
+
+class NoDarkNodes(fwk.FilterPlugin, fwk.SignPlugin, fwk.Plugin[fwk.NoArgs]):
+    """Looks at nothing but the Node."""
+
+    depends_on = (Aspect.LABELS,)
+    asked: ClassVar[list[str]] = []
+
+    def sign_pod(self, pod: Pod) -> tuple[object, ...]:
+        return ()
+
+    def filter(self, state: CycleState, pod: Pod, node: NodeInfo) -> Status | None:
+        self.asked.append(node.name)
+        return fwk.unschedulable("dark") if "dark" in node.node.labels else None
 
 
 def running(name: str, on: str, *, cpu: str = "1", app: str = "", priority: int = 0) -> Pod:
@@ -123,6 +138,24 @@ async def test_a_plugin_that_follows_pods_has_a_state_per_row() -> None:
     assert [s and s.plugin for s in copy.judge()] == [None, "OneApiPerCluster"]
     copy.add_pod(0, api)
     assert [s and s.plugin for s in copy.judge()] == ["OneApiPerCluster", "OneApiPerCluster"]
+
+
+async def test_who_looks_at_nothing_but_the_node_is_asked_once_whichever_pods_leave() -> None:
+    rig = Rig(NoDarkNodes)
+    rig.add_node(node("a", cpu="1"))
+    rig.add_node(make_node("b").capacity({"cpu": "1", "memory": "9Gi", "pods": "9"}).label("dark", "").obj())
+    for name in ("a", "b"):
+        rig.add_pod(running(f"on-{name}", name))
+    copy = await what_if(rig, pod("p"), "a", "b")
+    NoDarkNodes.asked.clear()
+    for row in (0, 1):
+        copy.remove_pod(row, next(iter(copy.nodes.node(row).pods.values())))
+    assert [s and s.plugin for s in copy.judge()] == [None, "NoDarkNodes"]
+
+    copy.add_pod(0, running("other", "a"))
+
+    assert [s and s.plugin for s in copy.judge([0])] == ["NodeResourcesFit"]
+    assert NoDarkNodes.asked == ["a", "b"]
 
 
 async def test_a_row_must_do_with_and_without_the_pods_nominated_to_it() -> None:
