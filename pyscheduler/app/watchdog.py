@@ -7,6 +7,10 @@ that is held for the renew deadline no longer renews its Lease (the elector asks
 the watchdog ends the process: a standby goes on, and this one must not wake up later and bind.
 
 A suspended process (SIGSTOP, a frozen machine) is not held: its time does not count.
+
+When not even the watchdog's thread gets to run, an alarm by processor time has the interpreter dump
+the loop's stack. A process has one such timer: a profiler that samples by it keeps it, and then
+there is no such dump.
 """
 
 from __future__ import annotations
@@ -145,7 +149,7 @@ class Watchdog:
     def start(self) -> None:
         """Watch from now on."""
         self._last_tick_s, self._last_cpu_s = self._monotonic(), self._cpu_time()
-        if self._dump_to is not None:
+        if self._dump_to is not None and not _is_sampled():
             _dump_on_alarm(self._dump_to)
         self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
         self._thread.start()
@@ -237,5 +241,13 @@ def _dump_on_alarm(file: TextIO) -> None:
 
 def _set_alarm(after_s: float) -> None:
     """Sets the alarm off after so many seconds of processor time; 0 for never."""
-    if hasattr(signal, "setitimer"):
+    if hasattr(signal, "setitimer") and not _is_sampled():
         signal.setitimer(signal.ITIMER_PROF, after_s)
+
+
+def _is_sampled() -> bool:
+    """Claims that a profiler has the timer: the alarm's goes off once, a profiler's repeats."""
+    if not hasattr(signal, "getitimer"):
+        return False
+    _, every_s = signal.getitimer(signal.ITIMER_PROF)
+    return every_s > 0

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
+from typing import TextIO
 
 import pytest
 from structlog.testing import capture_logs
@@ -27,7 +29,10 @@ class Scene:
         self.held = Counter()
         self.is_leading = True
         self.exits: list[int] = []
-        self.watchdog = Watchdog(
+        self.watchdog = self.make()
+
+    def make(self, *, dump_to: TextIO | None = None) -> Watchdog:
+        return Watchdog(
             self.heartbeat,
             self.work,
             held=self.held,
@@ -36,6 +41,7 @@ class Scene:
             exit_after_s=10.0,
             exit_process=self.exits.append,
             cpu_time=lambda: self.cpu_s,
+            dump_to=dump_to,
         )
 
     def hold(self, duration_s: float) -> None:
@@ -150,3 +156,20 @@ def test_stop_may_be_called_again(scene: Scene) -> None:
     scene.watchdog.start()
     scene.watchdog.stop()
     scene.watchdog.stop()
+
+
+@pytest.mark.parametrize(
+    ("every_s", "is_set"),
+    [pytest.param(0.0, True, id="free"), pytest.param(0.004, False, id="a profiler's")],
+)
+def test_the_timer_of_the_process_is_left_to_a_profiler(
+    every_s: float, is_set: bool, scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uses: list[str] = []
+    monkeypatch.setattr("signal.getitimer", lambda _: (0.002, every_s))
+    monkeypatch.setattr("signal.setitimer", lambda *_: uses.append("timer"))
+    monkeypatch.setattr("faulthandler.register", lambda *_, **__: uses.append("signal"))
+    watchdog = scene.make(dump_to=io.StringIO())
+    watchdog.start()
+    watchdog.stop()
+    assert set(uses) == ({"signal", "timer"} if is_set else set())

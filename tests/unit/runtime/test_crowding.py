@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from pyscheduler.cache import SchedulerCache, Snapshot
-from pyscheduler.framework.columns import Aspect
 from pyscheduler.framework.status import unschedulable
 from pyscheduler.queueing.nominator import Nominator
 from pyscheduler.runtime.class_cache import ClassEntry
