@@ -9,7 +9,9 @@ policies let count. With fewer domains than ``minDomains`` the smallest is taken
 node without a key is rejected for good: nobody's leaving gives it a label.
 
 `HardCounts` is what PreFilter leaves behind: the pods per domain of each constraint. It is counted
-over all nodes, and shared by all rows; a what-if clones it and notes what came and went.
+over all nodes, and shared by all rows; a what-if clones it and notes what came and went. For the
+next pod of the class it follows the pods that came or went (`HardCounts.follow`); it is made again
+when nodes, labels or taints have changed.
 
 Source: kube-scheduler 1.37, ``plugins/podtopologyspread/filtering.go``; there, the two smallest
 domains are kept in place of all, which comes to the same as long as a what-if changes one node.
@@ -21,10 +23,12 @@ Axes: N node rows of the table, V values of a topology key, one more entry as in
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping
+from functools import cached_property
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from pyscheduler import framework as fwk
 from pyscheduler.api.core_v1 import Node, Pod
@@ -42,6 +46,10 @@ from pyscheduler.intree.pod_topology_spread.inclusion import (
     nodes_with_other_keys,
 )
 
+#: node rows, ascending
+Rows = npt.NDArray[np.intp]
+_NO_ROWS: Rows = np.zeros(0, dtype=np.intp)
+
 _VIOLATED = "node(s) didn't match pod topology spread constraints"
 _MISSING = f"{_VIOLATED} (missing required label)"
 
@@ -54,35 +62,76 @@ _UNLABELLED: Final = np.iinfo(np.int64).min
 
 
 class _Counted:
-    """The pods per domain of one constraint, as PreFilter counted them. Never changes."""
+    """The pods per domain of one constraint, as they were counted. Never changes."""
 
-    __slots__ = ("domains", "is_domain", "lowest", "number", "pods")
+    def __init__(
+        self,
+        constraint: Constraint,
+        domains: Domains,
+        *,
+        is_domain: BoolArray,
+        pods: Int64Array,
+        is_kept: bool,
+    ) -> None:
+        """Judges the domains.
 
-    def __init__(self, domains: Domains, nodes: Int64Array, pods: Int64Array) -> None:
+        Args:
+            constraint: what was counted.
+            domains: the values of its key.
+            is_domain: (V,) bool: those that nodes that count have.
+            pods: (V + 1,) int64: how many they have.
+            is_kept: all nodes count, so that the cache keeps the pods per domain.
+        """
         self.domains = domains
-        #: (V,) bool: the values that nodes that count have
-        self.is_domain: BoolArray = nodes[:-1] > 0
-        self.number = int(np.count_nonzero(self.is_domain))
-        #: (V + 1,) int64
+        self.is_domain = is_domain
+        self.number = int(np.count_nonzero(is_domain))
+        self.is_kept = is_kept
         self.pods: Int64Array = pods.copy()
         self.pods[-1] = _UNLABELLED
-        #: codes of the two smallest domains, or of as many as there are
-        self.lowest = self._lowest(self.number)
+        #: (V + 1,) bool: the domains that the pod would make too large
+        self.exceeds: BoolArray = self.pods > self.most(constraint, {})
 
-    def least(self, changed: Sequence[int]) -> int:
+    def most(self, constraint: Constraint, changes: Mapping[int, int]) -> int:
+        """Pods that a domain may have for the pod to fit there.
+
+        Args:
+            constraint: what was counted.
+            changes: code -> pods more (or fewer) than counted.
+        """
+        least = 0
+        if self.number >= constraint.min_domains:
+            least = self._least_but(changes) if changes else self._least()
+            for code, difference in changes.items():
+                least = min(least, self.pods.item(code) + difference)
+        return constraint.max_skew + least - constraint.self_match
+
+    def recounted(self, constraint: Constraint, nodes: fwk.NodeTable) -> _Counted:
+        """The same domains with the pods that they have now."""
+        pods = pods_per_code(constraint, nodes, among=None)
+        return _Counted(
+            constraint, self.domains, is_domain=self.is_domain, pods=pods, is_kept=self.is_kept
+        )
+
+    def _least(self) -> int:
+        """Pods in the smallest domain."""
+        return int(self.pods[:-1].min(initial=_NO_DOMAIN, where=self.is_domain))
+
+    def _least_but(self, changed: Collection[int]) -> int:
         """Pods in the smallest domain whose code is not ``changed``."""
-        for code in self.lowest:
+        for code in self._lowest:
             if code not in changed:
                 return self.pods.item(code)
         others = self.is_domain.copy()
         others[list(changed)] = False
-        return int(self.pods[:-1][others].min(initial=_NO_DOMAIN))
+        return int(self.pods[:-1].min(initial=_NO_DOMAIN, where=others))
 
-    def _lowest(self, number: int) -> tuple[int, ...]:
+    @cached_property
+    def _lowest(self) -> tuple[int, ...]:
+        """Codes of the two smallest domains, or of as many as there are; for what-ifs."""
         pods = np.where(self.is_domain, self.pods[:-1], _ABSENT)
-        first = int(pods.argmin()) if number else -1
-        if number < 2:  # one or none
-            return (first,) if number else ()
+        first = int(pods.argmin()) if self.number else -1
+        if self.number < 2:  # one or none
+            return (first,) if self.number else ()
         pods[first] = _ABSENT
         return first, int(pods.argmin())
 
@@ -116,7 +165,15 @@ class HardCounts:
             _, values = nodes.label_codes(key)
             in_domains = nodes_per_code(nodes, key, among=among)
             pods = pods_per_code(constraint, nodes, among=among)
-            counted.append(_Counted(Domains(values), in_domains, pods))
+            counted.append(
+                _Counted(
+                    constraint,
+                    Domains(values),
+                    is_domain=in_domains[:-1] > 0,
+                    pods=pods,
+                    is_kept=among is None,
+                )
+            )
         return cls(constraints, tuple(counted), inclusion)
 
     def clone(self) -> HardCounts:
@@ -124,6 +181,28 @@ class HardCounts:
         copy = HardCounts(self._constraints, self._counted, self._inclusion)
         copy._changes = tuple(dict(changes) for changes in self._changes)
         return copy
+
+    def follow(self, nodes: fwk.NodeTable) -> Rows | None:
+        """Takes over that pods came or went on all ``nodes``.
+
+        Returns:
+            The rows that may be judged otherwise now; None when that cannot be told.
+        """
+        before = self._counted
+        if not all(counted.is_kept for counted in before):
+            return None
+        self._counted = tuple(
+            counted.recounted(constraint, nodes)
+            for counted, constraint in zip(before, self._constraints, strict=True)
+        )
+        affected = None
+        for constraint, was, now in zip(self._constraints, before, self._counted, strict=True):
+            flipped = was.exceeds != now.exceeds
+            if flipped.any():
+                codes, _ = nodes.label_codes(constraint.topology_key)
+                rows = flipped.take(codes)
+                affected = rows if affected is None else affected | rows
+        return _NO_ROWS if affected is None else np.flatnonzero(affected)
 
     def change(self, pod: Pod, node: Node, difference: int) -> None:
         """``pod`` comes to ``node`` (+1) or leaves it (-1)."""
@@ -146,7 +225,8 @@ class HardCounts:
             counted = self._counted[index]
             code = counted.domains.code(value)
             pods = counted.pods.item(code) if code >= 0 else 0
-            if pods + self._changes[index].get(code, 0) > self._most(index):
+            changes = self._changes[index]
+            if pods + changes.get(code, 0) > counted.most(constraint, changes):
                 return fwk.unschedulable(_VIOLATED)
         return None
 
@@ -156,7 +236,7 @@ class HardCounts:
         for index, constraint in enumerate(self._constraints):
             codes, _ = nodes.label_codes(constraint.topology_key)
             lacks = codes < 0
-            exceeds = (self._pods(index) > self._most(index)).take(codes)
+            exceeds = self._exceeds(index).take(codes)
             if missing is None or violated is None:
                 missing, violated = lacks, exceeds
                 continue
@@ -168,23 +248,12 @@ class HardCounts:
             return verdict
         return verdict.reject(missing, _MISSING, unresolvable=True).reject(violated, _VIOLATED)
 
-    def _most(self, index: int) -> int:
-        """Pods that a domain may have for the pod to fit there."""
-        constraint, counted = self._constraints[index], self._counted[index]
-        least = 0
-        if counted.number >= constraint.min_domains:
-            changes = self._changes[index]
-            least = counted.least(tuple(changes))
-            for code, difference in changes.items():
-                least = min(least, counted.pods.item(code) + difference)
-        return constraint.max_skew + least - constraint.self_match
-
-    def _pods(self, index: int) -> Int64Array:
-        """(V + 1,) int64: pods by code, with what changed."""
-        pods, changes = self._counted[index].pods, self._changes[index]
+    def _exceeds(self, index: int) -> BoolArray:
+        """(V + 1,) bool: the domains that the pod would make too large, with what changed."""
+        counted, changes = self._counted[index], self._changes[index]
         if not changes:
-            return pods
-        pods = pods.copy()
+            return counted.exceeds
+        pods = counted.pods.copy()
         for code, difference in changes.items():
             pods[code] += difference
-        return pods
+        return pods > counted.most(self._constraints[index], changes)

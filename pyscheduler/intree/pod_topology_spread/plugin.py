@@ -38,7 +38,7 @@ from pyscheduler.intree.pod_topology_spread.constraints import (
     own_constraints,
 )
 from pyscheduler.intree.pod_topology_spread.default_constraints import DefaultConstraints
-from pyscheduler.intree.pod_topology_spread.hard import HardCounts
+from pyscheduler.intree.pod_topology_spread.hard import HardCounts, Rows
 from pyscheduler.intree.pod_topology_spread.hints import SpreadHints
 from pyscheduler.intree.pod_topology_spread.inclusion import NodeInclusion
 from pyscheduler.intree.pod_topology_spread.soft import SoftScores, normalized
@@ -108,6 +108,12 @@ class PodTopologySpread(
             return fwk.SKIP
         state.write(COUNTS, HardCounts.over(nodes, constraints.hard, inclusion))
         return None
+
+    def pre_filter_again(
+        self, state: fwk.CycleState, pod: Pod, nodes: fwk.NodeTable, rows: Sequence[int]
+    ) -> Rows | None:
+        """Counts the pods per domain; judged again are the nodes of domains that fit otherwise."""
+        return state.read(COUNTS).follow(nodes)
 
     def add_pod(
         self, state: fwk.CycleState, pod: Pod, added: Pod, node: fwk.NodeInfo

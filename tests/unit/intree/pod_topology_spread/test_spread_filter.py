@@ -371,3 +371,36 @@ def test_a_node_affinity_that_nobody_understands_rejects_the_pod(action: str) ->
     assert spread_over(NODES).pre_filter(
         pod.spread("zone", when_unsatisfiable=action).obj()
     ) == fwk.unresolvable("invalid node affinity: key 'disk': unknown operator 'Near'")
+
+
+def _rows_judged_again(spread: PodBuilder, *came: Pod) -> list[int] | None:
+    """For the next pod of a class, once pods came to an even cluster."""
+    zoned, running = NODES[:4], webs(a1=1, b2=1)
+    before, after = (spread_over(zoned, pods) for pods in (running, [*running, *came]))
+    pod, plugin = spread.obj(), after.plugin
+    assert isinstance(plugin, PodTopologySpread)
+    state = before.state(pod)
+    rows = plugin.pre_filter_again(state, pod, after.nodes, [0])
+    if rows is None:
+        return None
+    judged = [plugin.filter(state, pod, after.nodes.node(row)) for row in range(len(zoned))]
+    assert judged == list(after.filter(pod).values())
+    return list(map(int, rows))
+
+
+def test_who_comes_changes_nothing_for_anybody_while_no_domain_is_full() -> None:
+    assert _rows_judged_again(web().spread("zone", max_skew=2), *webs(a2=1)) == []
+
+
+def test_all_nodes_of_a_domain_that_is_full_now_are_judged_again() -> None:
+    assert _rows_judged_again(web().spread("zone"), *webs(a2=1)) == [0, 1]
+
+
+def test_a_domain_counts_for_each_constraint() -> None:
+    both = web().spread("zone").spread(HOSTNAME, max_skew=2)
+    assert _rows_judged_again(both, *webs(a2=1)) == [0, 1]
+
+
+def test_counts_of_some_nodes_are_made_again() -> None:
+    picky = web().node_selector({"zone": "a"}).spread("zone")
+    assert _rows_judged_again(picky, *webs(a2=1)) is None
