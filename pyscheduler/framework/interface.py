@@ -274,6 +274,9 @@ class ScorePlugin(Role):
 
     point = "Score"
     forms: ClassVar[tuple[str, ...]] = ("score", "score_nodes")
+    #: True: `normalize` makes the same of a raw score as long as the lowest and the highest one
+    #: stay the same; it is not asked again as long as all nodes score alike
+    normalizes_by_extremes: ClassVar[bool] = False
 
     def score(self, state: CycleState, pod: Pod, node: NodeInfo) -> int:
         """The raw score of one node."""

@@ -40,6 +40,7 @@ class TaintToleration(
 
     depends_on = (fwk.Aspect.TAINTS,)
     signs_spec = True
+    normalizes_by_extremes = True
 
     def __init__(self, args: fwk.NoArgs, handle: fwk.Handle) -> None:
         super().__init__(args, handle)

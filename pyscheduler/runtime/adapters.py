@@ -153,6 +153,7 @@ class ScoreHook:
             else None
         )
         self.normalizes = has_form(plugin, ScorePlugin, "normalize")
+        self.normalizes_by_extremes = plugin.normalizes_by_extremes
         self._normalize = instrument.hook(
             name, "ScoreExtensionNormalize", plugin.normalize, answers=answers.SCORE_NODES
         )

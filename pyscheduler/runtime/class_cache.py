@@ -137,6 +137,18 @@ class ScoreAnswer:
             self.raw = self.raw.astype(np.int64, copy=False)
         self.raw[row] = score
 
+    def is_everybodys(self, n: int) -> bool:
+        """All of ``n`` rows have one raw score, and one normalised score that is known."""
+        normalized = self.normalized
+        if normalized is None:
+            return False
+        lowest = normalized[:n].min()
+        return bool(
+            lowest != _UNKNOWN
+            and lowest == normalized[:n].max()
+            and self.raw[:n].min() == self.raw[:n].max()
+        )
+
     def put_normalized(self, rows: slice | npt.NDArray[np.intp], scores: Int64Array) -> None:
         """These are the scores, in 0..100, of feasible ``rows``."""
         if self.normalized is None:

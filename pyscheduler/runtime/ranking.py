@@ -41,8 +41,8 @@ class Ranking:
         self.totals[len(totals) :] = NO_TOTAL
         del self._best[:]
 
-    def put_some(self, rows: npt.NDArray[np.intp], totals: Int64Array) -> None:
-        """The totals of these rows are others."""
+    def put_some(self, rows: npt.NDArray[np.intp], totals: Int64Array | int) -> None:
+        """The totals of these rows are others, or another."""
         self.totals[rows] = totals
         del self._best[:]
 

@@ -96,7 +96,7 @@ class Scoring:
             entry.ranking.put_all(self._summed(entry, slice(0, entry.n)))
         else:
             if flipped.size > _FEW_ROWS:
-                entry.ranking.put_some(flipped, self._summed(entry, flipped))
+                self._sum_many(entry, flipped)
             else:
                 moved.update(flipped.tolist())
             self._sum(entry, moved)
@@ -207,7 +207,9 @@ class Scoring:
         totals are changed by the difference.
         """
         n = entry.n
-        answer.stale = False
+        was_stale, answer.stale = answer.stale, False
+        if hook.normalizes_by_extremes and not was_stale and answer.is_everybodys(n):
+            return []
         is_all = entry.feasible_count == n
         where: Rows = slice(0, n) if is_all else entry.feasible_rows()
         # a copy: plugins may use it up
@@ -233,8 +235,7 @@ class Scoring:
     def _sum(self, entry: ClassEntry, rows: Collection[int]) -> None:
         """Sums the scores of these rows; if they are few, one by one: numpy costs more there."""
         if len(rows) > _FEW_ROWS:
-            many = np.fromiter(rows, dtype=np.intp)
-            entry.ranking.put_some(many, self._summed(entry, many))
+            self._sum_many(entry, np.fromiter(rows, dtype=np.intp))
             return
         answers = self._answers(entry)
         for row in rows:
@@ -247,6 +248,13 @@ class Scoring:
                         hook.refuse_odd_scores(np.array([score], dtype=np.int64))
                     total += score * hook.weight
             entry.ranking.put(row, total)
+
+    def _sum_many(self, entry: ClassEntry, rows: npt.NDArray[np.intp]) -> None:
+        """The same by numpy; whole zones that are lost have nothing to sum."""
+        entry.ranking.put_some(rows, NO_TOTAL)
+        feasible = rows[entry.feasible[rows]]
+        if feasible.size:
+            entry.ranking.put_some(feasible, self._summed(entry, feasible))
 
     def _summed(self, entry: ClassEntry, rows: Rows) -> Int64Array:
         """The totals of these rows."""

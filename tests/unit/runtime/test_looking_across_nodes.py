@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 
 from pyscheduler import framework as fwk
 from pyscheduler.api.core_v1 import Pod
 from pyscheduler.api.selectors import EVERYTHING
-from pyscheduler.testing import make_pod
+from pyscheduler.framework.status import Int64Array
+from pyscheduler.testing import make_node, make_pod
 from tests.unit.cycle.rig import Rig, node, pod
 
 ANY_POD = fwk.PodMatcher([fwk.PodTerm(None, EVERYTHING)])
@@ -169,6 +171,43 @@ async def test_scores_that_depend_on_the_feasible_nodes_follow_them() -> None:
     await _bind(rig, "first", "second", "third")
 
     assert rig.bound == {"first": "n8", "second": "n7", "third": "n6"}
+
+
+class RatherOnEven(fwk.ScorePlugin, fwk.SignPlugin, fwk.Plugin[fwk.NoArgs]):
+    """Prefers nodes with a label; remembers how often it normalised."""
+
+    depends_on = (fwk.Aspect.LABELS,)
+    normalizes_by_extremes = True
+
+    def __init__(self, args: fwk.NoArgs, handle: fwk.Handle) -> None:
+        super().__init__(args, handle)
+        self.normalized = 0
+
+    def score(self, state: fwk.CycleState, pod: Pod, node: fwk.NodeInfo) -> int:
+        return int("even" in node.labels)
+
+    def normalize(self, state: fwk.CycleState, pod: Pod, scores: Int64Array) -> Int64Array:
+        self.normalized += 1
+        return fwk.default_normalize(scores)
+
+    def sign_pod(self, pod: Pod) -> tuple[Any, ...]:
+        return ()
+
+
+@pytest.mark.parametrize(
+    ("labelled", "normalized"), [pytest.param([], 1, id="alike"), pytest.param([4], 5, id="unlike")]
+)
+async def test_scores_that_are_all_alike_are_not_normalised_again(
+    labelled: list[int], normalized: int
+) -> None:
+    rig = Rig(OnePod, RatherOnEven)
+    for i in range(9):
+        rig.add_node(make_node(f"n{i}").label("even", "").obj() if i in labelled else node(f"n{i}"))
+
+    await _bind(rig, *map(str, range(5)))
+
+    plugin: Any = rig.profile.plugins["RatherOnEven"]
+    assert plugin.normalized == normalized
 
 
 class Indifferent(fwk.PreFilterPlugin, fwk.PreScorePlugin, fwk.SignPlugin, fwk.Plugin[fwk.NoArgs]):
