@@ -203,17 +203,20 @@ class Filtering:
         aspects = 0
         for mask in changed.values():
             aspects |= mask
-        stale = self._profile.filters_looking_across(aspects) - entry.unconcerned
+        stale = self._profile.filters_looking_across(aspects, entry.unconcerned)
         asked = entry.filters
-        followed = self._follow(entry, pod, nodes, changed, aspects=aspects, stale=stale)
-        asked_afresh = stale - followed.keys()
-        if asked_afresh and not self._prepare_again(entry, pod, nodes, asked_afresh):
-            return False
+        few: dict[str, list[int]] = {}
+        if stale:
+            followed = self._follow(entry, pod, nodes, changed, aspects=aspects, stale=stale)
+            asked_afresh = stale - followed.keys()
+            if asked_afresh and not self._prepare_again(entry, pod, nodes, asked_afresh):
+                return False
+            few = {name: rows.tolist() for name, rows in followed.items() if rows.size <= _FEW_ROWS}
+            stale -= few.keys()
         entry.position = store.change_log.position
         shrunk, entry.n = nodes.n < entry.n, nodes.n
-        few = {name: rows.tolist() for name, rows in followed.items() if rows.size <= _FEW_ROWS}
         differing = self._judge_again(
-            entry, pod, changed, aspects=aspects, stale=stale - few.keys(), affected=few
+            entry, pod, changed, aspects=aspects, stale=stale, affected=few
         )
         # who is asked no longer rejects no more
         if others_asked := entry.filters is not asked:
@@ -249,7 +252,8 @@ class Filtering:
             affected: what else is to judge rows that did not change: plugin -> which of them.
         """
         n = entry.n
-        rows: set[int] | None = set(changed_rows(changed, n, aspects=_IDENTITY))
+        others = changed_rows(changed, n, aspects=_IDENTITY) if aspects & _IDENTITY else ()
+        rows: set[int] | None = set(others)
         for answer in entry.filters:
             cacheable = self._profile.cacheable.get(answer.plugin)
             hook = self._hooks[answer.plugin]

@@ -219,11 +219,12 @@ class Profile:
             for name, plugin in self._judges.items()
             if isinstance(plugin, SignPlugin) and plugin.skips_unsigned
         )
-        #: plugins of PreFilter and Filter that look across nodes, with the aspects
-        filtering = {name for name, _ in self.pre_filters} | {hook.name for hook in self.filters}
-        self._filters_cross_node = [
-            (name, mask) for name, mask in self.cross_node.items() if name in filtering
-        ]
+        #: answers of `looking_across`: few combinations of aspects come up
+        self._looking_across: dict[tuple[int, frozenset[str]], frozenset[str]] = {}
+        #: plugins of PreFilter and Filter
+        self._filtering = frozenset(name for name, _ in self.pre_filters) | frozenset(
+            hook.name for hook in self.filters
+        )
         #: scorers whose raw scores depend on which nodes are feasible
         self.scores_feasible_set = frozenset(
             hook.name for hook in self.scores if plugins[hook.name].scores_feasible_set
@@ -322,9 +323,17 @@ class Profile:
                 aspects |= mask
         return aspects
 
-    def filters_looking_across(self, aspects: int) -> frozenset[str]:
-        """The PreFilter and Filter plugins that depend on ``aspects`` of other nodes."""
-        return frozenset(name for name, mask in self._filters_cross_node if aspects & mask)
+    def looking_across(self, aspects: int, but_not: frozenset[str]) -> frozenset[str]:
+        """The plugins ``but_not`` these that depend on ``aspects`` of other nodes."""
+        looking = self._looking_across.get((aspects, but_not))
+        if looking is None:
+            names = {name for name, mask in self.cross_node.items() if aspects & mask}
+            looking = self._looking_across[aspects, but_not] = frozenset(names - but_not)
+        return looking
+
+    def filters_looking_across(self, aspects: int, but_not: frozenset[str]) -> frozenset[str]:
+        """Those of them that have a PreFilter or a Filter."""
+        return self.looking_across(aspects, but_not) & self._filtering
 
     def follows(self, plugin: str, aspects: int) -> bool:
         """True when pods are all that changed of what the plugin looks at across nodes."""
