@@ -107,6 +107,8 @@ class Scheduler:
         self._binding_tasks: set[asyncio.Task[None]] = set()
         #: from when on entities still backing off may be tried, by the monotonic clock
         self._early_from_s = 0.0
+        #: looked up once: the module's own looks for its settings with each line
+        self._log = _log.bind()
 
     async def run(self) -> None:
         """Schedules until cancelled."""
@@ -262,7 +264,7 @@ class Scheduler:
         if failure is not None:
             self._report(entity, failure, version=version, started=started)
             return
-        _log.info(
+        self._log.info(
             "pod assigned",
             pod=pod.key,
             node=placement.node_name,
@@ -320,7 +322,7 @@ class Scheduler:
         self, entity: QueuedEntity, failure: Failure, *, version: str, started: float
     ) -> None:
         result = "error" if failure.reason == "SchedulerError" else "unschedulable"
-        _log.info(
+        self._log.info(
             "pod not scheduled",
             pod=entity.pod.key,
             result=result,

@@ -191,8 +191,9 @@ class SortKeys:
             self._compare(key)
             if tuple not in types:  # what a nested one holds differs from key to key
                 self._known.add(types)
-        if any(part != part for part in key):
-            raise OddAnswer(f"answered {key!r}, which cannot be compared with itself")
+        for part in key:
+            if part != part:
+                raise OddAnswer(f"answered {key!r}, which cannot be compared with itself")
 
     def _compare(self, key: tuple[Any, ...]) -> None:
         kinds = [_kind(part) for part in key]
