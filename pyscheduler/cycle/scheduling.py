@@ -126,8 +126,9 @@ class SchedulingAlgorithm:
                 entity.pod, entry, nodes=nodes, filtering=self._filtering, scoring=self._scoring
             )
         if row < 0:
-            diagnosis = self._filtering.diagnose(entry)
-            return NoFit(diagnosis, entry.state.clone(), self._filtering.statuses(entry))
+            statuses = self._filtering.statuses(entry)
+            diagnosis = self._filtering.diagnose(entry, statuses)
+            return NoFit(diagnosis, entry.state.clone(), statuses)
         return Placement(
             nodes.node(row).name, entry.state.clone(), entry.feasible_count, entry.unconcerned
         )
@@ -163,7 +164,7 @@ class SchedulingAlgorithm:
         if not self._extenders.filters(pod):
             return entry
         rejected = await self._rejected(pod, entry.feasible_rows().tolist())
-        return entry.overridden(entry.overrides | rejected) if rejected else entry
+        return entry.overridden({**entry.overrides, **rejected}) if rejected else entry
 
     async def _rejected(self, pod: Pod, rows: Sequence[int]) -> dict[int, Status]:
         """Those of the rows that extenders reject."""

@@ -60,6 +60,12 @@ class NodeStatuses(Mapping[str, Status]):
         """The same as rows of the snapshot; (R,) intp."""
         return np.flatnonzero(self.codes == code)
 
+    def counted(self) -> list[tuple[Status, int]]:
+        """The statuses of rejected nodes, each with the number of nodes that have it."""
+        counts = np.bincount(self._causes, minlength=len(self._statuses)).tolist()
+        found = zip(self._statuses, counts, strict=True)
+        return [(status, count) for status, count in found if count and not status.is_success]
+
     def __getitem__(self, name: str) -> Status:
         row = self._nodes.row_of(name)
         if row is None:

@@ -18,6 +18,7 @@ from pyscheduler.api.core_v1 import Pod
 from pyscheduler.framework.columns import Aspect
 from pyscheduler.framework.status import BoolArray, Status
 from pyscheduler.queueing.nominator import Nominator
+from pyscheduler.runtime.row_statuses import RowStatuses
 
 if TYPE_CHECKING:
     from pyscheduler.framework.nodes import NodeTable
@@ -47,7 +48,7 @@ class Crowding:
         #: row -> the pods nominated to it
         self.pods: dict[int, tuple[Pod, ...]] = {}
         #: of those rows that are known to fail with their pods: why
-        self.statuses: dict[int, Status] = {}
+        self.statuses = RowStatuses(capacity)
         #: (capacity,) bool: the same rows
         self.rejected: BoolArray = np.zeros(capacity, dtype=np.bool_)
         #: the entry without the rejected rows, for pods that are nominated nowhere themselves

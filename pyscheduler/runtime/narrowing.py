@@ -12,13 +12,13 @@ Called by: ``cycle.scheduling``, after ``filtering``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 
 import numpy as np
 
 from pyscheduler.api.core_v1 import Pod
 from pyscheduler.cache.snapshot import Snapshot
-from pyscheduler.framework.status import BoolArray, Code, Status
+from pyscheduler.framework.status import BoolArray, Status
 from pyscheduler.queueing.nominator import Nominator
 from pyscheduler.runtime.adapters import FilterHook
 from pyscheduler.runtime.budget import Checkpoint
@@ -32,8 +32,6 @@ from pyscheduler.runtime.what_if import RowsWhatIf
 #: Nodes that plugins are called for before the event loop is offered to others: few at first, since
 #: a call may search long, and twice as many each time that these took less than a slice.
 _FIRST_ROWS, _MOST_ROWS = 4, 64
-#: Distinct statuses after which they are told apart anew: reasons may carry figures.
-_MAX_STATUSES = 10_000
 
 
 class Narrowing:
@@ -71,7 +69,6 @@ class Narrowing:
         self._search_order = SearchOrder(snapshot)
         #: the filters that cost a call per node; most profiles have none
         self._per_node_only = [hook for hook in profile.filters if hook.is_per_node_only]
-        self._statuses: dict[tuple[Code, tuple[str, ...], str], Status] = {}
 
     def respect_nominations(self, entry: ClassEntry, pod: Pod) -> ClassEntry:
         """The entry without the rows that nominated pods of equal or higher priority need.
@@ -99,12 +96,16 @@ class Narrowing:
         left = feasible & ~rejected
         if own < 0 and left.any():
             return _narrowed(crowding, entry, left)
+        overrides: MutableMapping[int, Status]
         if left.any():
             lost = np.flatnonzero(feasible & rejected).tolist()
+            overrides = {row: statuses[row] for row in lost if row != own}
         else:
             self._judge(crowding, entry, pod, crowding.unjudged())
-            lost = list(statuses)
-        overrides = {row: statuses[row] for row in lost if row != own}
+            is_shared = own < 0 and not entry.rejecting_plugins
+            overrides = statuses if is_shared else statuses.copy()
+            if own in overrides:
+                del overrides[own]
         if own_status is not None:
             overrides[own] = own_status
         for row in _left_out(entry, overrides):
@@ -231,7 +232,7 @@ class Narrowing:
     def _judge(self, crowding: Crowding, entry: ClassEntry, pod: Pod, rows: list[int]) -> None:
         if rows:
             nominated = {row: crowding.pods[row] for row in rows}
-            crowding.put(rows, map(self._interned, self._crowded(entry, pod, nominated)))
+            crowding.put(rows, self._crowded(entry, pod, nominated))
 
     def _crowded(
         self, entry: ClassEntry, pod: Pod, nominated: Mapping[int, tuple[Pod, ...]]
@@ -251,14 +252,6 @@ class Narrowing:
         """True when all filters answer alike for all pods of a class."""
         profile = self._profile
         return all(profile.is_cacheable(hook.name) for hook in profile.filters)
-
-    def _interned(self, status: Status | None) -> Status | None:
-        """One object for equal statuses, so that thousands of them are counted at once."""
-        if status is None:
-            return None
-        if len(self._statuses) > _MAX_STATUSES:
-            self._statuses.clear()
-        return self._statuses.setdefault((status.code, status.reasons, status.plugin), status)
 
 
 def _left_out(entry: ClassEntry, rows: Iterable[int]) -> list[int]:
