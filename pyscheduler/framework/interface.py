@@ -262,6 +262,8 @@ class PreScorePlugin(Role):
     ) -> npt.NDArray[np.intp] | None:
         """What `PreFilterPlugin.pre_filter_again` is to `pre_filter`, with all nodes of the epoch.
 
+        Asked as well where `pre_score` left the plugin out.
+
         Returns:
             The rows of ``nodes`` whose raw score may be another now. None: `pre_score` is to be
             asked, and all rows to be scored again.

@@ -124,17 +124,19 @@ class Scoring:
     ) -> dict[str, npt.NDArray[np.intp]]:
         """The plugins that could follow what changed on other nodes: the rows to score again."""
         profile = self._profile
-        followed = {}
+        followed: dict[str, npt.NDArray[np.intp]] = {}
+        if entry.skip_scores is None:
+            return followed
         for name, again in profile.pre_scores_again.items():
-            answer = entry.scores.get(name)
-            if answer is None or not answer.fresh or not aspects & profile.cross_node.get(name, 0):
+            if not aspects & profile.cross_node.get(name, 0) or name in entry.unconcerned:
                 continue
             if not profile.follows(name, aspects):
                 continue
             if name in profile.scores_feasible_set and not same_feasible:
                 continue
             rows = again(entry.state, pod, nodes, changed_rows(changed, nodes.n, aspects=_PODS))
-            if rows is not None:
+            # who was left out stays so as long as there is nothing to score
+            if rows is not None and not (rows.size and name in entry.skip_scores):
                 followed[name] = rows
         return followed
 

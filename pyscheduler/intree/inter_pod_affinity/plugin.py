@@ -146,13 +146,9 @@ class InterPodAffinity(
     def pre_score(self, state: fwk.CycleState, pod: Pod, nodes: fwk.NodeTable) -> fwk.Status | None:
         """Weights by domain, over all nodes; skips pods for which there are none."""
         own = self._own_terms(pod)
-        if not own.preferred and self.args.ignore_preferred_terms_of_existing_pods:
-            return fwk.SKIP
         every = self.handle.snapshot.nodes
         tally = every.tally(EXISTING)
-        existing = self._index.matching(pod, tally).scoring
-        if not own.preferred and not existing:
-            return fwk.SKIP
+        existing = self._index.matching(pod, tally).scoring if self._scores_existing(own) else ()
         weights = scoring.weights_by_domain(
             own,
             existing,
@@ -160,10 +156,8 @@ class InterPodAffinity(
             tally=tally,
             hard_weight=self.args.hard_pod_affinity_weight,
         )
-        if weights is None:
-            return fwk.SKIP
         state.write(SCORES, weights)
-        return None
+        return None if weights.is_any else fwk.SKIP
 
     def pre_score_again(
         self, state: fwk.CycleState, pod: Pod, nodes: fwk.NodeTable, rows: Sequence[int]

@@ -8,6 +8,8 @@ A node's raw score is, over its topology domains, the sum of
 
 weights of anti-affinity being negative. It is stretched over the feasible nodes, the lowest to 0
 and the highest to 100: ``100·(s − min)/(max − min)`` in floats, cut off; all 0 when they are equal.
+Hence a topology key by which all nodes are one domain, so that it adds the same to each of them,
+is left out.
 
 Called by: ``plugin``. Source: kube-scheduler 1.37, ``plugins/interpodaffinity/scoring.go``.
 """
@@ -38,15 +40,13 @@ class Weights:
     domains: tuple[Domains, ...]
     #: weights are all positive or all negative, so that none stands for no pods at all
     are_alike: bool
-
-    @property
-    def total(self) -> int:
-        """Over all domains."""
-        return sum(domains.total for domains in self.domains)
+    #: False: no term meets any pod, or none that tells nodes apart
+    is_any: bool
 
     def clone(self) -> Weights:
         """The same weights, to be changed alone."""
-        return Weights(tuple(domains.clone() for domains in self.domains), self.are_alike)
+        copies = tuple(domains.clone() for domains in self.domains)
+        return Weights(copies, self.are_alike, self.is_any)
 
     def at_node(self, labels: Mapping[str, str]) -> int:
         """The weight in the domains of a node with these labels."""
@@ -66,8 +66,8 @@ class Weights:
         """Takes over that pods came to ``rows`` of all ``nodes``, or left them.
 
         Returns:
-            The rows that have another weight now; None when that cannot be told, or there may be
-            none left to have one: the weights are to be summed again.
+            The rows that have another weight now; None when that cannot be told, or whether there
+            are weights at all may be another answer now: they are to be summed again.
         """
         if not self.are_alike:
             return None
@@ -77,7 +77,8 @@ class Weights:
             if moved is None:
                 return None
             changed += [(domains.key, code) for code in moved]
-        return nodes_in(changed, nodes) if self.total else None
+        is_any = any(domains.total for domains in self.domains)
+        return nodes_in(changed, nodes) if is_any is self.is_any else None
 
 
 SCORES = fwk.StateKey[Weights]("InterPodAffinity.scores")
@@ -90,8 +91,8 @@ def weights_by_domain(
     *,
     tally: fwk.TallyCounts,
     hard_weight: int,
-) -> Weights | None:
-    """The weights over all ``nodes``; None when no term meets any pod in any domain.
+) -> Weights:
+    """The weights over all ``nodes``.
 
     Args:
         own: terms of the incoming pod.
@@ -104,17 +105,23 @@ def weights_by_domain(
     for known in existing:
         weight = hard_weight if known.kind is Kind.AFFINITY else known.weight
         weighted.append((known.term.topology_key, Source(known, weight)))
+    by_key = {key: _tells_apart(key, nodes) for key in {key for key, _ in weighted}}
+    telling = [(key, source) for key, source in weighted if by_key[key]]
     sources = Sources()
-    for key, source in weighted:
+    for key, source in telling:
         sources.add(key, source)
-    are_positive = {source.weight > 0 for _, source in weighted}
-    are_alike = len(are_positive) == 1 and all(source.weight for _, source in weighted)
-    weights = Weights(tuple(sources.domains(nodes, tally).values()), are_alike)
+    domains = tuple(sources.domains(nodes, tally).values())
+    are_alike = all(s.weight > 0 for _, s in telling) or all(s.weight < 0 for _, s in telling)
     # weights that cancel out are no reason to skip the pod
-    is_any = weights.total or any(
-        source.counts(key, nodes, tally)[:-1].any() for key, source in weighted
+    is_any = any(d.total for d in domains) or any(
+        source.counts(key, nodes, tally)[:-1].any() for key, source in telling
     )
-    return weights if is_any else None
+    return Weights(domains, are_alike, is_any)
+
+
+def _tells_apart(key: str, nodes: fwk.NodeTable) -> bool:
+    """False when all nodes are in one domain, or none is in any."""
+    return bool(nodes.nodes_by_value(key).max() < len(nodes))
 
 
 def normalized(scores: Int64Array) -> Int64Array:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pyscheduler.api.core_v1 import Namespace, Pod
+from pyscheduler.api.core_v1 import Namespace, Node, Pod
 from pyscheduler.api.frozen_map import FrozenMap
 from pyscheduler.api.meta import LabelSelector, LabelSelectorRequirement, ObjectMeta
 from pyscheduler.intree.inter_pod_affinity import InterPodAffinity
@@ -28,12 +28,13 @@ def cluster(
     *pods: Pod,
     args: Mapping[str, Any] | None = None,
     namespaces: Mapping[str, Mapping[str, str]] | None = None,
+    nodes: Sequence[Node] = NODES,
 ) -> PluginHarness:
-    """The plugin over the nodes, with these pods on them and namespaces of these labels."""
+    """The plugin over ``nodes``, with these pods on them and namespaces of these labels."""
     informers = FakeInformers()
     for name, labels in (namespaces or {}).items():
         informers.of("namespaces.v1").put(namespace(name, labels))
-    return PluginHarness(InterPodAffinity, args=args, nodes=NODES, pods=pods, informers=informers)
+    return PluginHarness(InterPodAffinity, args=args, nodes=nodes, pods=pods, informers=informers)
 
 
 def namespace(name: str, labels: Mapping[str, str]) -> Namespace:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pyscheduler.testing import PodBuilder, make_pod
+from pyscheduler.testing import PodBuilder, make_node, make_pod
 from tests.unit.intree.inter_pod_affinity.cluster import HOST, cluster
 
 WEB, DB = make_pod("web").label("app", "web"), make_pod("db").label("app", "db")
@@ -139,3 +139,12 @@ def test_equal_scores_are_all_0() -> None:
 def test_weights_outside_0_to_100_are_refused(args: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="hardPodAffinityWeight"):
         cluster(args=args)
+
+
+def test_a_key_by_which_all_nodes_are_one_domain_is_left_out() -> None:
+    nodes = [make_node(name).label("zone", "a").label(HOST, name).obj() for name in ("n1", "n2")]
+    with_web = cluster(WEB.node("n1").obj(), nodes=nodes)
+
+    assert with_web.raw_score(PREFERS_WEB.obj()) == {}
+    both = PREFERS_WEB.affinity(HOST, {"app": "web"}, weight=3)
+    assert list(with_web.raw_score(both.obj()).values()) == [3, 0]
