@@ -1,13 +1,12 @@
-"""Runs `pyscheduler` with a probe inside: the loop's lag as a second sampler sees it, or a profile.
+"""Runs `pyscheduler` with a probe inside: the loop's lag as a second sampler sees it, or stacks.
 
     python -m benchmarks.instrumented --lag FILE run --kubeconfig ...
-    python -m benchmarks.instrumented --profile FILE run --kubeconfig ...
     python -m benchmarks.instrumented --stacks FILE run --kubeconfig ...
 
 The lag sampler sets a timer on the scheduler's own loop every few milliseconds and keeps how late
-each was called, with the time; it shares nothing with the scheduler's heartbeat. The profile is of
-CPU time from the start of the loop on, see `benchmarks.sampling`; whole stacks are sampled from
-SIGUSR1 on. Files are written when the process ends, at SIGTERM too.
+each was called, with the time; it shares nothing with the scheduler's heartbeat. Whole stacks are
+sampled by CPU time from SIGUSR1 on, see `benchmarks.sampling`. Files are written when the process
+ends, at SIGTERM too.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from pathlib import Path
 import uvloop
 
 from benchmarks.sampling import Sampler
-from pyscheduler.app import server, watchdog
+from pyscheduler.app import server
 from pyscheduler.cli.main import main as run_pyscheduler
 
 #: Between two samples, from the end of one to the due time of the next; not the heartbeat's 10 ms,
@@ -66,8 +65,6 @@ def loop_factory(
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--lag", type=Path, help="file for the lag samples")
-    parser.add_argument("--profile", type=Path, help="file for the profile")
-    parser.add_argument("--pods", type=int, default=1, help="by which the profile is divided")
     parser.add_argument("--stacks", type=Path, help="file for CPU seconds and sampled stacks")
     parser.add_argument("arguments", nargs=argparse.REMAINDER, help="of pyscheduler")
     options = parser.parse_args()
@@ -79,8 +76,6 @@ def main() -> None:
         if options.lag is not None:
             lag.append(LagSampler(loop))
             lag[-1].arm()
-        if options.profile is not None:
-            begin()
 
     def begin(*_signal: object) -> None:
         nonlocal cpu_before_s
@@ -88,10 +83,7 @@ def main() -> None:
         profile.start()
 
     signal.signal(signal.SIGUSR1, begin if options.stacks is not None else signal.SIG_DFL)
-    # There is no seam for these, and the scheduler should not grow one for a benchmark.
-    if options.profile is not None or options.stacks is not None:
-        # a process has one such timer, and each tick of the watchdog would end the sampling
-        watchdog._set_alarm = lambda after_s: None  # noqa: SLF001
+    # There is no seam for this, and the scheduler should not grow one for a benchmark.
     server._loop_factory = lambda: loop_factory(probe)  # noqa: SLF001
     sys.argv = ["pyscheduler", *options.arguments]
     try:
@@ -102,8 +94,6 @@ def main() -> None:
         if options.stacks is not None:
             stacks = [[count, *stack] for stack, count in profile.stacks.items()]
             options.stacks.write_text(json.dumps({"cpu_s": cpu_s, "stacks": stacks}))
-        if options.profile is not None:
-            options.profile.write_text(profile.report(pods=options.pods, cpu_s=cpu_s))
         if options.lag is not None:
             options.lag.write_text(json.dumps(lag[0].samples if lag else []))
 

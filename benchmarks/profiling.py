@@ -3,8 +3,7 @@
     python -m benchmarks.profiling SchedulingBasic/5000Nodes_10000Pods [--file F] [--shown 25]
 
 The embedded place runs the workload as upstream would: its server is a process of its own, so all
-that the graph shows is the scheduler's. py-spy looks at it from outside and counts only threads
-that are on a processor. The table leaves out what came before the event loop: imports.
+that the graph shows is the scheduler's, from ready on. See `spied.py`.
 """
 
 from __future__ import annotations
@@ -24,6 +23,7 @@ from benchmarks.places.bench_cluster import BenchCluster
 from benchmarks.places.contestants import OURS, Setup, start
 from benchmarks.places.embedded import embedded_place
 from benchmarks.selection import WORKLOADS, Selection, select
+from benchmarks.spied import SPIED, spied
 from benchmarks.terminal import Terminal
 from benchmarks.workloads import Workload, WorkloadError, run
 
@@ -63,18 +63,18 @@ def choose(name: str, known: Selection) -> Workload:
 async def profile(workload: Workload, graph: Path, terminal: Terminal) -> None:
     """The scheduler has run the workload, and its flame graph is in a file."""
     async with embedded_place() as place:
-        contestant = await start(
-            place,
-            OURS,
-            setup=Setup.of(workload, OURS),
-            program=("-m", "benchmarks.spied", str(graph)),
-        )
+        contestant = await start(place, OURS, setup=Setup.of(workload, OURS), program=SPIED)
         await until_ready(contestant.process, contestant.metrics_port)
-        await run(workload, BenchCluster(place), progress=terminal.progress)
-        terminal.progress("drawing")
+        async with spied(contestant.process, graph):
+            await run(workload, BenchCluster(place), progress=terminal.progress)
+            terminal.progress("drawing")
         await contestant.stop()
-        if not graph.exists():
-            raise RuntimeError(f"py-spy drew nothing:\n{contestant.process.log_tail()}")
+
+
+def functions_of(graph: Path, *, shown: int = 25) -> str:
+    """Returns the functions of a scheduler's flame graph as a table, those of its loop alone."""
+    frames = read(graph)
+    return report(costs(beneath(frames, _LOOP) or frames), shown=shown)
 
 
 def report(found: Costs, *, shown: int) -> str:
@@ -107,8 +107,7 @@ def main() -> int:
     graph.unlink(missing_ok=True)
     terminal.say(f"{workload.name} on the embedded cluster")
     asyncio.run(profile(workload, graph.absolute(), terminal))
-    frames = read(graph)
-    terminal.say(report(costs(beneath(frames, _LOOP) or frames), shown=options.shown))
+    terminal.say(functions_of(graph, shown=options.shown))
     terminal.say(f"\nflame graph: {graph}")
     return 0
 

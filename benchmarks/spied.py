@@ -1,26 +1,62 @@
-"""Runs `pyscheduler` under py-spy, which draws what it was seen doing.
+"""Looks with py-spy at a scheduler that runs, and has it drawn what it was seen doing.
 
-    python -m benchmarks.spied GRAPH.svg run --kubeconfig ...
+    contestant = await start(place, OURS, setup=setup, program=SPIED)
+    async with spied(contestant.process, graph):
+        ...
 
-py-spy starts the scheduler itself, so it may look into it without privileges. SIGTERM and SIGINT go
-to the scheduler alone: it ends in its own time, and then py-spy writes the graph.
+py-spy looks from outside, at threads that are on a processor, and counts from entering to leaving.
+A kernel may let nobody but a process's ancestors look into it: `SPIED` is the scheduler, run with
+leave for everybody. Called by: `profiling.py`, `places/contest.py`.
 """
 
 from __future__ import annotations
 
 import contextlib
-import os
+import ctypes
 import signal
-import subprocess
 import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Final
+
+from pyscheduler.cli.main import main as run_pyscheduler
+from tests.controlplane.process import Process
+
+#: The scheduler that may be looked into, as the interpreter's arguments.
+SPIED: Final = ("-m", "benchmarks.spied")
 
 #: Samples per second; py-spy stops the process for each, some 0.1 ms.
-RATE_HZ = 200
+RATE_HZ: Final = 200
+
+#: prctl(2): who may trace this process beside its ancestors, and "anyone".
+_PR_SET_PTRACER, _ANYONE = 0x59616D61, -1
 
 
-def command(graph: Path, arguments: list[str]) -> list[str]:
-    """Returns the command line of py-spy around the scheduler's.
+@contextlib.asynccontextmanager
+async def spied(process: Process, graph: Path) -> AsyncIterator[None]:
+    """The process is sampled meanwhile; afterwards there is a flame graph.
+
+    Raises:
+        FileNotFoundError: py-spy is not installed.
+        ProcessEndedError: it could not look into the process; the message has its words.
+    """
+    spy = Process.start("py-spy", command(graph, process.pid), log_path=graph.with_suffix(".log"))
+
+    async def looks() -> bool:
+        return "Sampling" in spy.log()
+
+    try:
+        await spy.until(looks, what="looking")
+        yield
+    finally:
+        if spy.is_running:
+            spy.signal(signal.SIGINT)
+        await spy.wait(timeout_s=60)
+        spy.log_path.unlink()
+
+
+def command(graph: Path, pid: int) -> list[str]:
+    """Returns py-spy's command line.
 
     Raises:
         FileNotFoundError: py-spy is not installed.
@@ -29,30 +65,15 @@ def command(graph: Path, arguments: list[str]) -> list[str]:
     if not spy.exists():
         raise FileNotFoundError("py-spy is not installed: pip install -e '.[bench]'")
     how = ["record", "--format=flamegraph", f"--rate={RATE_HZ}", "--function", f"--output={graph}"]
-    return [str(spy), *how, "--", sys.executable, "-m", "pyscheduler", *arguments]
+    return [str(spy), *how, f"--pid={pid}"]
 
 
-def children(pid: int) -> list[int]:
-    """Returns the processes that this one started and that still run."""
-    path = Path(f"/proc/{pid}/task/{pid}/children")
-    with contextlib.suppress(FileNotFoundError):
-        return [int(child) for child in path.read_text().split()]
-    return []
-
-
-def main() -> int:
-    graph, *arguments = sys.argv[1:]
-    spy = subprocess.Popen(command(Path(graph), arguments))
-
-    def pass_on(number: int, _frame: object) -> None:
-        for child in children(spy.pid):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(child, number)
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, pass_on)
-    return spy.wait()
+def main() -> None:
+    # does nothing, and need not, where anybody may look
+    ctypes.CDLL(None).prctl(_PR_SET_PTRACER, ctypes.c_long(_ANYONE), 0, 0, 0)
+    sys.argv[0] = "pyscheduler"
+    run_pyscheduler()
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

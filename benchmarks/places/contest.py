@@ -35,6 +35,7 @@ from benchmarks.places.outcome import Outcome
 from benchmarks.places.place import Place
 from benchmarks.places.rest import until_at_rest
 from benchmarks.places.watching import followed
+from benchmarks.spied import SPIED, spied
 from benchmarks.workloads import Execution, Workload, measured_pods, split
 from benchmarks.workloads.api_objects import ApiObjects
 from benchmarks.workloads.operations import CreatePods
@@ -74,7 +75,7 @@ class Contest:
 
         Args:
             pods: only so many of them.
-            profile: file for what this scheduler's functions cost.
+            profile: file for a flame graph of this scheduler, from ready on; of no other.
 
         Raises:
             TimeoutError: they were not all bound.
@@ -83,9 +84,10 @@ class Contest:
         made = await self._create(pods)
         try:
             self._execution.go_on()
-            contestant = await self._start(name, made, profile)
+            contestant = await self._start(name, made, is_spied=profile is not None)
             async with followed(self._place, contestant, concerns=among(_keys(made))) as watch:
-                await watch.until_done(len(made), events=name != RAW)
+                async with _drawn(contestant, profile):
+                    await watch.until_done(len(made), events=name != RAW)
                 return watch.outcome()
         finally:
             self._execution.stand_still()
@@ -97,19 +99,20 @@ class Contest:
         CPU seconds count from the first pod that it sees. Arguments and faults as for `run`.
         """
         wanted = self._pods[:pods]
-        contestant = await self._start(OURS, wanted, profile)
+        contestant = await self._start(OURS, wanted, is_spied=profile is not None)
         try:
             async with followed(self._place, contestant, concerns=among(_keys(wanted))) as watch:
                 await until_ready(contestant.process, contestant.metrics_port)
                 await until_at_rest(contestant)
-                await watch.begin()
-                contestant.process.pause()
-                try:
-                    await self._create(pods)
-                finally:
-                    contestant.process.resume()
-                self._execution.go_on()
-                await watch.until_done(len(wanted))
+                async with _drawn(contestant, profile):
+                    await watch.begin()
+                    contestant.process.pause()
+                    try:
+                        await self._create(pods)
+                    finally:
+                        contestant.process.resume()
+                    self._execution.go_on()
+                    await watch.until_done(len(wanted))
                 return watch.outcome()
         finally:
             self._execution.stand_still()
@@ -125,14 +128,22 @@ class Contest:
             path = _collection(pods[0])
             await self._place.api.delete_collection(path, grace_period_s=0)
 
-    async def _start(self, name: str, pods: Manifests, profile: Path | None) -> Contestant:
+    async def _start(self, name: str, pods: Manifests, *, is_spied: bool) -> Contestant:
         if name in (RAW, RAW_WITH_EVENTS):
             return start_raw(self._place, name, pods=pods, nodes=self._nodes)
-        program: Sequence[str] = ()
-        if profile is not None and name == OURS:
-            probe = ("--profile", str(profile), "--pods", str(len(pods)))
-            program = ("-m", "benchmarks.instrumented", *probe)
-        return await start(self._place, name, setup=Setup.of(self._workload, name), program=program)
+        setup = Setup.of(self._workload, name)
+        return await start(self._place, name, setup=setup, program=SPIED if is_spied else ())
+
+
+@contextlib.asynccontextmanager
+async def _drawn(contestant: Contestant, graph: Path | None) -> AsyncIterator[None]:
+    """A flame graph shows what the contestant does meanwhile, if there is to be one."""
+    if graph is None:
+        yield
+        return
+    await until_ready(contestant.process, contestant.metrics_port)
+    async with spied(contestant.process, graph):
+        yield
 
 
 def _collection(pod: Manifest) -> str:
