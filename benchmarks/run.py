@@ -26,9 +26,11 @@ from pathlib import Path
 
 from benchmarks.figures import RESULTS_FOLDER, save
 from benchmarks.outcome_table import line, outcome_table
-from benchmarks.places.rounds import PLACES, Rounds, as_upstream, contests
+from benchmarks.places.real import REAL
+from benchmarks.places.rounds import OURS_ALONE, PLACES, Rounds, as_upstream, contests
 from benchmarks.places.upstream_run import NothingBoundError
 from benchmarks.plot import MISSING, can_plot, draw
+from benchmarks.profiling import functions_of
 from benchmarks.selection import WORKLOADS, Selection, select
 from benchmarks.terminal import Terminal
 from benchmarks.workloads import Workload, WorkloadError
@@ -52,6 +54,8 @@ class Runner:
         options, terminal = self._options, self._terminal
         mode = options.mode
         terminal.say(f"\n{workload.name} in the {place} place, {mode}")
+        if place == REAL and OURS_ALONE in workload.labels:
+            terminal.say("  kube-scheduler cannot run it, so pyscheduler runs alone")
         rounds = Rounds(
             runs=options.runs,
             raw_runs=options.runs,
@@ -83,8 +87,10 @@ class Runner:
     def _report(self, workload: Workload, place: str, mode: str, rounds: Rounds) -> None:
         terminal = self._terminal
         terminal.say("\n" + outcome_table(rounds.outcomes))
+        if mode == UPSTREAM and workload.threshold is not None:
+            terminal.say(f"the file demands an average of {workload.threshold:g} pods/s\n")
         if self._options.profile is not None:
-            terminal.say(self._options.profile.read_text())
+            terminal.say(functions_of(self._options.profile) + "\n")
         name = f"{place}-{workload.name.replace('/', '-')}"
         path = save(
             name,
@@ -143,7 +149,9 @@ def parser() -> argparse.ArgumentParser:
     found.add_argument(
         "--seconds", type=float, help="as many pods as take so long to bind (contest)"
     )
-    found.add_argument("--profile", type=Path, metavar="FILE", help="profile pyscheduler (contest)")
+    found.add_argument(
+        "--profile", type=Path, metavar="FILE", help=".svg: pyscheduler's flame graph (contest)"
+    )
     found.add_argument("--plot", type=Path, metavar="FILE", help=".svg or .png")
     found.add_argument("--list", action="store_true", help="say what would run, and why some not")
     return found

@@ -51,7 +51,7 @@ class Setup:
     def of(cls, workload: Workload, name: str) -> Setup:
         """Returns what the workload says for one of the two schedulers."""
         path = workload.scheduler_config
-        config = None if path is None else yaml.safe_load(path.read_text())
+        config = None if path is None else _configuration(path)
         gates = gates_of_ours(workload) if name == OURS else workload.feature_gates
         return cls(config, gates)
 
@@ -60,6 +60,16 @@ class Setup:
         """The command line's part, the same for both schedulers."""
         gates = ",".join(f"{name}={str(on).lower()}" for name, on in self.feature_gates.items())
         return [f"--feature-gates={gates}"] if gates else []
+
+
+def _configuration(path: Path) -> dict[str, object]:
+    """Returns what a file says, in a form that means the same in another folder."""
+    config: dict[str, object] = yaml.safe_load(path.read_text())
+    profiles = config.get("profiles")
+    for profile in profiles if isinstance(profiles, list) else ():
+        if files := profile.get("pluginFiles"):
+            profile["pluginFiles"] = [str(path.parent.absolute() / file) for file in files]
+    return config
 
 
 @dataclass(frozen=True, slots=True)

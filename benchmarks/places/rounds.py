@@ -7,7 +7,7 @@ outcome is handed on as soon as it is there. Called by: `benchmarks.run`, `bench
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
@@ -26,6 +26,9 @@ PLACES = (EMBEDDED, REAL)
 #: Label of workloads that use up what was laid out: pods are preempted. In a contest each run then
 #: has a cluster of its own, and there is no plain client, which takes no node from anybody.
 VICTIMS = "victims"
+
+#: Label of workloads that kube-scheduler is never given: it could not read their configuration.
+OURS_ALONE = "pyscheduler-only"
 
 #: Pods of the run that nobody counts: it fills caches and opens etcd's file.
 _WARM_UP_PODS = 200
@@ -47,7 +50,7 @@ class Rounds:
         raw: how it is run then.
         pods: how many of the workload's measured pods there are in each run; None for all.
         seconds: instead of `pods`, how long this scheduler should have to bind them.
-        profile: file for a profile of this scheduler, which then runs alone.
+        profile: file for a flame graph of this scheduler, which then runs alone.
     """
 
     runs: int
@@ -82,6 +85,13 @@ def order(index: int) -> tuple[str, str]:
     return (OURS, THEIRS) if index % 2 == 0 else (THEIRS, OURS)
 
 
+def schedulers(workload: Workload, rounds: Rounds, place: str, index: int) -> tuple[str, ...]:
+    """Returns who takes part in a round, in order: this scheduler alone, or both."""
+    if place != REAL or rounds.profile is not None or OURS_ALONE in workload.labels:
+        return (OURS,)
+    return order(index)
+
+
 def pods_for(seconds: float, *, raw_pods_per_s: float, most: int) -> int:
     """Returns how many pods a scheduler as fast as promised binds in that time."""
     return max(1, min(most, round(seconds * raw_pods_per_s * _SHARE_OF_RAW)))
@@ -95,17 +105,17 @@ async def contests(workload: Workload, rounds: Rounds, *, place: str) -> None:
     """
     if VICTIMS in workload.labels:
         for index in range(rounds.runs):
-            for name in order(index) if place == REAL else (OURS,):
+            for name in schedulers(workload, rounds, place, index):
                 async with _arena(workload, rounds, place) as arena:
                     await _turn(arena, rounds, place, index=index, name=name, pods=rounds.pods)
         return
     async with _arena(workload, rounds, place) as arena:
         pods = await _warm_up(arena, rounds) if place == REAL else rounds.pods
         for index in range(rounds.runs):
-            names: Sequence[str] = (OURS,)
+            names = schedulers(workload, rounds, place, index)
+            raw = rounds.raw if index < rounds.raw_runs else ()
             if place == REAL and rounds.profile is None:
-                raw = rounds.raw if index < rounds.raw_runs else ()
-                names = (*order(index), *raw)
+                names = (*names, *raw)
             for name in names:
                 await _turn(arena, rounds, place, index=index, name=name, pods=pods)
 
@@ -143,8 +153,7 @@ async def _turn(
 async def as_upstream(workload: Workload, rounds: Rounds, *, place: str) -> None:
     """The workload has run in a place as upstream runs it, each time on a cluster of its own."""
     for index in range(rounds.runs):
-        names: Sequence[str] = order(index) if place == REAL else (OURS,)
-        for name in names:
+        for name in schedulers(workload, rounds, place, index):
             async with rounds.place(place, workload) as cluster:
                 rounds.progress(f"run {index + 1} of {rounds.runs}: {name}")
                 rounds.add(await run_as_upstream(cluster, name, workload, progress=rounds.progress))

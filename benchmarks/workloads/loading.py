@@ -29,6 +29,19 @@ class WorkloadError(Exception):
     """A workload file cannot be used; the message is one line and names file and field."""
 
 
+class _Metric(Written):
+    """A figure that upstream's runner collects."""
+
+    name: str
+    labels: Mapping[str, object] | None = None
+    data_bucket: str = ""
+    expect_lower: bool = False
+
+    @property
+    def is_average_throughput(self) -> bool:
+        return self.name == "SchedulingThroughput" and self.data_bucket in ("", "Average")
+
+
 class _Size(Written):
     """An entry of ``workloads``."""
 
@@ -38,8 +51,8 @@ class _Size(Written):
     feature_gates: Mapping[str, bool] = Field(default_factory=dict)
     #: or one for each way to run upstream's benchmarks, which are none of ours
     threshold: NonNegativeFloat | Mapping[str, NonNegativeFloat] | None = None
-    #: read and ignored: upstream's runner compares another metric than throughput then
-    threshold_metric_selector: Mapping[str, object] | None = None
+    #: what `threshold` is about; throughput if nothing is said
+    threshold_metric_selector: _Metric | None = None
 
 
 class _Case(Written):
@@ -54,7 +67,7 @@ class _Case(Written):
     workloads: Annotated[tuple[_Size, ...], Field(min_length=1)]
     #: read and ignored: which of kube-scheduler's metrics upstream's runner writes down
     metrics_collector_config: Mapping[str, object] | None = None
-    default_threshold_metric_selector: Mapping[str, object] | None = None
+    default_threshold_metric_selector: _Metric | None = None
 
 
 class _PodSets(Written):
@@ -123,9 +136,17 @@ def _workload(case: _Case, size: _Size, path: Path) -> Workload:
         operations=() if missing else tuple(operations),
         scheduler_config=case.scheduler_config_path,
         feature_gates={**case.feature_gates, **size.feature_gates},
-        threshold=size.threshold if isinstance(size.threshold, float) else None,
+        threshold=_threshold(case, size),
         missing=missing,
     )
+
+
+def _threshold(case: _Case, size: _Size) -> float | None:
+    """Returns the average throughput that the file demands; one of another figure is none."""
+    metric = size.threshold_metric_selector or case.default_threshold_metric_selector
+    if metric is not None and not metric.is_average_throughput:
+        return None
+    return size.threshold if isinstance(size.threshold, float) else None
 
 
 def _fault(path: Path, name: str, index: int, what: str) -> WorkloadError:

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import cast
 
 import pytest
 
-from benchmarks.places.contestants import Setup, kube_scheduler_configuration, transport_of
+from benchmarks.places.contestants import OURS, Setup, kube_scheduler_configuration, transport_of
 from benchmarks.places.place import Access
+from benchmarks.selection import named
 
 ACCESS = Access("https://127.0.0.1:6443", Path("/tmp/kubeconfig"))
 
@@ -28,6 +31,15 @@ def test_a_log_without_it_names_no_transport() -> None:
 )
 def test_feature_gates_become_one_argument(gates: dict[str, bool], arguments: list[str]) -> None:
     assert Setup(feature_gates=gates).gate_arguments == arguments
+
+
+def test_files_of_plugins_stay_where_they_are_wherever_the_configuration_goes() -> None:
+    setup = Setup.of(named("UserPluginPerNode/20Nodes"), OURS)
+    assert setup.config is not None
+    (profile,) = cast(Sequence[Mapping[str, Sequence[str]]], setup.config["profiles"])
+    (path,) = map(Path, profile["pluginFiles"])
+    assert path.is_absolute()
+    assert path.is_file()
 
 
 def test_kube_scheduler_without_a_configuration_runs_the_default_profile() -> None:

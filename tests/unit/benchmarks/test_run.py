@@ -5,13 +5,31 @@ from pathlib import Path
 import pytest
 
 from benchmarks.places.contestants import OURS, THEIRS
-from benchmarks.places.rounds import order, pods_for
+from benchmarks.places.embedded import EMBEDDED
+from benchmarks.places.real import REAL
+from benchmarks.places.rounds import Rounds, order, pods_for, schedulers
 from benchmarks.run import main
 from benchmarks.selection import WORKLOADS, named, select
 
 
 def test_schedulers_take_turns_in_coming_first() -> None:
     assert [order(index) for index in range(3)] == [(OURS, THEIRS), (THEIRS, OURS), (OURS, THEIRS)]
+
+
+@pytest.mark.parametrize(
+    ("workload", "place", "profile", "both"),
+    [
+        pytest.param("SchedulingBasic/5Nodes", REAL, None, True, id="side by side"),
+        pytest.param("SchedulingBasic/5Nodes", EMBEDDED, None, False, id="embedded"),
+        pytest.param("SchedulingBasic/5Nodes", REAL, Path("x.svg"), False, id="profiled"),
+        pytest.param(
+            "UserPluginPerNode/20Nodes", REAL, None, False, id="what the other cannot read"
+        ),
+    ],
+)
+def test_who_takes_part(workload: str, place: str, profile: Path | None, both: bool) -> None:
+    rounds = Rounds(runs=1, progress=print, on_outcome=print, profile=profile)
+    assert schedulers(named(workload), rounds, place, 1) == ((THEIRS, OURS) if both else (OURS,))
 
 
 @pytest.mark.parametrize(

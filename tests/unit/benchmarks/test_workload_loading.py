@@ -109,6 +109,37 @@ def test_labels_gates_and_the_pod_template_of_a_case_hold_for_its_workloads(tmp_
     assert pods.pod_template_path == (tmp_path / name).resolve()
 
 
+@pytest.mark.parametrize(
+    ("of_case", "of_size", "threshold"),
+    [
+        pytest.param(None, None, 570.0, id="not said: throughput"),
+        pytest.param({"name": "SchedulingThroughput"}, None, 570.0, id="throughput"),
+        pytest.param({"name": "m", "dataBucket": "Perc99"}, None, None, id="another of the case"),
+        pytest.param(None, {"name": "m", "dataBucket": "Perc99"}, None, id="another"),
+        pytest.param(
+            {"name": "m"}, {"name": "SchedulingThroughput"}, 570.0, id="the workload's own counts"
+        ),
+        pytest.param(
+            None, {"name": "SchedulingThroughput", "dataBucket": "Perc50"}, None, id="no average"
+        ),
+    ],
+)
+def test_a_threshold_of_another_figure_is_no_demand_of_throughput(
+    of_case: dict[str, Any] | None,
+    of_size: dict[str, Any] | None,
+    threshold: float | None,
+    tmp_path: Path,
+) -> None:
+    small: dict[str, Any] = {"name": "small", "params": {}, "threshold": 570}
+    fields: dict[str, Any] = {"defaultThresholdMetricSelector": of_case} if of_case else {}
+    if of_size:
+        small["thresholdMetricSelector"] = of_size
+    workload = loaded(
+        tmp_path, case({"opcode": "createNodes", "count": 1}, workloads=[small], **fields)
+    )
+    assert workload.threshold == threshold
+
+
 def test_a_missing_parameter_concerns_its_workload_alone(tmp_path: Path) -> None:
     path = tmp_path / "workloads.yaml"
     sizes = [{"name": "broken", "params": {}}, {"name": "whole", "params": {"pods": 1}}]
