@@ -10,7 +10,7 @@ of no more use, so templates that came and went leave nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, MutableMapping
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ from pyscheduler.framework.cycle_state import CycleState
 from pyscheduler.framework.status import BoolArray, Int64Array, ReasonTable, Status
 from pyscheduler.runtime.crowding import Crowding
 from pyscheduler.runtime.ranking import Ranking
+from pyscheduler.runtime.row_statuses import rows_of
 
 #: Bytes of answers kept; about 1,500 classes at 1,000 nodes. A guess.
 _MAX_BYTES = 64 << 20
@@ -230,14 +231,14 @@ class ClassEntry:
         #: them; kept by ``narrowing``
         self.crowdings: dict[int, Crowding] = {}
         #: rows that fail for this pod once the pods nominated to them are there; see `overridden`
-        self.overrides: dict[int, Status] = {}
+        self.overrides: MutableMapping[int, Status] = {}
 
     @property
     def totals(self) -> Int64Array:
         """(capacity,) int64: weighted sums; -1 where not feasible."""
         return self.ranking.totals
 
-    def overridden(self, overrides: dict[int, Status]) -> ClassEntry:
+    def overridden(self, overrides: MutableMapping[int, Status]) -> ClassEntry:
         """The answers for one pod to whom these rows are lost; nobody else may use them."""
         own = ClassEntry(self.capacity, is_shared=self.is_shared)
         own.n, own.position = self.n, self.position
@@ -247,7 +248,7 @@ class ClassEntry:
         own.filters = self.filters
         own.overrides = overrides
         own.feasible[:] = self.feasible
-        own.feasible[list(overrides)] = False
+        own.feasible[rows_of(overrides)] = False
         own.feasible_count = int(np.count_nonzero(own.feasible[: own.n]))
         return own
 

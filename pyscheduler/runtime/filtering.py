@@ -109,9 +109,15 @@ class Filtering:
         """Why each node of an entry without feasible ones was turned down, for PostFilter."""
         return rejections.statuses(entry, self._snapshot.nodes, self.classes.reasons)
 
-    def diagnose(self, entry: ClassEntry) -> Diagnosis:
-        """Why no node of ``entry`` fits; every rejected row counts for its first rejecter."""
-        return rejections.diagnosis(entry, self.classes.reasons)
+    def diagnose(self, entry: ClassEntry, statuses: NodeStatuses | None = None) -> Diagnosis:
+        """Why no node of ``entry`` fits; every rejected row counts for its first rejecter.
+
+        Args:
+            entry: without feasible rows.
+            statuses: its `statuses`, if they were asked for already.
+        """
+        found = self.statuses(entry) if statuses is None else statuses
+        return rejections.diagnosis(entry, found)
 
     def differing_plugins(self, kept: ClassEntry, cold: ClassEntry) -> list[str]:
         """Plugins whose kept verdicts or raw scores are not what a fresh judgement gives.
