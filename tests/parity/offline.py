@@ -135,6 +135,10 @@ class Ear:
         """Everything is wanted."""
         return level >= logging.DEBUG
 
+    def bind(self) -> Ear:
+        """The logger of an object hears what its module's does."""
+        return self
+
     def info(self, event: str, **fields: Any) -> None:
         """Hears a line."""
         self._heard.append({"event": event, **fields})
