@@ -44,12 +44,14 @@ def truncated_quotient(dividend: Int64Array | int, divisor: Int64Array | int) ->
             return dividend // divisor
         quotient = abs(dividend) // abs(divisor)
         return quotient if (dividend < 0) == (divisor < 0) else -quotient
-    quotients = np.floor_divide(dividend, divisor)
     lowest = divisor if isinstance(divisor, int) else divisor.min(initial=0)
-    if lowest >= 0 and np.min(dividend, initial=0) >= 0:
-        return quotients
-    negative = np.less(dividend, 0) != np.less(divisor, 0)
-    if negative.any():
+    is_natural = lowest >= 0 and np.asarray(dividend).min(initial=0) >= 0
+    if is_natural and isinstance(divisor, int) and divisor.bit_count() == 1:
+        # which takes numpy a fourth of the time
+        return np.right_shift(dividend, divisor.bit_length() - 1)
+    quotients = np.floor_divide(dividend, divisor)
+    if not is_natural:
+        negative = np.less(dividend, 0) != np.less(divisor, 0)
         quotients += negative & (quotients * divisor != dividend)
     return quotients
 

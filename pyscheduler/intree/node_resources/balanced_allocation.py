@@ -93,8 +93,7 @@ class NodeResourcesBalancedAllocation(
             # keeps the division defined; what it gives for the others is not looked at
             divisor = allocatable if has_it.all() else np.maximum(allocatable, 1)
             for fractions, used in ((before, requested), (after, requested + request)):
-                fraction = used / divisor
-                fractions.append(np.minimum(fraction, 1.0, out=fraction))
+                fractions.append(np.minimum(used, allocatable) / divisor)
             present.append(has_it)
         counts = _counts(present)
         gain = _balances(after, present, counts)

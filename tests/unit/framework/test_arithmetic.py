@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import numpy as np
 import pytest
 
@@ -26,6 +28,25 @@ def test_quotients_are_truncated_toward_zero(dividend: int, divisor: int, quotie
     assert fwk.truncated_quotient(dividend, divisor) == quotient
     assert fwk.truncated_quotient(np.array([dividend]), divisor).tolist() == [quotient]
     assert fwk.truncated_quotient(np.array([dividend]), np.array([divisor])).tolist() == [quotient]
+
+
+@pytest.mark.parametrize("largest", [2**7, 2**31, 2**53, 2**63 - 1], ids=["7", "31", "53", "63"])
+@pytest.mark.parametrize("lowest", [0, -(2**63)], ids=["natural", "any"])
+def test_quotients_of_arrays_are_those_of_their_numbers(largest: int, lowest: int) -> None:
+    rng = Random(largest)
+    divisors = [rng.randrange(1, largest) for _ in range(200)] + [1, 2, 3, largest - 1]
+    # next to a multiple is where rounding would show
+    dividends = [
+        min(rng.randrange(largest // d + 1) * d + rng.choice([-1, 0, 1]), largest - 1)
+        for d in divisors
+    ]
+    dividends = [max(dividend, lowest) for dividend in dividends]
+    expected = [fwk.truncated_quotient(a, b) for a, b in zip(dividends, divisors, strict=True)]
+
+    assert fwk.truncated_quotient(np.array(dividends), np.array(divisors)).tolist() == expected
+    for divisor in (1, 2, 3, 64, largest - 1):
+        by_one = [fwk.truncated_quotient(dividend, divisor) for dividend in dividends]
+        assert fwk.truncated_quotient(np.array(dividends), divisor).tolist() == by_one
 
 
 @pytest.mark.parametrize("value", [0, 1, -1, 2**63 - 1, 2**63, -(2**63) - 1, 100 * (2**63 - 1)])
