@@ -22,9 +22,7 @@ def test_schedulers_take_turns_in_coming_first() -> None:
         pytest.param("SchedulingBasic/5Nodes", REAL, None, True, id="side by side"),
         pytest.param("SchedulingBasic/5Nodes", EMBEDDED, None, False, id="embedded"),
         pytest.param("SchedulingBasic/5Nodes", REAL, Path("x.svg"), False, id="profiled"),
-        pytest.param(
-            "UserPluginPerNode/20Nodes", REAL, None, False, id="what the other cannot read"
-        ),
+        pytest.param("UserPluginPerNode/20Nodes", REAL, None, False, id="of ours alone"),
     ],
 )
 def test_who_takes_part(workload: str, place: str, profile: Path | None, both: bool) -> None:
