@@ -59,10 +59,10 @@ class Scoring:
         for mask in changed.values():
             aspects |= mask
         same_feasible = entry.scored_version == entry.feasible_version
-        stale = self._stale(aspects, same_feasible=same_feasible) - entry.unconcerned
+        stale = self._stale(entry, aspects, same_feasible=same_feasible)
         skipped = entry.skip_scores
         followed = self._follow(
-            entry, pod, nodes, changed, aspects=aspects, same_feasible=same_feasible
+            entry, pod, nodes, changed, stale=stale, aspects=aspects, same_feasible=same_feasible
         )
         self._run_pre_scores(entry, pod, nodes, stale - followed.keys())
         # rows that are to be summed anew
@@ -106,11 +106,13 @@ class Scoring:
         """What each plugin that was asked adds to the total of a feasible row, by name."""
         return {hook.name: scores.item(row) * hook.weight for hook, scores in self._answers(entry)}
 
-    def _stale(self, aspects: int, *, same_feasible: bool) -> frozenset[str]:
+    def _stale(self, entry: ClassEntry, aspects: int, *, same_feasible: bool) -> frozenset[str]:
         """The plugins that are to prepare and judge all rows again."""
         profile = self._profile
-        across = frozenset(name for name, mask in profile.cross_node.items() if aspects & mask)
-        return across if same_feasible else across | profile.scores_feasible_set
+        across = profile.looking_across(aspects, entry.unconcerned)
+        if same_feasible:
+            return across
+        return across | (profile.scores_feasible_set - entry.unconcerned)
 
     def _follow(
         self,
@@ -119,18 +121,17 @@ class Scoring:
         nodes: NodeTable,
         changed: Mapping[int, int],
         *,
+        stale: frozenset[str],
         aspects: int,
         same_feasible: bool,
     ) -> dict[str, npt.NDArray[np.intp]]:
-        """The plugins that could follow what changed on other nodes: the rows to score again."""
+        """Those of the ``stale`` plugins that could follow the changes: rows to score again."""
         profile = self._profile
         followed: dict[str, npt.NDArray[np.intp]] = {}
         if entry.skip_scores is None:
             return followed
         for name, again in profile.pre_scores_again.items():
-            if not aspects & profile.cross_node.get(name, 0) or name in entry.unconcerned:
-                continue
-            if not profile.follows(name, aspects):
+            if name not in stale or not profile.follows(name, aspects):
                 continue
             if name in profile.scores_feasible_set and not same_feasible:
                 continue
@@ -144,6 +145,8 @@ class Scoring:
         self, entry: ClassEntry, pod: Pod, nodes: NodeTable, stale: frozenset[str]
     ) -> None:
         """Runs PreScore of all plugins the first time, of the ``stale`` ones later."""
+        if not stale and entry.skip_scores is not None:
+            return
         skipped = set() if entry.skip_scores is None else set(entry.skip_scores)
         feasible = None
         for name, pre_score in self._profile.pre_scores:
