@@ -18,7 +18,6 @@ from typing import Final
 
 from benchmarks.figures import RESULTS_FOLDER, table
 from benchmarks.flame_graph import Costs, beneath, costs, read
-from benchmarks.metrics_endpoint import until_ready
 from benchmarks.places.bench_cluster import BenchCluster
 from benchmarks.places.contestants import OURS, Setup, start
 from benchmarks.places.embedded import embedded_place
@@ -64,7 +63,7 @@ async def profile(workload: Workload, graph: Path, terminal: Terminal) -> None:
     """The scheduler has run the workload, and its flame graph is in a file."""
     async with embedded_place() as place:
         contestant = await start(place, OURS, setup=Setup.of(workload, OURS), program=SPIED)
-        await until_ready(contestant.process, contestant.metrics_port)
+        await contestant.until_ready()
         async with spied(contestant.process, graph):
             await run(workload, BenchCluster(place), progress=terminal.progress)
             terminal.progress("drawing")

@@ -20,7 +20,6 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
 from benchmarks.audit_tail import among
-from benchmarks.metrics_endpoint import until_ready
 from benchmarks.places.bench_cluster import BenchCluster
 from benchmarks.places.contestants import (
     OURS,
@@ -102,7 +101,7 @@ class Contest:
         contestant = await self._start(OURS, wanted, is_spied=profile is not None)
         try:
             async with followed(self._place, contestant, concerns=among(_keys(wanted))) as watch:
-                await until_ready(contestant.process, contestant.metrics_port)
+                await contestant.until_ready()
                 await until_at_rest(contestant)
                 async with _drawn(contestant, profile):
                     await watch.begin()
@@ -141,7 +140,7 @@ async def _drawn(contestant: Contestant, graph: Path | None) -> AsyncIterator[No
     if graph is None:
         yield
         return
-    await until_ready(contestant.process, contestant.metrics_port)
+    await contestant.until_ready()
     async with spied(contestant.process, graph):
         yield
 

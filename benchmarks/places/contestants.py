@@ -17,6 +17,7 @@ from pathlib import Path
 
 import yaml
 
+from benchmarks.metrics_endpoint import until_ready
 from benchmarks.places.place import Access, Place
 from benchmarks.workloads import Workload, gates_of_ours
 from tests.controlplane import flags
@@ -79,12 +80,26 @@ class Contestant:
     Attributes:
         started_s: unix time.
         metrics_port: where its /metrics are; 0 when it has none.
+        health_port: where it tells over TLS whether it is ready, if not there; 0 when it does not.
     """
 
     name: str
     process: Process
     started_s: float
     metrics_port: int = 0
+    health_port: int = 0
+
+    async def until_ready(self) -> None:
+        """It knows everything that there was at its start, as far as it tells.
+
+        Raises:
+            ProcessEndedError: the process ended before that.
+            TimeoutError: it did not come to it.
+        """
+        if self.metrics_port:
+            await until_ready(self.process, self.metrics_port)
+        elif self.health_port:
+            await until_ready(self.process, self.health_port, scheme="https")
 
     async def stop(self) -> None:
         await self.process.terminate()
@@ -144,13 +159,22 @@ def kube_scheduler_configuration(access: Access, setup: Setup) -> dict[str, obje
     return {**ours, **(setup.config or {}), **fixed}
 
 
-def start_kube_scheduler(access: Access, folder: Path, binary: Path, *, setup: Setup) -> Process:
+def start_kube_scheduler(
+    access: Access, folder: Path, binary: Path, *, setup: Setup, health_port: int = 0
+) -> Process:
     """Returns the real kube-scheduler."""
     path = folder / f"{THEIRS}.yaml"
     path.write_text(yaml.safe_dump(kube_scheduler_configuration(access, setup)))
     return Process.start(
         THEIRS,
-        [binary, f"--config={path}", "--secure-port=0", "-v=0", *setup.gate_arguments],
+        [
+            binary,
+            f"--config={path}",
+            f"--secure-port={health_port}",
+            "--bind-address=127.0.0.1",
+            "-v=0",
+            *setup.gate_arguments,
+        ],
         log_path=folder / f"{THEIRS}.log",
         folder=folder,
     )
@@ -194,18 +218,27 @@ def start_raw(place: Place, name: str, *, pods: Manifests, nodes: Sequence[str])
 
 
 async def start(
-    place: Place, name: str, *, setup: Setup, program: Sequence[str] = ()
+    place: Place,
+    name: str,
+    *,
+    setup: Setup,
+    program: Sequence[str] = (),
+    tells_ready: bool = False,
 ) -> Contestant:
     """Returns one of the two schedulers by name.
 
     Args:
+        tells_ready: kube-scheduler says when it is ready, which makes its start take longer, for it
+            needs a certificate; this one always does.
         program: what runs in place of this scheduler's usual program, after the interpreter.
     """
     if name == THEIRS:
         binaries = await asyncio.to_thread(ensure_binaries, [THEIRS])
-        began_s = time.time()
-        process = start_kube_scheduler(place.access, place.folder, binaries[THEIRS], setup=setup)
-        return Contestant(name, process, began_s)
+        began_s, port = time.time(), free_port() if tells_ready else 0
+        process = start_kube_scheduler(
+            place.access, place.folder, binaries[THEIRS], setup=setup, health_port=port
+        )
+        return Contestant(name, process, began_s, health_port=port)
     began_s, port = time.time(), free_port()
     process = start_pyscheduler(
         place.access,

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from benchmarks.metrics_endpoint import until_ready
 from benchmarks.places.bench_cluster import BenchCluster
 from benchmarks.places.contestants import Setup, start
 from benchmarks.places.outcome import Outcome
@@ -32,11 +31,10 @@ async def run_as_upstream(
         NothingBoundError: there is nothing to measure.
         TimeoutError: pods that an operation waits for were not scheduled.
     """
-    contestant = await start(place, name, setup=Setup.of(workload, name))
+    contestant = await start(place, name, setup=Setup.of(workload, name), tells_ready=True)
     namespaces = measured_namespaces(workload)
     async with followed(place, contestant, concerns=lambda of, _: of in namespaces) as watch:
-        if contestant.metrics_port:
-            await until_ready(contestant.process, contestant.metrics_port)
+        await contestant.until_ready()
         cluster = BenchCluster(place, on_start=watch.begin)
         measurements = await run(workload, cluster, progress=progress)
         bound = watch.bound()

@@ -6,9 +6,16 @@ from typing import cast
 
 import pytest
 
-from benchmarks.places.contestants import OURS, Setup, kube_scheduler_configuration, transport_of
+from benchmarks.places.contestants import (
+    OURS,
+    Contestant,
+    Setup,
+    kube_scheduler_configuration,
+    transport_of,
+)
 from benchmarks.places.place import Access
 from benchmarks.selection import named
+from tests.controlplane.process import Process
 
 ACCESS = Access("https://127.0.0.1:6443", Path("/tmp/kubeconfig"))
 
@@ -40,6 +47,34 @@ def test_files_of_plugins_stay_where_they_are_wherever_the_configuration_goes() 
     (path,) = map(Path, profile["pluginFiles"])
     assert path.is_absolute()
     assert path.is_file()
+
+
+@pytest.mark.parametrize(
+    ("metrics_port", "health_port", "asked"),
+    [
+        pytest.param(1, 0, [(1, "http")], id="by its metrics' port"),
+        pytest.param(0, 2, [(2, "https")], id="by a port of its own"),
+        pytest.param(0, 0, [], id="does not tell"),
+    ],
+)
+async def test_a_contestant_is_asked_whether_it_is_ready_where_it_tells(
+    metrics_port: int,
+    health_port: int,
+    asked: list[tuple[int, str]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen: list[tuple[int, str]] = []
+
+    async def until_ready(_process: Process, port: int, *, scheme: str = "http") -> None:
+        seen.append((port, scheme))
+
+    monkeypatch.setattr("benchmarks.places.contestants.until_ready", until_ready)
+    process = Process.start("none", ["true"], log_path=tmp_path / "log")
+    contestant = Contestant(OURS, process, 0.0, metrics_port=metrics_port, health_port=health_port)
+    await contestant.until_ready()
+    await contestant.stop()
+    assert seen == asked
 
 
 def test_kube_scheduler_without_a_configuration_runs_the_default_profile() -> None:
