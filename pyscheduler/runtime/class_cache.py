@@ -138,17 +138,17 @@ class ScoreAnswer:
             self.raw = self.raw.astype(np.int64, copy=False)
         self.raw[row] = score
 
+    def is_alike(self, n: int) -> bool:
+        """All of ``n`` rows have one raw score."""
+        return bool(self.raw[:n].min() == self.raw[:n].max())
+
     def is_everybodys(self, n: int) -> bool:
         """All of ``n`` rows have one raw score, and one normalised score that is known."""
         normalized = self.normalized
         if normalized is None:
             return False
         lowest = normalized[:n].min()
-        return bool(
-            lowest != _UNKNOWN
-            and lowest == normalized[:n].max()
-            and self.raw[:n].min() == self.raw[:n].max()
-        )
+        return bool(lowest != _UNKNOWN and lowest == normalized[:n].max() and self.is_alike(n))
 
     def put_normalized(self, rows: slice | npt.NDArray[np.intp], scores: Int64Array) -> None:
         """These are the scores, in 0..100, of feasible ``rows``."""

@@ -220,6 +220,9 @@ class Scoring:
         # a copy: plugins may use it up
         scores = hook.normalized(entry.state, pod, answer.raw[where].astype(np.int64))
         if answer.normalized is None:
+            if hook.normalizes_by_extremes and answer.is_alike(n):
+                # of nodes that are not feasible, too, for when they are
+                where, scores = slice(0, n), scores[:1]
             answer.put_normalized(where, scores)
             return None
         before = answer.normalized[where]

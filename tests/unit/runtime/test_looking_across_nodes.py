@@ -210,6 +210,18 @@ async def test_scores_that_are_all_alike_are_not_normalised_again(
     assert plugin.normalized == normalized
 
 
+async def test_nor_are_they_when_some_nodes_were_not_feasible_at_first() -> None:
+    rig = Rig(OnePod, RatherOnEven)
+    for i in range(9):
+        rig.add_node(node(f"n{i}"))
+    rig.add_pod(make_pod("other").uid("other").node("n4").obj())
+
+    await _bind(rig, *map(str, range(3)))
+
+    plugin: Any = rig.profile.plugins["RatherOnEven"]
+    assert plugin.normalized == 1
+
+
 class Indifferent(fwk.PreFilterPlugin, fwk.PreScorePlugin, fwk.SignPlugin, fwk.Plugin[fwk.NoArgs]):
     """Looks across nodes for pods with a label; remembers how often it prepared."""
 
