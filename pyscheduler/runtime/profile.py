@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pyscheduler.api.core_v1 import Pod, PodSpec
+from pyscheduler.api.core_v1 import Pod
 from pyscheduler.framework.cluster_events import EVERYTHING, ClusterEventWithHint
 from pyscheduler.framework.columns import Aspect, Column, aspects_of
 from pyscheduler.framework.cycle_state import CycleState
@@ -52,6 +52,7 @@ from pyscheduler.runtime import answers
 from pyscheduler.runtime.adapters import FilterHook, ScoreHook
 from pyscheduler.runtime.class_cache import Signature
 from pyscheduler.runtime.instrument import Instrument, PluginFault
+from pyscheduler.runtime.signing import Signer, Signing
 
 #: extension point as configuration spells it -> plugins with their weights, in order
 PluginSets = Mapping[str, Sequence[tuple[str, int]]]
@@ -66,15 +67,11 @@ AgainFn = Callable[[CycleState, Pod, NodeTable, Sequence[int]], "npt.NDArray[np.
 NodeFn = Callable[[CycleState, Pod, str], Status | None]
 AsyncNodeFn = Callable[[CycleState, Pod, str], Awaitable[Status | None]]
 SortKeyFn = Callable[[QueuedEntity], tuple[Any, ...]]
-SignFn = Callable[[Pod], tuple[Any, ...] | None]
 PermitFn = Callable[[CycleState, Pod, str], tuple[Status | None, float]]
 PreFlightFn = Callable[[CycleState, Pod, str], PreBindPreFlightResult | Status | None]
 
 _IDENTITY = int(Aspect.IDENTITY)
 _PODS = int(Aspect.PODS)
-
-#: Specs whose signatures are remembered. A guess: the templates of a busy hour.
-_SPECS_KEPT = 2048
 
 #: Points whose rejections are remembered with the plugin's name.
 _REJECTING_POINTS = ("preEnqueue", "preFilter", "filter", "reserve", "permit", "preBind")
@@ -210,14 +207,13 @@ class Profile:
         self._preparing = {name for name, _ in (*self.pre_filters, *self.pre_scores)}
         #: False: nothing may be kept of any pod; what was signed before is void
         self.keeps_answers = self._preparing <= self.cacheable.keys()
-        #: who signs the spec alone; their signatures by spec, None where one of them gave none
-        self._spec_signs = self._signing(signs_spec=True)
-        self._by_spec: dict[PodSpec, Signature | None] = {}
-        self._signs = self._signing(signs_spec=False)
-        self._skipping = frozenset(
-            name
-            for name, plugin in self._judges.items()
-            if isinstance(plugin, SignPlugin) and plugin.skips_unsigned
+        self._signing = Signing(
+            [
+                self._signer(name, plugin)
+                for name, plugin in self._judges.items()
+                if name in self.cacheable and isinstance(plugin, SignPlugin)
+            ],
+            instrument,
         )
         #: answers of `looking_across`: few combinations of aspects come up
         self._looking_across: dict[tuple[int, frozenset[str]], frozenset[str]] = {}
@@ -248,27 +244,11 @@ class Profile:
         """
         if not self.keeps_answers:
             return None
-        spec = pod.spec
-        if spec in self._by_spec:
-            by_spec = self._by_spec[spec]
-        else:
-            by_spec = self._joined(pod, self._spec_signs)
-            if len(self._by_spec) == _SPECS_KEPT:
-                self._by_spec.clear()
-            self._by_spec[spec] = by_spec
-        return None if by_spec is None else self._joined(pod, self._signs, by_spec)
+        return self._signing.sign(pod)
 
     def unconcerned(self, signature: tuple[object, ...]) -> frozenset[str]:
         """The plugins that skip pods of this class whatever the nodes are like."""
-        by_spec, *parts = signature
-        assert isinstance(by_spec, Signature), "signed by somebody else"
-        signed = (
-            *zip(self._spec_signs, by_spec, strict=True),
-            *zip(self._signs, parts, strict=True),
-        )
-        return frozenset(
-            name for (name, _), part in signed if part == () and name in self._skipping
-        )
+        return self._signing.unconcerned(signature)
 
     def _again(self, point: str, role: type[Role], form: str) -> dict[str, AgainFn]:
         return {
@@ -277,31 +257,9 @@ class Profile:
             if has_form(plugin, role, form)
         }
 
-    def _signing(self, *, signs_spec: bool) -> list[tuple[str, SignFn]]:
-        return [
-            (name, self._instrument.hook(name, "Sign", plugin.sign_pod, answers=answers.SIGN))
-            for name, plugin in self._judges.items()
-            if name in self.cacheable
-            and isinstance(plugin, SignPlugin)
-            and plugin.signs_spec is signs_spec
-        ]
-
-    def _joined(
-        self, pod: Pod, signs: Sequence[tuple[str, SignFn]], *parts: Signature
-    ) -> Signature | None:
-        """``parts`` and what these plugins sign of ``pod``; None when one of them signs nothing."""
-        joined: list[Any] = list(parts)
-        for _, sign in signs:
-            part = sign(pod)
-            if part is None:
-                return None
-            joined.append(part)
-        try:
-            return Signature(joined)
-        except TypeError as error:
-            signed = zip(signs, joined[len(parts) :], strict=True)
-            guilty = next(name for (name, _), part in signed if not _is_hashable(part))
-            raise self._instrument.fault(guilty, "Sign", error, pod=pod.key) from error
+    def _signer(self, name: str, plugin: SignPlugin) -> Signer:
+        sign = self._instrument.hook(name, "Sign", plugin.sign_pod, answers=answers.SIGN)
+        return Signer(name, sign, plugin.signs_spec, plugin.skips_unsigned)
 
     def is_cacheable(self, plugin: str) -> bool:
         """True when the plugin's answers may be kept."""
@@ -461,11 +419,3 @@ class Profile:
         for point in ("preFilter", "filter", "preScore", "score"):
             names.update(dict.fromkeys(name for name, _ in self._points.get(point, ())))
         return list(names)
-
-
-def _is_hashable(part: object) -> bool:
-    try:
-        hash(part)
-    except TypeError:
-        return False
-    return True

@@ -10,7 +10,7 @@ import pytest
 from pyscheduler import framework as fwk
 from pyscheduler.api.core_v1 import Pod
 from pyscheduler.cycle import scheduling
-from pyscheduler.runtime import filtering, profile
+from pyscheduler.runtime import filtering, signing
 from pyscheduler.testing import make_pod
 from tests.unit.cycle.rig import Rig, node, pod
 
@@ -288,7 +288,7 @@ def test_that_nothing_is_kept_of_a_spec_is_remembered_too() -> None:
 def test_signatures_of_specs_that_never_come_again_are_forgotten(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(profile, "_SPECS_KEPT", 2)
+    monkeypatch.setattr(signing, "_SPECS_KEPT", 2)
     rig = Rig(SignsSpec)
 
     first = rig.profile.sign(make_pod("0").priority(0).obj())
