@@ -151,6 +151,18 @@ class PodTopologySpread(
         state.write(SCORES, scores)
         return None
 
+    def pre_score_again(
+        self, state: fwk.CycleState, pod: Pod, nodes: fwk.NodeTable, rows: Sequence[int]
+    ) -> Rows | None:
+        """Counts the pods in the domains; scored again are the nodes of those that changed."""
+        scores = state.get(SCORES)
+        followed = None if scores is None else scores.followed(nodes, rows)
+        if followed is None:
+            return None
+        now, affected = followed
+        state.write(SCORES, now)
+        return affected
+
     def score(self, state: fwk.CycleState, pod: Pod, node: fwk.NodeInfo) -> int:
         """How crowded the domains of the node are; the fewer pods the better."""
         return state.read(SCORES).of(node)

@@ -30,6 +30,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -37,7 +38,7 @@ import numpy.typing as npt
 
 from pyscheduler import framework as fwk
 from pyscheduler.api.keys import HOSTNAME
-from pyscheduler.framework.status import Int64Array
+from pyscheduler.framework.status import BoolArray, Int64Array
 from pyscheduler.intree.pod_topology_spread.constraints import Constraint, PodConstraints
 from pyscheduler.intree.pod_topology_spread.domains import (
     Codes,
@@ -58,17 +59,25 @@ IGNORED: Final = -1
 #: More than any node scores.
 _MOST: Final = np.iinfo(np.int64).max
 
+#: node rows, ascending
+Rows = npt.NDArray[np.intp]
 FloatArray = npt.NDArray[np.float64]
 
 
 class SoftScores:
-    """What each domain of each soft constraint adds to the score of its nodes."""
+    """What each domain of each soft constraint adds to the score of its nodes.
+
+    Made by PreScore, never changed. Those for the next pod of the class come of it, as long as the
+    same nodes are feasible and nothing but pods has changed.
+    """
 
     __slots__ = ("_constraints", "_needs_all_keys", "_terms")
 
-    def __init__(self, constraints: PodConstraints, terms: tuple[_Term, ...]) -> None:
-        self._constraints = constraints.soft
-        self._needs_all_keys = constraints.needs_all_keys
+    def __init__(
+        self, constraints: tuple[Constraint, ...], terms: tuple[_Term, ...], *, needs_all_keys: bool
+    ) -> None:
+        self._constraints = constraints
+        self._needs_all_keys = needs_all_keys
         self._terms = terms
 
     @classmethod
@@ -93,16 +102,32 @@ class SoftScores:
             if needs_all_keys:
                 wanted = nodes_with_other_keys(feasible, soft, than=key)
                 among = nodes_with_other_keys(nodes, soft, than=key)
-            terms.append(
-                _DomainTerm(
-                    constraint,
-                    nodes.label_codes(key)[1],
-                    wanted=nodes_per_code(feasible, key, among=wanted),
-                    pods=pods_per_code(constraint, nodes, among=both(among, mask)),
-                    without_key_too=not needs_all_keys,
-                )
+            among = both(among, mask)
+            factors = _Factors.of(
+                Domains(nodes.label_codes(key)[1]),
+                nodes_per_code(feasible, key, among=wanted),
+                without_key_too=not needs_all_keys,
             )
-        return cls(constraints, tuple(terms))
+            pods = pods_per_code(constraint, nodes, among=among)
+            terms.append(_DomainTerm(constraint, factors, pods, is_kept=among is None))
+        return cls(soft, tuple(terms), needs_all_keys=needs_all_keys)
+
+    def followed(self, nodes: fwk.NodeTable, rows: Sequence[int]) -> tuple[SoftScores, Rows] | None:
+        """The scores now that pods came to ``rows`` of all ``nodes``, or left them.
+
+        Returns:
+            With them the rows that may score otherwise than before; None when all of it is to be
+            counted again.
+        """
+        affected = np.zeros(len(nodes), dtype=np.bool_)
+        terms: list[_Term] = []
+        for term in self._terms:
+            now = term.followed(nodes, rows, affected)
+            if now is None:
+                return None
+            terms.append(now)
+        scores = SoftScores(self._constraints, tuple(terms), needs_all_keys=self._needs_all_keys)
+        return scores, np.flatnonzero(affected)
 
     def of(self, node: fwk.NodeInfo) -> int:
         """The raw score of one node."""
@@ -116,15 +141,23 @@ class SoftScores:
 
     def of_all(self, nodes: fwk.NodeTable) -> Int64Array:
         """(N,) int64: the raw scores of all nodes of ``nodes``."""
-        total: FloatArray = np.zeros(len(nodes))
-        for constraint, term in zip(self._constraints, self._terms, strict=True):
-            codes, _ = nodes.label_codes(constraint.topology_key)
-            term.add_to(total, nodes, codes)
-        scores = fwk.round_half_away(total)
+        if len(self._terms) == 1 and isinstance(self._terms[0], _DomainTerm):
+            # nothing is added to it: few figures are rounded instead of many
+            codes, _ = nodes.label_codes(self._constraints[0].topology_key)
+            scores = fwk.round_half_away(self._terms[0].by_code).take(codes)
+        else:
+            scores = fwk.round_half_away(self._totals(nodes))
         labelled = nodes_with_keys(nodes, self._constraints) if self._needs_all_keys else None
         if labelled is not None:
             scores[~labelled] = IGNORED
         return scores
+
+    def _totals(self, nodes: fwk.NodeTable) -> FloatArray:
+        total: FloatArray = np.zeros(len(nodes))
+        for constraint, term in zip(self._constraints, self._terms, strict=True):
+            codes, _ = nodes.label_codes(constraint.topology_key)
+            term.add_to(total, nodes, codes)
+        return total
 
 
 class _NodeTerm:
@@ -143,6 +176,11 @@ class _NodeTerm:
             pods = sum(map(self._constraint.pods.matches, node.pods.values()))
         return pods * self._weight + (self._constraint.max_skew - 1)
 
+    def followed(self, nodes: fwk.NodeTable, rows: Sequence[int], affected: BoolArray) -> _NodeTerm:
+        """The same, for it counts when it is asked; marks ``rows`` in ``affected`` (N,) bool."""
+        affected[rows] = True
+        return self
+
     def add_to(self, total: FloatArray, nodes: fwk.NodeTable, codes: Codes) -> None:
         """Adds it to the scores of all nodes that have the key."""
         pods = self._constraint.pods_on(nodes)
@@ -153,51 +191,84 @@ class _NodeTerm:
         total += term
 
 
-class _DomainTerm:
-    """A constraint whose domains are shared by nodes."""
+@dataclass(frozen=True, slots=True)
+class _Factors:
+    """What a pod counts in each domain of one key; they follow from the nodes."""
 
-    __slots__ = ("_by_code", "_domains", "_key")
+    domains: Domains
+    #: (V + 1,) float64: 0 where no feasible node is
+    by_code: FloatArray
+    #: code of the domain that nodes without the key are in, too; -1: of none
+    blank: int
+
+    @classmethod
+    def of(cls, domains: Domains, wanted: Int64Array, *, without_key_too: bool) -> _Factors:
+        """Weighs the domains.
+
+        Args:
+            domains: V of them.
+            wanted: (V + 1,) int64: feasible nodes per domain; those that are not ignored.
+            without_key_too: whether nodes without the key are a domain, that of the empty value.
+        """
+        blank = domains.code("") if without_key_too else -1
+        is_wanted = wanted > 0
+        if blank >= 0:
+            is_wanted[blank] |= is_wanted[-1]
+        if blank >= 0 or not without_key_too:
+            is_wanted[-1] = False
+        weight = _weight(int(np.count_nonzero(is_wanted)))
+        return cls(domains, np.where(is_wanted, weight, 0.0), blank)
+
+
+class _DomainTerm:
+    """A constraint whose domains are shared by nodes. Never changes."""
+
+    __slots__ = ("_constraint", "_factors", "_is_kept", "by_code")
 
     def __init__(
-        self,
-        constraint: Constraint,
-        values: Sequence[str],
-        *,
-        wanted: Int64Array,
-        pods: Int64Array,
-        without_key_too: bool,
+        self, constraint: Constraint, factors: _Factors, pods: Int64Array, *, is_kept: bool
     ) -> None:
         """Weighs the pods of each domain.
 
         Args:
             constraint: what was counted.
-            values: V, the domains.
-            wanted: (V + 1,) int64: feasible nodes per domain; those that are not ignored.
+            factors: of its domains.
             pods: (V + 1,) int64: pods per domain, on the nodes that count.
-            without_key_too: whether nodes without the key are a domain, that of the empty value.
+            is_kept: all nodes count, so that the cache keeps the pods per domain.
         """
-        self._key = constraint.topology_key
-        self._domains = Domains(values)
-        if wanted[-1] or pods[-1]:
-            wanted, pods = wanted.copy(), pods.copy()
-            blank = self._domains.code("") if without_key_too else -1
-            if blank >= 0:
-                wanted[blank] += wanted[-1]
-                pods[blank] += pods[-1]
-            if blank >= 0 or not without_key_too:
-                wanted[-1] = 0
-        weight = _weight(int(np.count_nonzero(wanted)))
-        #: (V + 1,) float64
-        self._by_code: FloatArray = np.where(wanted, pods, 0) * weight + (constraint.max_skew - 1)
-        self._by_code[-1] = 0.0
+        self._constraint = constraint
+        self._factors = factors
+        self._is_kept = is_kept
+        if factors.blank >= 0:
+            pods = pods.copy()
+            pods[factors.blank] += pods[-1]
+        #: (V + 1,) float64: what it adds to the score of the nodes of each domain
+        self.by_code: FloatArray = pods * factors.by_code + (constraint.max_skew - 1)
+        self.by_code[-1] = 0.0
+
+    def followed(
+        self, nodes: fwk.NodeTable, rows: Sequence[int], affected: BoolArray
+    ) -> _DomainTerm | None:
+        """The same domains with the pods that they have now on all ``nodes``, or None.
+
+        Marks the nodes of those that have others than before in ``affected`` (N,) bool.
+        """
+        if not self._is_kept:
+            return None
+        pods = pods_per_code(self._constraint, nodes, among=None)
+        now = _DomainTerm(self._constraint, self._factors, pods, is_kept=True)
+        codes, _ = nodes.label_codes(self._constraint.topology_key)
+        affected |= (now.by_code != self.by_code).take(codes)
+        return now
 
     def of(self, node: fwk.NodeInfo) -> float:
         """What it adds to the score of a node."""
-        return self._by_code.item(self._domains.code(node.labels[self._key]))
+        value = node.labels[self._constraint.topology_key]
+        return self.by_code.item(self._factors.domains.code(value))
 
     def add_to(self, total: FloatArray, nodes: fwk.NodeTable, codes: Codes) -> None:
         """Adds it to the scores of all nodes that have the key."""
-        total += self._by_code.take(codes)
+        total += self.by_code.take(codes)
 
 
 _Term = _NodeTerm | _DomainTerm

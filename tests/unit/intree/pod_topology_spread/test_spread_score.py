@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from pyscheduler.api.core_v1 import Node, Pod
+from pyscheduler.api.frozen_map import FrozenMap
+from pyscheduler.api.meta import LabelSelector
 from pyscheduler.framework import SKIP, CycleState
 from pyscheduler.intree.pod_topology_spread import PodTopologySpread
 from pyscheduler.testing import PodBuilder, make_pod
@@ -22,6 +24,7 @@ from tests.unit.intree.pod_topology_spread.clusters import (
     webs,
 )
 
+DB = LabelSelector(match_labels=FrozenMap({"app": "db"}))
 BY_ZONE = web().spread("zone", when_unsatisfiable=SOFT)
 BY_NODE = web().spread(HOSTNAME, when_unsatisfiable=SOFT)
 TWO_ZONES = nodes_in({"a1": "a", "a2": "a", "b1": "b"})
@@ -212,3 +215,50 @@ def test_an_empty_selector_counts_nobody() -> None:
     pod = web().spread("zone", when_unsatisfiable=SOFT, selector=type(WEB)())
 
     assert spread_over(TWO_ZONES, webs(a1=5)).score(pod.obj()) == {"a1": 100, "a2": 100, "b1": 100}
+
+
+@pytest.mark.parametrize(
+    ("pod", "affected"),
+    [
+        pytest.param(BY_ZONE, [0, 1], id="all-nodes-of-its-zone"),
+        pytest.param(BY_NODE, [0], id="its-node"),
+        pytest.param(
+            web().spread(HOSTNAME, when_unsatisfiable=SOFT).spread("zone"), [0], id="hard"
+        ),
+        pytest.param(
+            make_pod("p").spread("zone", when_unsatisfiable=SOFT, selector=DB), [], id="none"
+        ),
+        pytest.param(BY_ZONE.node_selector({"zone": "a"}), None, id="counted-on-some-nodes"),
+    ],
+)
+def test_who_scores_otherwise_once_a_pod_came(pod: PodBuilder, affected: list[int] | None) -> None:
+    running = webs(b1=1)
+    before, after = (spread_over(TWO_ZONES, pods) for pods in (running, [*running, *webs(a1=1)]))
+    plugin, waiting, state = after.plugin, pod.obj(), CycleState()
+    assert isinstance(plugin, PodTopologySpread)
+    assert isinstance(before.plugin, PodTopologySpread)
+    before.plugin.pre_score(state, waiting, before.nodes)
+
+    rows = plugin.pre_score_again(state, waiting, after.nodes, [0])
+
+    if rows is not None:
+        scores = plugin.score_nodes(state, waiting, after.nodes)
+        assert dict(zip(after.nodes.names, scores.tolist(), strict=True)) == after.raw_score(
+            waiting
+        )
+    assert (None if rows is None else list(rows)) == affected
+
+
+def test_scores_for_the_next_pod_leave_those_of_the_last_alone() -> None:
+    before, after = spread_over(TWO_ZONES), spread_over(TWO_ZONES, webs(a1=1))
+    plugin, pod, state = after.plugin, BY_ZONE.obj(), CycleState()
+    assert isinstance(plugin, PodTopologySpread)
+    assert isinstance(before.plugin, PodTopologySpread)
+    before.plugin.pre_score(state, pod, before.nodes)
+    copy = state.clone()
+
+    plugin.pre_score_again(state, pod, after.nodes, [0])
+
+    rows = plugin.pre_score_again(copy, pod, after.nodes, [0])
+    assert rows is not None
+    assert rows.tolist() == [0, 1]
