@@ -50,11 +50,19 @@ class DryRunResult:
     """What came of it."""
 
     def __init__(self, nodes: NodeTable, tried: Rows, findings: Findings) -> None:
-        #: nodes on which preemption helps; those that break no budget first
-        self.candidates = findings.candidates(tried)
         self._nodes = nodes
         self._tried = tried
         self._findings = findings
+
+    @property
+    def candidates(self) -> list[Candidate]:
+        """Nodes on which preemption helps; those that break no budget first."""
+        return self._findings.candidates(self._tried)
+
+    @property
+    def one_of_each_cost(self) -> list[Candidate]:
+        """Of these the first of each cost: by the usual criteria the others are as good."""
+        return self._findings.one_of_each_cost(self._tried)
 
     @property
     def statuses(self) -> dict[str, Status]:

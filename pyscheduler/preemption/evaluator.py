@@ -166,15 +166,15 @@ class Evaluator:
         if reason:
             return None, unschedulable(reason)
         found = await self._dry_run(state, pod, statuses.rows_with(Code.UNSCHEDULABLE))
-        if not found.candidates:
+        # nobody else is to choose among them, or to choose otherwise: then equals need no look
+        is_usual = self._extend is None and type(self).score_functions is Evaluator.score_functions
+        candidates: Sequence[Candidate] = found.one_of_each_cost if is_usual else found.candidates
+        if not candidates:
             return _nothing_helps(found, total_nodes=len(statuses))
-        candidates: Sequence[Candidate] = found.candidates
         if self._extend is not None:
             candidates = await self._extend(pod, candidates)
         if not candidates:
             return None, unschedulable("no candidate node for preemption")
-        if type(self).score_functions is Evaluator.score_functions:
-            candidates = ranking.one_of_each_cost(candidates)
         return ranking.best_candidate(candidates, self.score_functions(self._handle.clock.now()))
 
     async def _dry_run(self, state: CycleState, pod: Pod, rows: Rows) -> DryRunResult:

@@ -23,8 +23,8 @@ from pyscheduler.preemption.candidates import Candidate
 #: `_HELPLESS` on, why it does not.
 UNKNOWN, CLEAN, VIOLATING, _HELPLESS = range(4)
 
-#: Distinct statuses after which all is found out anew: reasons may carry figures.
-_MAX_STATUSES = 10_000
+#: Distinct statuses, or costs, after which all is found out anew: they may carry figures and times.
+_MAX_NUMBERS = 10_000
 
 Rows = npt.NDArray[np.intp]
 
@@ -32,12 +32,15 @@ Rows = npt.NDArray[np.intp]
 class Findings:
     """What is known of each row."""
 
-    __slots__ = ("_candidates", "_failed", "_numbers", "_statuses", "kinds")
+    __slots__ = ("_candidates", "_cost_of", "_costs", "_failed", "_numbers", "_statuses", "kinds")
 
     def __init__(self, n: int = 0) -> None:
         #: (N,) int32: `UNKNOWN`, `CLEAN`, `VIOLATING`, or the number of a status
         self.kinds: npt.NDArray[np.int32] = np.zeros(n, dtype=np.int32)
         self._candidates: dict[int, Candidate] = {}
+        #: (N,) int32: number of the candidate's cost
+        self._costs: npt.NDArray[np.int32] = np.zeros(n, dtype=np.int32)
+        self._cost_of: dict[tuple[float, ...], int] = {}
         self._statuses: list[Status] = []
         self._numbers: dict[Status, int] = {}
         #: rows for which a plugin failed: it may do better next time
@@ -45,13 +48,11 @@ class Findings:
 
     def forget(self, rows: Iterable[int] | None, *, n: int) -> None:
         """These rows changed, all of them when None; there are ``n`` now."""
-        if rows is None or len(self._statuses) > _MAX_STATUSES:
+        if rows is None or max(len(self._statuses), len(self._cost_of)) > _MAX_NUMBERS:
             self.__init__(n)  # type: ignore[misc]  # as good as new
             return
         if n != len(self.kinds):
-            kinds, self.kinds = self.kinds, np.zeros(n, dtype=np.int32)
-            kept = min(n, len(kinds))
-            self.kinds[:kept] = kinds[:kept]
+            self.kinds, self._costs = _resized(self.kinds, n), _resized(self._costs, n)
         for row in rows:
             if row < n:
                 self.kinds[row] = UNKNOWN
@@ -67,6 +68,7 @@ class Findings:
         if isinstance(found, Candidate):
             self._candidates[row] = found
             self.kinds[row] = VIOLATING if found.victims.pdb_violations else CLEAN
+            self._costs[row] = self._cost_of.setdefault(found.victims.cost, len(self._cost_of))
             return
         number = self._numbers.get(found)
         if number is None:
@@ -78,8 +80,17 @@ class Findings:
 
     def candidates(self, rows: Rows) -> list[Candidate]:
         """Those of ``rows`` (R,) on which preemption helps; those that break no budget first."""
-        kinds, of_row = self.kinds[rows], self._candidates
-        return [of_row[row] for kind in (CLEAN, VIOLATING) for row in rows[kinds == kind].tolist()]
+        return [self._candidates[row] for row in self._helpful(rows).tolist()]
+
+    def one_of_each_cost(self, rows: Rows) -> list[Candidate]:
+        """Of the same the first of each cost: by the usual criteria the others are as good."""
+        helpful = self._helpful(rows)
+        _, first = np.unique(self._costs[helpful], return_index=True)
+        return [self._candidates[row] for row in helpful[np.sort(first)].tolist()]
+
+    def _helpful(self, rows: Rows) -> Rows:
+        kinds = self.kinds[rows]
+        return np.concatenate((rows[kinds == CLEAN], rows[kinds == VIOLATING]))
 
     def statuses(self, rows: Rows) -> dict[int, Status]:
         """Why preemption does not help on the others of ``rows`` (R,)."""
@@ -99,3 +110,11 @@ class Findings:
             for at in np.argsort(first).tolist()
             if numbers[at] >= _HELPLESS
         ]
+
+
+def _resized(numbers: npt.NDArray[np.int32], n: int) -> npt.NDArray[np.int32]:
+    """The same for ``n`` rows; of new ones nothing is known."""
+    resized = np.zeros(n, dtype=np.int32)
+    kept = min(n, len(numbers))
+    resized[:kept] = numbers[:kept]
+    return resized

@@ -8,7 +8,7 @@ first, the first candidate is taken; candidates stand in the order of a search w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 from pyscheduler.api.core_v1 import Pod
 from pyscheduler.preemption.candidates import Candidate, unix_seconds
@@ -45,14 +45,6 @@ def default_score_functions(now: float) -> tuple[ScoreFunction, ...]:
         lambda candidate: -len(candidate.victims.pods),
         latest_start,
     )
-
-
-def one_of_each_cost(candidates: Iterable[Candidate]) -> list[Candidate]:
-    """The first candidate of each cost: by kube-scheduler's criteria the others are as good."""
-    first: dict[tuple[float, ...], Candidate] = {}
-    for candidate in candidates:
-        first.setdefault(candidate.victims.cost, candidate)
-    return list(first.values())
 
 
 def best_candidate(

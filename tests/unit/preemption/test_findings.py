@@ -11,7 +11,6 @@ from pyscheduler.framework.status import Code, Status, unschedulable
 from pyscheduler.preemption import Candidate, Victims, best_candidate, default_score_functions
 from pyscheduler.preemption.dry_run import CHUNK, _end_of_search
 from pyscheduler.preemption.findings import CLEAN, UNKNOWN, VIOLATING, Findings
-from pyscheduler.preemption.ranking import one_of_each_cost
 from pyscheduler.testing import make_pod
 
 NO_ROOM, TOO_FEW = unschedulable("no room"), unschedulable("too few")
@@ -113,10 +112,24 @@ def test_what_failed_is_tried_again(findings: Findings) -> None:
 
 
 def test_only_the_first_candidate_of_each_cost_is_compared() -> None:
+    findings = Findings(4)
     dear, cheap, as_cheap = candidate("a", 5), candidate("b", 1), candidate("c", 1)
+    for row, found in enumerate((dear, cheap, as_cheap, candidate("d", 0, violations=1))):
+        findings.put(row, found)
 
-    left = one_of_each_cost([dear, cheap, as_cheap])
+    left = findings.one_of_each_cost(rows(3, 2, 0, 1))
 
-    assert left == [dear, cheap]
-    functions = default_score_functions(0.0)
-    assert best_candidate(left, functions) is best_candidate([dear, cheap, as_cheap], functions)
+    assert [one.node_name for one in left] == ["c", "a", "d"]
+    functions, all_of_them = default_score_functions(0.0), findings.candidates(rows(3, 2, 0, 1))
+    assert best_candidate(left, functions) is best_candidate(all_of_them, functions)
+
+
+def test_costs_are_told_apart_however_many_there_were(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pyscheduler.preemption.findings._MAX_NUMBERS", 2)
+    findings = Findings(2)
+    for priority in range(5):
+        findings.forget([0], n=2)
+        findings.put(0, candidate("a", priority))
+        findings.put(1, candidate("b", priority + 1))
+
+        assert len(findings.one_of_each_cost(rows(0, 1))) == 2
