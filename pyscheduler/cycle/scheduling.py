@@ -95,6 +95,8 @@ class SchedulingAlgorithm:
         )
         self._scoring = Scoring(profile, snapshot, budget)
         self._kept_answers = 0
+        #: asked once: the level of the log is set before anything is made, and stays
+        self._explains = explanation.is_wanted()
 
     @property
     def class_count(self) -> int:
@@ -121,7 +123,7 @@ class SchedulingAlgorithm:
             if entity.signature is not None:
                 self._filtering.classes.drop(entity.signature)
             raise
-        if explanation.is_wanted():
+        if self._explains:
             explanation.log_explanation(
                 entity.pod, entry, nodes=nodes, filtering=self._filtering, scoring=self._scoring
             )
