@@ -26,7 +26,7 @@ from pyscheduler.cache.cache import SchedulerCache
 from pyscheduler.cycle.failure import Failure, FailureHandler
 from pyscheduler.errors import PySchedulerError
 from pyscheduler.framework.cluster_events import ASSIGNED_POD_DELETED
-from pyscheduler.framework.cycle_state import PODS_TO_ACTIVATE, CycleState, PodsToActivate
+from pyscheduler.framework.cycle_state import PODS_TO_ACTIVATE, CycleState
 from pyscheduler.framework.entities import QueuedEntity
 from pyscheduler.framework.handle import EventRecorder, Writes
 from pyscheduler.framework.status import Code, Diagnosis, Status
@@ -166,8 +166,6 @@ class BindingCycle:
     def _reserve(self, assumed: Assumed) -> Failure | None:
         profile, state, node_name = assumed.profile, assumed.state, assumed.node_name
         pod = assumed.entity.pod
-        if state.get(PODS_TO_ACTIVATE) is None:
-            state.write(PODS_TO_ACTIVATE, PodsToActivate())
         unconcerned = assumed.unconcerned
         status = run_reserve(profile, state, pod, node_name, but_not=unconcerned)
         if status is not None:

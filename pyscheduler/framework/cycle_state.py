@@ -6,7 +6,7 @@ reads through it; mypy then knows the type. One `CycleState` lives from PreFilte
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Final, Generic, TypeVar
 
 from pyscheduler.api.core_v1 import Pod
@@ -17,10 +17,17 @@ T = TypeVar("T")
 class StateKey(Generic[T]):
     """Names one piece of cycle state and its type."""
 
-    __slots__ = ("name",)
+    __slots__ = ("default", "name")
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, default: Callable[[], T] | None = None) -> None:
+        """Makes a key.
+
+        Args:
+            name: by plugin and hook.
+            default: makes what is read where nothing was written; None: reading fails.
+        """
         self.name = name
+        self.default = default
 
     def __repr__(self) -> str:
         return f"StateKey({self.name!r})"
@@ -42,17 +49,19 @@ class CycleState:
     def write(self, key: StateKey[T], value: T) -> None:
         """Stores ``value`` under ``key``."""
         self._values[key] = value
-        if callable(getattr(value, "clone", None)):
-            self._cloners |= {key}
-        elif key in self._cloners:
-            self._cloners -= {key}
+        clones = callable(getattr(value, "clone", None))
+        if clones is not (key in self._cloners):
+            self._cloners ^= {key}
 
     def read(self, key: StateKey[T]) -> T:
         """The value under ``key``.
 
         Raises:
-            KeyError: nothing was written, for example because PreFilter did not run.
+            KeyError: nothing was written, for example because PreFilter did not run, and the key
+                has no default.
         """
+        if key.default is not None and key not in self._values:
+            self.write(key, key.default())
         value: T = self._values[key]
         return value
 
@@ -95,6 +104,6 @@ class PodsToActivate:
         return PodsToActivate(self._pods.values())
 
 
-#: In the state from Reserve on: plugins add pods, which are activated once the scheduling cycle
-#: has succeeded, and those added after that once the pod is bound.
-PODS_TO_ACTIVATE: Final = StateKey[PodsToActivate]("kubernetes.io/pods-to-activate")
+#: From Reserve on plugins add pods, which are activated once the scheduling cycle has succeeded,
+#: and those added after that once the pod is bound.
+PODS_TO_ACTIVATE: Final = StateKey("kubernetes.io/pods-to-activate", default=PodsToActivate)

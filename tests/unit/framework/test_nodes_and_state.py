@@ -92,6 +92,17 @@ def test_state_is_kept_by_key_and_clones_what_can_be_cloned() -> None:
         state.read(fwk.StateKey[int]("other"))
 
 
+def test_what_nobody_wrote_is_read_as_the_default_of_its_key() -> None:
+    key = fwk.StateKey("names", default=list[str])
+    state = fwk.CycleState()
+
+    assert state.get(key) is None
+    state.read(key).append("a")
+
+    assert state.read(key) == ["a"]
+    assert fwk.CycleState().read(key) == []
+
+
 def test_a_clone_is_cloned_by_what_is_written_to_it() -> None:
     key = fwk.StateKey[object]("anything")
     state = fwk.CycleState()
