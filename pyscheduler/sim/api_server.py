@@ -300,7 +300,7 @@ class ApiServer:
         return self._answer(200, target.kind, self._update(target, present, body, patch=True))
 
     def _check_update_path(self, request: Request, target: Target) -> None:
-        if not target.name or target.subresource not in ("", "status"):
+        if not target.name or target.subresource == "binding":
             raise not_served(f"{request.method} {request.path}")
 
     def _update(

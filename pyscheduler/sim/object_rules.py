@@ -13,7 +13,13 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from pyscheduler.sim import custom_resources, field_checks, pod_defaults, pod_validation
+from pyscheduler.sim import (
+    custom_resources,
+    field_checks,
+    pod_defaults,
+    pod_resizing,
+    pod_validation,
+)
 from pyscheduler.sim.api_errors import invalid
 from pyscheduler.sim.event_versions import from_core
 from pyscheduler.sim.field_checks import Problems
@@ -106,6 +112,8 @@ def prepare_update(
     Raises:
         ApiError: 422, the change is refused.
     """
+    if subresource == "resize":
+        return _resized(body, present)
     if kind is CORE_EVENTS:
         body = from_core(body)
     metadata = dict(present["metadata"])
@@ -141,6 +149,17 @@ def prepare_update(
     if "generation" in metadata and _content(kind, data) != _content(kind, present):
         metadata["generation"] += 1
     return data
+
+
+def _resized(body: JsonObject, present: JsonObject) -> JsonObject:
+    """The pod with its containers' resources as sent, and nothing else."""
+    problems = Problems()
+    spec = pod_resizing.resized(problems, body.get("spec") or {}, present["spec"])
+    metadata = dict(present["metadata"])
+    _refuse_if(problems, PODS, metadata["name"])
+    if spec != present["spec"]:
+        metadata["generation"] += 1
+    return {**present, "metadata": metadata, "spec": spec}
 
 
 def _checked_status(kind: ServedKind, data: JsonObject) -> JsonObject:

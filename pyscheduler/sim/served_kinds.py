@@ -73,7 +73,7 @@ PODS = ServedKind(
     "Pod",
     True,
     short_names=("po",),
-    subresources=("binding", "status"),
+    subresources=("binding", "resize", "status"),
     returns_deleted=True,
 )
 NODES = ServedKind("", "nodes", "Node", False, short_names=("no",), subresources=("status",))
