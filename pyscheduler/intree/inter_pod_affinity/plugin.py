@@ -91,6 +91,8 @@ class InterPodAffinity(
         """What the pod asks, and the terms of others that mean it."""
         own = self._own_terms(pod)
         tally = self.handle.snapshot.nodes.tally(EXISTING)
+        if own is NOTHING_ASKED and not tally:
+            return ()
         matched = self._index.matching(pod, tally)
         scoring_terms = matched.scoring if self._scores_existing(own) else frozenset()
         if own is NOTHING_ASKED and not matched.apart:
