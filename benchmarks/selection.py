@@ -13,6 +13,9 @@ from benchmarks.workloads import TestCase, Workload, load, selects, unsupported
 #: Our own workload files.
 WORKLOADS = Path(__file__).parent / "workloads"
 
+#: What upstream calls each of its files of workloads.
+_UPSTREAMS = "performance-config.yaml"
+
 
 @dataclass(frozen=True, slots=True)
 class Selection:
@@ -30,8 +33,8 @@ def select(paths: Sequence[Path], *, pattern: str = "", labels: str = "") -> Sel
     """Returns the workloads of these files whose names and labels are asked for.
 
     Args:
-        paths: workload files; a folder stands for those that it holds, and for every
-            `performance-config.yaml` below it, as upstream calls its own.
+        paths: workload files; a folder stands for every `performance-config.yaml` in it or below
+            it, as upstream calls its own, or where it holds none itself also for all that it holds.
         pattern: a regular expression that "Case/Workload" contains.
         labels: as `workloads.selects` has it.
 
@@ -77,7 +80,9 @@ def _files(paths: Sequence[Path]) -> list[Path]:
     found: list[Path] = []
     for path in paths:
         if path.is_dir():
-            found += sorted({*path.glob("*.yaml"), *path.rglob("performance-config.yaml")})
+            # beside upstream's own lie configurations of schedulers
+            held = () if (path / _UPSTREAMS).exists() else path.glob("*.yaml")
+            found += sorted({*held, *path.rglob(_UPSTREAMS)})
         else:
             found.append(path)
     return found

@@ -61,6 +61,8 @@ def test_a_folder_stands_for_its_files_and_for_upstreams_below_it(tmp_path: Path
     (below.parent / "template.yaml").write_text("no workload")
     chosen = select([tmp_path]).workloads
     assert sorted(workload.name for workload in chosen) == ["Own/One", "Upstream/One"]
+    (alone,) = select([below.parent]).workloads
+    assert alone.name == "Upstream/One"
 
 
 def test_a_workload_that_is_not_there() -> None:
