@@ -204,9 +204,9 @@ class SchedulingQueue(Tiers):
         Args:
             early: when none is ready, one still backing off is better than none.
         """
-        while not self._active and self._settle_one():
-            pass
         entity = self._active.pop()
+        while entity is None and self._settle_one():
+            entity = self._active.pop()
         if entity is None:
             entity = self._backoff.pop_early() if early else None
             if entity is None:
@@ -409,12 +409,12 @@ class SchedulingQueue(Tiers):
 
     def _concerned(self, audience: Audience) -> Collection[str]:
         """Uids of the waiting entities that the audience may let go; of all for a wildcard."""
-        if not self._pool:
+        parts = [part for part in self._pool.parts if part]
+        if not parts:
             return ()
         if audience.is_wildcard:
-            return [entity.uid for part in self._pool.parts for entity in part]
+            return [entity.uid for part in parts for entity in part]
         found: dict[str, QueuedEntity] = {}
-        parts = [part for part in self._pool.parts if part]
         for scheduler, plugins in audience.listeners.items():
             for plugin, ears in plugins.items():
                 for part in parts:
