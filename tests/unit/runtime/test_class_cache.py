@@ -38,3 +38,37 @@ def test_classes_within_reach_of_the_change_log_stay() -> None:
         classes.put((number,), entry(CHANGES_KEPT + number))
 
     assert len(classes) == 500
+
+
+def test_the_least_recently_used_are_forgotten_when_memory_is_used_up() -> None:
+    size = entry(0).nbytes
+    classes = ClassCache(max_bytes=3 * size)
+    for name in "abc":
+        classes.put((name,), entry(0))
+    classes.get(("a",))
+
+    classes.put(("d",), entry(0))
+    classes.put(("d",), entry(0))
+
+    assert [classes.get((name,)) is not None for name in "abcd"] == [True, False, True, True]
+
+
+def test_what_was_dropped_makes_room() -> None:
+    size = entry(0).nbytes
+    classes = ClassCache(max_bytes=2 * size)
+    for name in "ab":
+        classes.put((name,), entry(0))
+    classes.drop(("a",))
+    classes.drop(("a",))
+
+    classes.put(("c",), entry(0))
+
+    assert len(classes) == 2
+
+
+def test_an_entry_beyond_the_bound_is_not_kept() -> None:
+    classes = ClassCache(max_bytes=entry(0).nbytes - 1)
+
+    classes.put(("a",), entry(0))
+
+    assert len(classes) == 0
