@@ -22,13 +22,9 @@ class Snapshot:
     def __init__(self, cache: SchedulerCache) -> None:
         self._cache = cache
         self.store = ColumnStore()
-        self._table = NodeTable(self.store, 0)
+        #: all nodes of this epoch; `refresh` alone changes it
+        self.nodes = NodeTable(self.store, 0)
         self._generation = -1
-
-    @property
-    def nodes(self) -> NodeTable:
-        """All nodes of this epoch."""
-        return self._table
 
     def refresh(self) -> None:
         """Takes over what the cache has gathered since the last call."""
@@ -37,8 +33,8 @@ class Snapshot:
             return
         store = self.store
         store.apply(changed, removed)
-        if store.n != self._table.n or store.generation != self._generation:
-            self._table = NodeTable(store, store.n)
+        if store.n != self.nodes.n or store.generation != self._generation:
+            self.nodes = NodeTable(store, store.n)
             self._generation = store.generation
 
     def copy_rows(self, rows: Sequence[int]) -> CopiedRows:

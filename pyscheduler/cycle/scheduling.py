@@ -139,7 +139,7 @@ class SchedulingAlgorithm:
         """The answers for the entity's pod, and the row chosen; -1 when no node fits."""
         pod = entity.pod
         entry = await self._filtering.evaluate(pod, entity.signature)
-        if entry.pods > 1 and not await self._is_right(entry, entity):
+        if entry.pods > 1 and self._is_check_due() and not await self._is_right(entry, entity):
             entity.signature = self.profile.sign(pod)
             entry = await self._filtering.evaluate(pod, entity.signature)
         nominated = self._nominated_row(pod)
@@ -151,20 +151,19 @@ class SchedulingAlgorithm:
             return entry, nominated
         entry = self._narrowing.respect_nominations(entry, pod)
         entry = await self._narrowing.find_enough(entry, pod)
-        entry = await self._left_by_extenders(entry, pod)
-        await self._score(entry, entity)
+        if self._extenders.filters(pod):
+            entry = await self._left_by_extenders(entry, pod)
         if entry.feasible_count == 0:
             return entry, -1
         if entry.feasible_count == 1:
             return entry, only_host(entry)
+        await self._scoring.score(entry, pod)
         if self._extenders.prioritizes(pod):
             return entry, await self._best_with_extenders(entry, pod)
         return entry, select_host(entry, self._rng)
 
     async def _left_by_extenders(self, entry: ClassEntry, pod: Pod) -> ClassEntry:
         """The entry without the rows that extenders reject."""
-        if not self._extenders.filters(pod):
-            return entry
         rejected = await self._rejected(pod, entry.feasible_rows().tolist())
         return entry.overridden({**entry.overrides, **rejected}) if rejected else entry
 
@@ -184,27 +183,26 @@ class SchedulingAlgorithm:
         scores = await self._extenders.scores(pod, [nodes.node(row).node for row in rows.tolist()])
         return int(rows[best_of(entry.totals[rows] + scores, self._rng)])
 
-    async def _score(self, entry: ClassEntry, entity: QueuedEntity) -> None:
-        if entry.feasible_count > 1:
-            await self._scoring.score(entry, entity.pod)
-
     def _nominated_row(self, pod: Pod) -> int:
         """The row of the node that was promised to the pod, tried before all others; or -1."""
         name = pod.status.nominated_node_name or self._nominator.node_of(pod.uid)
         row = self._snapshot.nodes.row_of(name) if name else None
         return -1 if row is None else row
 
+    def _is_check_due(self) -> bool:
+        """True for one kept answer in so many."""
+        self._kept_answers += 1
+        return self._kept_answers % _COLD_CHECK_ONE_IN == 0
+
     async def _is_right(self, entry: ClassEntry, entity: QueuedEntity) -> bool:
-        """Holds a kept answer against a cold one now and then; False: all of them were dropped.
+        """Holds a kept answer against a cold one; False: all of them were dropped.
 
         A plugin that is wrong is asked every time from now on.
         """
-        self._kept_answers += 1
-        if self._kept_answers % _COLD_CHECK_ONE_IN:
-            return True
         cold = await self._filtering.judge_all(entity.pod)
-        await self._score(entry, entity)
-        await self._score(cold, entity)
+        for judged in (entry, cold):
+            if judged.feasible_count > 1:
+                await self._scoring.score(judged, entity.pod)
         wrong = self._filtering.differing_plugins(entry, cold)
         for plugin in wrong:
             _log.error(

@@ -45,6 +45,8 @@ class Weights:
 
     def clone(self) -> Weights:
         """The same weights, to be changed alone."""
+        if not self.domains:
+            return self
         copies = tuple(domains.clone() for domains in self.domains)
         return Weights(copies, self.are_alike, self.is_any)
 
