@@ -193,7 +193,7 @@ class PreFilterPlugin(Role):
 
         For plugins with `Plugin.cross_node` whose verdicts depend on few pods each. Asked in place
         of `pre_filter` when nothing else changed that the plugin looks at, for a pod of the same
-        class as before.
+        class as before; also where `pre_filter` answered ``SKIP``.
 
         Returns:
             The rows of ``nodes`` whose verdict may be another now. None: `pre_filter` is to be

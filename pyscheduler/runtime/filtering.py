@@ -334,16 +334,15 @@ class Filtering:
         stale: Collection[str],
     ) -> dict[str, npt.NDArray[np.intp]]:
         """The ``stale`` plugins that could follow what changed: the rows to judge again."""
-        followed = {}
+        followed, skipped = {}, entry.state.skipped_filters
         for name, again in self._profile.pre_filters_again.items():
-            if name not in stale or name in entry.state.skipped_filters:
-                continue
-            if not self._profile.follows(name, aspects):
+            if name not in stale or not self._profile.follows(name, aspects):
                 continue
             rows = again(entry.state, pod, nodes, changed_rows(changed, nodes.n, aspects=_PODS))
-            if rows is not None:
+            # who was left out stays so as long as there is nothing to judge
+            if rows is not None and not (rows.size and name in skipped):
                 followed[name] = rows
-        if followed:
+        if followed.keys() - skipped:
             # a promised pod may count otherwise now
             entry.crowdings.clear()
         return followed

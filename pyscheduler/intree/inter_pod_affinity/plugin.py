@@ -111,13 +111,9 @@ class InterPodAffinity(
             return fwk.unresolvable(own.problem)
         tally = nodes.tally(EXISTING)
         apart = self._index.matching(pod, tally).apart
-        if not apart and not own.has_required:
-            return fwk.SKIP
         found = filter_state(own, apart, nodes, tally=tally, means_itself=_means_itself(own, pod))
-        if found.is_pointless:
-            return fwk.SKIP
         state.write(FILTER, found)
-        return None
+        return fwk.SKIP if found.is_pointless else None
 
     def pre_filter_again(
         self, state: fwk.CycleState, pod: Pod, nodes: fwk.NodeTable, rows: Sequence[int]

@@ -24,6 +24,7 @@ Axes: N node rows of the table, V values of a topology key, one more entry as in
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
@@ -48,92 +49,76 @@ from pyscheduler.intree.pod_topology_spread.inclusion import (
 
 #: node rows, ascending
 Rows = npt.NDArray[np.intp]
-_NO_ROWS: Rows = np.zeros(0, dtype=np.intp)
+NO_ROWS: Rows = np.zeros(0, dtype=np.intp)
 
 _VIOLATED = "node(s) didn't match pod topology spread constraints"
 _MISSING = f"{_VIOLATED} (missing required label)"
 
 #: What upstream takes for the smallest domain when there is none: the largest int32.
 _NO_DOMAIN: Final = 2**31 - 1
-#: More than any domain has.
-_ABSENT: Final = np.iinfo(np.int64).max
 #: Fewer than any domain has: a node without the label violates nothing, it is rejected otherwise.
 _UNLABELLED: Final = np.iinfo(np.int64).min
+
+
+@dataclass(frozen=True, slots=True)
+class _Places:
+    """Where pods are counted for one constraint; it follows from the nodes."""
+
+    constraint: Constraint
+    domains: Domains
+    #: (D,) codes of the domains: the values that nodes that count have
+    codes: npt.NDArray[np.intp]
+    #: all nodes count, so that the cache keeps the pods per domain
+    is_kept: bool
+
+    def most(self, least: int) -> int:
+        """Pods that a domain may have for the pod to fit there; ``least`` of them has the smallest.
+
+        The smallest is that of the domains there are; with too few of them it has none.
+        """
+        constraint = self.constraint
+        is_enough = len(self.codes) >= constraint.min_domains
+        return constraint.max_skew + (least if is_enough else 0) - constraint.self_match
 
 
 class _Counted:
     """The pods per domain of one constraint, as they were counted. Never changes."""
 
-    def __init__(
-        self,
-        constraint: Constraint,
-        domains: Domains,
-        *,
-        is_domain: BoolArray,
-        pods: Int64Array,
-        is_kept: bool,
-    ) -> None:
-        """Judges the domains.
-
-        Args:
-            constraint: what was counted.
-            domains: the values of its key.
-            is_domain: (V,) bool: those that nodes that count have.
-            pods: (V + 1,) int64: how many they have.
-            is_kept: all nodes count, so that the cache keeps the pods per domain.
-        """
-        self.domains = domains
-        self.is_domain = is_domain
-        self.number = int(np.count_nonzero(is_domain))
-        self.is_kept = is_kept
+    def __init__(self, places: _Places, pods: Int64Array) -> None:
+        """Judges the domains by their pods (V + 1,)."""
+        self.places = places
         self.pods: Int64Array = pods.copy()
         self.pods[-1] = _UNLABELLED
+        least = int(self.pods.take(places.codes).min(initial=_NO_DOMAIN))
         #: (V + 1,) bool: the domains that the pod would make too large
-        self.exceeds: BoolArray = self.pods > self.most(constraint, {})
+        self.exceeds: BoolArray = self.pods > places.most(least)
 
-    def most(self, constraint: Constraint, changes: Mapping[int, int]) -> int:
-        """Pods that a domain may have for the pod to fit there.
+    def most(self, changes: Mapping[int, int]) -> int:
+        """Pods that a domain may have with ``changes``: code -> pods more than were counted."""
+        least = self._least_but(changes)
+        for code, difference in changes.items():
+            least = min(least, self.pods.item(code) + difference)
+        return self.places.most(least)
 
-        Args:
-            constraint: what was counted.
-            changes: code -> pods more (or fewer) than counted.
-        """
-        least = 0
-        if self.number >= constraint.min_domains:
-            least = self._least_but(changes) if changes else self._least()
-            for code, difference in changes.items():
-                least = min(least, self.pods.item(code) + difference)
-        return constraint.max_skew + least - constraint.self_match
-
-    def recounted(self, constraint: Constraint, nodes: fwk.NodeTable) -> _Counted:
+    def recounted(self, nodes: fwk.NodeTable) -> _Counted:
         """The same domains with the pods that they have now."""
-        pods = pods_per_code(constraint, nodes, among=None)
-        return _Counted(
-            constraint, self.domains, is_domain=self.is_domain, pods=pods, is_kept=self.is_kept
-        )
-
-    def _least(self) -> int:
-        """Pods in the smallest domain."""
-        return int(self.pods[:-1].min(initial=_NO_DOMAIN, where=self.is_domain))
+        return _Counted(self.places, pods_per_code(self.places.constraint, nodes, among=None))
 
     def _least_but(self, changed: Collection[int]) -> int:
         """Pods in the smallest domain whose code is not ``changed``."""
         for code in self._lowest:
             if code not in changed:
                 return self.pods.item(code)
-        others = self.is_domain.copy()
-        others[list(changed)] = False
-        return int(self.pods[:-1].min(initial=_NO_DOMAIN, where=others))
+        others = np.setdiff1d(self.places.codes, list(changed))
+        return int(self.pods[others].min(initial=_NO_DOMAIN))
 
     @cached_property
-    def _lowest(self) -> tuple[int, ...]:
+    def _lowest(self) -> list[int]:
         """Codes of the two smallest domains, or of as many as there are; for what-ifs."""
-        pods = np.where(self.is_domain, self.pods[:-1], _ABSENT)
-        first = int(pods.argmin()) if self.number else -1
-        if self.number < 2:  # one or none
-            return (first,) if self.number else ()
-        pods[first] = _ABSENT
-        return first, int(pods.argmin())
+        codes = self.places.codes
+        if len(codes) > 1:
+            codes = codes[np.argpartition(self.pods[codes], 1)[:2]]
+        return list(map(int, codes))
 
 
 class HardCounts:
@@ -165,15 +150,9 @@ class HardCounts:
             _, values = nodes.label_codes(key)
             in_domains = nodes_per_code(nodes, key, among=among)
             pods = pods_per_code(constraint, nodes, among=among)
-            counted.append(
-                _Counted(
-                    constraint,
-                    Domains(values),
-                    is_domain=in_domains[:-1] > 0,
-                    pods=pods,
-                    is_kept=among is None,
-                )
-            )
+            codes = np.flatnonzero(in_domains[:-1])
+            places = _Places(constraint, Domains(values), codes, is_kept=among is None)
+            counted.append(_Counted(places, pods))
         return cls(constraints, tuple(counted), inclusion)
 
     def clone(self) -> HardCounts:
@@ -189,12 +168,9 @@ class HardCounts:
             The rows that may be judged otherwise now; None when that cannot be told.
         """
         before = self._counted
-        if not all(counted.is_kept for counted in before):
+        if not all(counted.places.is_kept for counted in before):
             return None
-        self._counted = tuple(
-            counted.recounted(constraint, nodes)
-            for counted, constraint in zip(before, self._constraints, strict=True)
-        )
+        self._counted = tuple([counted.recounted(nodes) for counted in before])
         affected = None
         for constraint, was, now in zip(self._constraints, before, self._counted, strict=True):
             flipped = was.exceeds != now.exceeds
@@ -202,7 +178,7 @@ class HardCounts:
                 codes, _ = nodes.label_codes(constraint.topology_key)
                 rows = flipped.take(codes)
                 affected = rows if affected is None else affected | rows
-        return _NO_ROWS if affected is None else np.flatnonzero(affected)
+        return NO_ROWS if affected is None else np.flatnonzero(affected)
 
     def change(self, pod: Pod, node: Node, difference: int) -> None:
         """``pod`` comes to ``node`` (+1) or leaves it (-1)."""
@@ -211,8 +187,8 @@ class HardCounts:
         for index, constraint in enumerate(self._constraints):
             (term,) = constraint.pods.terms
             if term.matches(pod) and self._inclusion.includes(constraint, node):
-                changes = self._changes[index]
-                code = self._counted[index].domains.code(node.labels[constraint.topology_key])
+                changes, domains = self._changes[index], self._counted[index].places.domains
+                code = domains.code(node.labels[constraint.topology_key])
                 assert code >= 0, "a what-if changes nodes of the snapshot"
                 changes[code] = changes.get(code, 0) + difference
 
@@ -223,10 +199,10 @@ class HardCounts:
             if value is None:
                 return fwk.unresolvable(_MISSING)
             counted = self._counted[index]
-            code = counted.domains.code(value)
+            code = counted.places.domains.code(value)
             pods = counted.pods.item(code) if code >= 0 else 0
             changes = self._changes[index]
-            if pods + changes.get(code, 0) > counted.most(constraint, changes):
+            if pods + changes.get(code, 0) > counted.most(changes):
                 return fwk.unschedulable(_VIOLATED)
         return None
 
@@ -256,4 +232,4 @@ class HardCounts:
         pods = counted.pods.copy()
         for code, difference in changes.items():
             pods[code] += difference
-        return pods > counted.most(self._constraints[index], changes)
+        return pods > counted.most(changes)

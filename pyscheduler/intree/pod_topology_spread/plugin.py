@@ -38,7 +38,7 @@ from pyscheduler.intree.pod_topology_spread.constraints import (
     own_constraints,
 )
 from pyscheduler.intree.pod_topology_spread.default_constraints import DefaultConstraints
-from pyscheduler.intree.pod_topology_spread.hard import HardCounts, Rows
+from pyscheduler.intree.pod_topology_spread.hard import NO_ROWS, HardCounts, Rows
 from pyscheduler.intree.pod_topology_spread.hints import SpreadHints
 from pyscheduler.intree.pod_topology_spread.inclusion import NodeInclusion
 from pyscheduler.intree.pod_topology_spread.soft import SoftScores, normalized
@@ -113,7 +113,8 @@ class PodTopologySpread(
         self, state: fwk.CycleState, pod: Pod, nodes: fwk.NodeTable, rows: Sequence[int]
     ) -> Rows | None:
         """Counts the pods per domain; judged again are the nodes of domains that fit otherwise."""
-        return state.read(COUNTS).follow(nodes)
+        counts = state.get(COUNTS)
+        return NO_ROWS if counts is None else counts.follow(nodes)
 
     def add_pod(
         self, state: fwk.CycleState, pod: Pod, added: Pod, node: fwk.NodeInfo

@@ -404,3 +404,11 @@ def test_a_domain_counts_for_each_constraint() -> None:
 def test_counts_of_some_nodes_are_made_again() -> None:
     picky = web().node_selector({"zone": "a"}).spread("zone")
     assert _rows_judged_again(picky, *webs(a2=1)) is None
+
+
+def test_no_node_is_judged_again_for_soft_constraints() -> None:
+    harness, pod = spread_over(NODES), web().spread("zone", when_unsatisfiable=SOFT).obj()
+    assert isinstance(harness.plugin, PodTopologySpread)
+    rows = harness.plugin.pre_filter_again(harness.state(pod), pod, harness.nodes, [0])
+    assert rows is not None
+    assert not rows.size
