@@ -167,6 +167,9 @@ class ClusterEventWithHint:
     hint: HintFn | None = None
     #: unused unless the feature gate SchedulerPreQueueingHints is on
     pre_hint: PreHintFn | None = None
+    #: the keys of all pods that the plugin's PreEnqueue gated and may let in by now (more do no
+    #: harm); the event then passes by the others that it gates. None: each of them is asked about
+    let_in: PreHintFn | None = None
 
 
 # The events that plugins register for and that the event handlers raise.

@@ -19,7 +19,7 @@ differences are those of the library's modules.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from pydantic import Field, model_validator
 
@@ -79,8 +79,13 @@ class DefaultPreemption(
         return None
 
     def events_to_register(self) -> Sequence[fwk.ClusterEventWithHint]:
-        """A victim's end, so that a gated preemptor is looked at again."""
-        return [fwk.ClusterEventWithHint(fwk.ASSIGNED_POD_DELETED, self.after_pod_deletion)]
+        """A victim's end, so that a gated preemptor is looked at again if its gate has opened."""
+        after = self.after_pod_deletion
+        return [fwk.ClusterEventWithHint(fwk.ASSIGNED_POD_DELETED, after, let_in=self.let_in)]
+
+    def let_in(self, old: object, new: object) -> Collection[str]:
+        """Those whose victims may all have been told; most that are gated wait for that."""
+        return self._evaluator.may_be_done
 
     def after_pod_deletion(self, pod: Pod, old: object, new: object) -> fwk.QueueingHint:
         """SKIP: whether there is room now is for the plugin to say that missed it."""

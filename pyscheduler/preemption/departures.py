@@ -11,6 +11,8 @@ Called by: ``executor`` (fills it), ``evaluator`` (asks it), the pods' informer 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from pyscheduler.api.core_v1 import Pod
 from pyscheduler.framework.handle import Handle
 from pyscheduler.framework.informers import Informer
@@ -20,12 +22,27 @@ from pyscheduler.framework.waiting import PodInPreBind, WaitingPod
 class Departures:
     """The pods that are about to leave their node."""
 
-    def __init__(self, handle: Handle) -> None:
+    def __init__(
+        self,
+        handle: Handle,
+        *,
+        on_change: Callable[[Pod], None],
+        on_end: Callable[[Pod], None],
+    ) -> None:
+        """Knows of none.
+
+        Args:
+            handle: the plugin's.
+            on_change: told of each pod that nobody may have to tell any more.
+            on_end: told of each pod that is gone.
+        """
         pods: Informer[Pod] = handle.informers.of("pods.v1", Pod)
         self._lister = pods.lister
         self._handle = handle
         #: uid -> the wait at Permit or the PreBind that was ended; None for who is being deleted
         self._told: dict[str, WaitingPod | PodInPreBind | None] = {}
+        self._on_change = on_change
+        self._on_end = on_end
         pods.add_handler(self)
 
     def __contains__(self, pod: Pod) -> bool:
@@ -68,6 +85,7 @@ class Departures:
         """
         if self.is_due(pod):
             self._told[pod.uid] = ended
+        self._on_change(pod)
 
     # --- what the watch says; framework.informers.ResourceHandler ---
 
@@ -79,10 +97,13 @@ class Departures:
         stays_bound = old.uid == new.uid and new.node_name and new.node_name == old.node_name
         if not stays_bound or new.is_terminating:
             self._told.pop(old.uid, None)
+            self._on_change(old)
 
     def on_delete(self, deleted: Pod) -> None:
         """Forgets a victim that is gone."""
         self._told.pop(deleted.uid, None)
+        self._on_change(deleted)
+        self._on_end(deleted)
 
     # --- inside ---
 

@@ -11,7 +11,7 @@ Called by: PostFilter plugins, DefaultPreemption among them. Source: kube-schedu
 from __future__ import annotations
 
 import functools
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from pyscheduler.api.core_v1 import Pod
@@ -124,7 +124,12 @@ class Evaluator:
 
     def is_preempting(self, pod: Pod) -> bool:
         """True while victims of ``pod`` are still to be told to go; for PreEnqueue."""
-        return self._executor.is_preempting(pod.uid)
+        return self._executor.is_preempting(pod)
+
+    @property
+    def may_be_done(self) -> Collection[str]:
+        """The keys of gated preemptors for which `is_preempting` may have become false."""
+        return self._executor.may_be_done
 
     # --- what a plugin may change ---
 

@@ -74,7 +74,13 @@ class Executor:
         """
         self._handle = handle
         self._plugin = plugin
-        self.departures = Departures(handle)
+        self.departures = Departures(handle, on_change=self._note_change, on_end=self._forget)
+        #: the keys of preemptors who were kept out when they were last at their gate
+        self._kept_out: set[str] = set()
+        #: of these, those whose gate may have opened since
+        self.may_be_done: set[str] = set()
+        #: by the uid of the last victim: those whose gate opens as soon as it was told
+        self._last: dict[str, set[_Preemption]] = {}
         #: by the preemptor's uid
         self._under_way: dict[str, _Preemption] = {}
         #: by the victim's uid: True once it was told, False when that failed
@@ -95,12 +101,16 @@ class Executor:
             self._under_way[preemptor.uid] = preemption
             self._inbox.put_nowait(preemption)
 
-    def is_preempting(self, uid: str) -> bool:
-        """True while there are victims of that preemptor still to be told."""
-        preemption = self._under_way.get(uid)
-        if preemption is None:
-            return False
-        return preemption.last is None or self.departures.is_due(preemption.last)
+    def is_preempting(self, pod: Pod) -> bool:
+        """True while there are victims of ``pod`` still to be told."""
+        preemption = self._under_way.get(pod.uid)
+        if preemption is not None and (
+            preemption.last is None or self.departures.is_due(preemption.last)
+        ):
+            self._kept_out.add(pod.key)
+            return True
+        self._forget(pod)
+        return False
 
     def _void_lower_nominations(self, node_name: str, preemptor: Pod) -> None:
         """They no longer fit there perhaps; they look for another place at once."""
@@ -162,10 +172,37 @@ class Executor:
         )
         return True
 
+    def _await_last(self, preemption: _Preemption, last: Pod) -> None:
+        """The gate is open as soon as ``last`` was told, by whomever."""
+        preemption.last = last
+        self._last.setdefault(last.uid, set()).add(preemption)
+        self._note_change(last)
+
+    def _note_change(self, victim: Pod) -> None:
+        """Opens the gates of those who wait for ``victim`` alone, if nobody has to tell it."""
+        waiting = self._last.get(victim.uid)
+        if waiting and not self.departures.is_due(victim):
+            for preemption in waiting:
+                self._note_open(preemption)
+
+    def _note_open(self, preemption: _Preemption) -> None:
+        if preemption.preemptor.key in self._kept_out:
+            self.may_be_done.add(preemption.preemptor.key)
+
+    def _forget(self, preemptor: Pod) -> None:
+        """It is gone, or through its gate."""
+        self._kept_out.discard(preemptor.key)
+        self.may_be_done.discard(preemptor.key)
+
     def _open_gate(self, preemption: _Preemption) -> None:
-        uid = preemption.preemptor.uid
+        uid, last = preemption.preemptor.uid, preemption.last
         if self._under_way.get(uid) is preemption:
             del self._under_way[uid]
+            self._note_open(preemption)
+        if last is not None and last.uid in self._last:
+            self._last[last.uid].discard(preemption)
+            if not self._last[last.uid]:
+                del self._last[last.uid]
 
     def _end(self, preemption: _Preemption) -> None:
         """Lets the preemptor through, and brings it back if no victim's end is going to.
@@ -187,7 +224,7 @@ class Executor:
         for outcome in outcomes:
             if outcome is not None:
                 raise outcome
-        preemption.last = last
+        self._await_last(preemption, last)
         await self._evict(last, preemption)
 
     async def _evict(self, victim: Pod, preemption: _Preemption) -> None:

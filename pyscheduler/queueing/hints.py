@@ -40,6 +40,8 @@ class HintRegistration:
     hint: HintFn | None = None
     #: wrapped likewise: a fault counts as None
     pre_hint: PreHintFn | None = None
+    #: wrapped likewise
+    let_in: PreHintFn | None = None
 
 
 QueueingHintMap = Mapping[str, Sequence[HintRegistration]]
@@ -52,6 +54,8 @@ class Listener:
 
     hint: HintFn | None = None
     pre_hint: PreHintFn | None = None
+    #: which of the pods that the plugin gates this may let in; None: any
+    let_in: PreHintFn | None = None
     #: of this very event only pods with these keys are to be shown to the hint; None: all pods
     keys: frozenset[str] | None = None
 
@@ -203,7 +207,7 @@ class HintIndex:
             found: dict[str, tuple[Listener, ...]] = {}
             for known in registrations:
                 if known.event.matches(event):
-                    listener = Listener(known.hint, known.pre_hint)
+                    listener = Listener(known.hint, known.pre_hint, known.let_in)
                     found[known.plugin] = (*found.get(known.plugin, ()), listener)
             if found:
                 listeners[scheduler] = found

@@ -320,7 +320,7 @@ class SchedulingQueue(Tiers):
         self._in_flight.record(audience, old, new)
         if self._uses_pre_hints:
             audience = self._hints.narrow(audience, old, new)
-        concerned = self._concerned(audience)
+        concerned = self._concerned(audience, old, new)
         if not concerned:
             return
         move = Move(audience, old, new, pre_check)
@@ -407,8 +407,8 @@ class SchedulingQueue(Tiers):
 
     # Inside
 
-    def _concerned(self, audience: Audience) -> Collection[str]:
-        """Uids of the waiting entities that the audience may let go; of all for a wildcard."""
+    def _concerned(self, audience: Audience, old: object, new: object) -> Collection[str]:
+        """Uids of the waiting entities that the event may let go; of all for a wildcard."""
         parts = [part for part in self._pool.parts if part]
         if not parts:
             return ()
@@ -422,6 +422,8 @@ class SchedulingQueue(Tiers):
                     if not under:
                         continue
                     keys = _named_by_all(ears)
+                    if part is self._pool.gated:
+                        keys = _let_in(keys, ears, old, new)
                     if keys is None:
                         found.update(under)
                     else:
@@ -613,6 +615,19 @@ def _named_by_all(ears: Iterable[Listener]) -> frozenset[str] | None:
             return None
         named |= listener.keys
     return named
+
+
+def _let_in(
+    keys: frozenset[str] | None, ears: Iterable[Listener], old: object, new: object
+) -> frozenset[str] | None:
+    """Those of the keys, of all when None, that the gating plugin with these ears may let in."""
+    let_in: frozenset[str] = frozenset()
+    for listener in ears:
+        named = None if listener.let_in is None else listener.let_in(old, new)
+        if named is None:
+            return keys
+        let_in |= frozenset(named)
+    return let_in if keys is None else keys & let_in
 
 
 def _replace_pod(entity: QueuedEntity, pod: Pod) -> None:

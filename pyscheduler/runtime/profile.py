@@ -351,6 +351,7 @@ class Profile:
                     r.event,
                     self._instrument.hint(name, r.hint),
                     self._instrument.pre_hint(name, r.pre_hint),
+                    self._instrument.pre_hint(name, r.let_in),
                 )
                 for r in self._registered(name, plugin)
             ]

@@ -131,10 +131,50 @@ async def test_the_gate_opens_with_the_last_victim_even_before_the_answer(
         await stage.settle()
         ends(stage, "a")
         assert stage.evaluator.is_preempting(pod)
+        assert not stage.evaluator.may_be_done
 
         ends(stage, "c")
 
+        assert set(stage.evaluator.may_be_done) == {pod.key}
         assert not stage.evaluator.is_preempting(pod)
+        assert not stage.evaluator.may_be_done, "it is through"
+
+
+async def test_an_event_may_let_in_those_alone_whose_victims_were_told(stage: Stage) -> None:
+    pod = urgent()
+    stage.writes.gate.close("delete", "c")
+    async with scheduling(stage):
+        await stage.preempt(pod)
+        assert stage.evaluator.is_preempting(pod)
+        await stage.settle()
+        assert not stage.evaluator.may_be_done
+
+        stage.writes.gate.open()
+        await stage.settle()
+
+        assert set(stage.evaluator.may_be_done) == {pod.key}
+
+
+async def test_a_preemptor_that_was_never_kept_out_is_not_remembered(stage: Stage) -> None:
+    async with scheduling(stage):
+        await stage.preempt(urgent())
+        await stage.settle()
+
+        assert not stage.evaluator.may_be_done
+
+
+async def test_a_preemptor_that_is_gone_is_not_remembered(stage: Stage) -> None:
+    pod = urgent()
+    stage.add(pod)
+    async with scheduling(stage):
+        await stage.preempt(pod)
+        assert stage.evaluator.is_preempting(pod)
+        await stage.settle()
+        assert stage.evaluator.may_be_done
+
+        stage.remove(pod)
+
+        assert not stage.evaluator.may_be_done
 
 
 async def test_a_victim_that_is_marked_already_is_only_deleted() -> None:

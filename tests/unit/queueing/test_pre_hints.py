@@ -8,6 +8,7 @@ import pytest
 from pyscheduler.api.core_v1 import Pod
 from pyscheduler.clock import FakeClock
 from pyscheduler.framework.cluster_events import NODE_ADDED, HintFn, PreHintFn, QueueingHint
+from pyscheduler.framework.status import Status, unresolvable
 from pyscheduler.queueing.hints import HintRegistration
 from pyscheduler.queueing.scheduling_queue import SchedulingQueue
 from pyscheduler.runtime.instrument import Instrument
@@ -20,11 +21,17 @@ NODE = object()
 class Rig:
     """A queue in which a, b and c wait, rejected by Narrow (a, b) and by Wide (b, c)."""
 
-    def __init__(self, pre_hint: PreHintFn | None, *, uses_pre_hints: bool = True) -> None:
+    def __init__(
+        self,
+        pre_hint: PreHintFn | None,
+        *,
+        uses_pre_hints: bool = True,
+        let_in: PreHintFn | None = None,
+    ) -> None:
         self.asked: Counter[str] = Counter()
         self.results: Counter[tuple[str, str]] = Counter()
         registrations = [
-            HintRegistration("Narrow", NODE_ADDED, self._hint("Narrow"), pre_hint),
+            HintRegistration("Narrow", NODE_ADDED, self._hint("Narrow"), pre_hint, let_in),
             HintRegistration("Wide", NODE_ADDED, self._hint("Wide")),
         ]
         self.queue = SchedulingQueue(
@@ -147,3 +154,42 @@ def test_a_broken_pre_hint_costs_time_and_never_a_pod(pre_hint: PreHintFn) -> No
     rig.queue.move(NODE_ADDED, None, NODE)
     assert rig.asked["Narrow a"] == rig.asked["Narrow b"] == 1
     assert rig.results == Counter({("Narrow", "all_pods"): 1})
+
+
+@pytest.mark.parametrize(
+    ("let_in", "asked"),
+    [
+        pytest.param(naming("ns/b"), ["b"], id="one that it gates"),
+        pytest.param(naming("ns/c"), [], id="one that another gates"),
+        pytest.param(naming(), [], id="nobody"),
+        pytest.param(lambda old, new: None, ["a", "b"], id="cannot tell: all that it gates"),
+    ],
+)
+def test_an_event_passes_by_those_whom_the_gating_plugin_would_not_let_in(
+    let_in: PreHintFn, asked: list[str]
+) -> None:
+    at_the_gate: list[str] = []
+
+    def pre_enqueue(pod: Pod, first: str) -> Status:
+        at_the_gate.append(pod.name)
+        return unresolvable("held").by("Other" if pod.name == "c" else "Gate")
+
+    queue = SchedulingQueue(
+        clock=FakeClock(1000.0),
+        sort_key=priority_sort,
+        pre_enqueue=pre_enqueue,
+        hints={SCHEDULER: [HintRegistration("Gate", NODE_ADDED, let_in=let_in)]},
+    )
+    for name in ("a", "b", "c"):
+        queue.add(make_pod(name))
+    at_the_gate.clear()
+
+    queue.move(NODE_ADDED, None, NODE)
+
+    assert at_the_gate == asked
+
+
+def test_who_waits_for_an_event_behind_no_gate_hears_it() -> None:
+    rig = Rig(None, let_in=naming())
+    rig.queue.move(NODE_ADDED, None, NODE)
+    assert rig.asked == Counter({"Narrow a", "Narrow b", "Wide b", "Wide c"})
