@@ -245,14 +245,15 @@ async def test_close_ends_what_is_under_way(server: Server, transport: LeanTrans
 
 @contextlib.asynccontextmanager
 async def _over_tls(
-    tls: TlsMaterial, *, asks_clients: bool = False
+    tls: TlsMaterial, *, server: Server | None = None, asks_clients: bool = False
 ) -> AsyncIterator[LeanTransport]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(_CERTIFICATES / "server.pem", _CERTIFICATES / "server.key")
     if asks_clients:
         context.load_verify_locations(_CERTIFICATES / "authority.pem")
         context.verify_mode = ssl.CERT_REQUIRED
-    listening = await asyncio.start_server(Server().serve, "127.0.0.1", 0, ssl=context)
+    serve = (server or Server()).serve
+    listening = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
     port = listening.sockets[0].getsockname()[1]
     credentials = Credentials(f"https://127.0.0.1:{port}", source="/kube/config", tls=tls)
     streams = AiohttpTransport(credentials)
@@ -301,6 +302,44 @@ async def test_server_that_we_do_not_trust_is_told_in_one_line(tls: TlsMaterial)
             await transport.request("POST", "/x", body=b"{}")
 
     assert "\n" not in str(raised.value)
+
+
+_TRUSTING = TlsMaterial(ca_pem=_pem("authority.pem"), server_name="extender.test")
+
+
+async def test_body_larger_than_any_record_goes_and_comes() -> None:
+    server, large = Server(), b"x" * 300_000
+    server.answers.append(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(large) + large)
+    async with _over_tls(_TRUSTING, server=server) as transport:
+        assert (await transport.request("PUT", "/x", body=large)).body == large
+    assert server.asked[0][0].endswith(large)
+
+
+async def test_encrypted_connection_that_the_server_closed_while_idle_is_not_used_again() -> None:
+    server = Server()
+    async with _over_tls(_TRUSTING, server=server) as transport:
+        await transport.request("POST", "/x", body=b"{}")
+        server.writers[0].close()
+        await _until(lambda: transport.open_connections == 0)
+        assert (await transport.request("POST", "/x", body=b"{}")).body == b"ok"
+    assert len(server.asked) == 2
+
+
+async def test_connection_lost_before_it_is_encrypted_has_sent_nothing() -> None:
+    async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.close()
+
+    listening = await asyncio.start_server(hang_up, "127.0.0.1", 0)
+    port = listening.sockets[0].getsockname()[1]
+    credentials = Credentials(f"https://127.0.0.1:{port}", source="test", tls=_TRUSTING)
+    streams = AiohttpTransport(credentials)
+    transport = LeanTransport(credentials, streams)
+    with pytest.raises(ServerUnreachable, match="reset") as raised:
+        await transport.request("POST", "/x", body=b"{}")
+    assert not raised.value.is_sent
+    await streams.close()
+    listening.close()
 
 
 async def test_client_certificate_says_who_we_are() -> None:
