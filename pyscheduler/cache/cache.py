@@ -28,7 +28,7 @@ from cachetools import LRUCache
 from pyscheduler.api.core_v1 import Node, Pod
 from pyscheduler.api.host_ports import host_ports
 from pyscheduler.api.quantity import InvalidQuantity
-from pyscheduler.api.resources import node_allocatable, pod_requests
+from pyscheduler.api.resources import PodRequests, node_allocatable, pod_requests
 from pyscheduler.cache.node_state import NodeState, PodUsage
 from pyscheduler.errors import PySchedulerError
 from pyscheduler.framework.columns import NODE_ASPECTS, Aspect
@@ -36,7 +36,7 @@ from pyscheduler.framework.columns import NODE_ASPECTS, Aspect
 _NODE = int(NODE_ASPECTS)
 #: Pods whose usage is remembered although they are on no node. A guess: nominations are fewer.
 _REMEMBERED_USAGES = 1024
-_NO_USAGE = PodUsage({}, non_zero_cpu=0, non_zero_memory=0, ports=())
+_NO_USAGE = PodUsage(PodRequests({}, non_zero_cpu=0, non_zero_memory=0), ports=())
 
 
 class CacheError(PySchedulerError):
@@ -272,17 +272,11 @@ class SchedulerCache:
 
     def _usage(self, pod: Pod) -> PodUsage:
         try:
-            requests = pod_requests(pod, use_status=True)
+            return PodUsage(pod_requests(pod, use_status=True), host_ports(pod))
         except InvalidQuantity as error:
             # it runs, so it is counted as a pod; what it takes cannot be known
             self._on_malformed(pod, error)
             return _NO_USAGE
-        return PodUsage(
-            requests.requests,
-            non_zero_cpu=requests.non_zero_cpu,
-            non_zero_memory=requests.non_zero_memory,
-            ports=host_ports(pod),
-        )
 
     def _place(self, pod: Pod, node_name: str, *, is_assumed: bool) -> None:
         state = self._nodes.get(node_name)
@@ -308,7 +302,7 @@ class SchedulerCache:
     def _replace(self, known: _PodState, pod: Pod) -> None:
         """Swaps the object of a counted pod; touches the sums only if they differ."""
         usage = self._usage(pod)
-        if known.node_name == pod.spec.node_name and usage.same_as(known.usage):
+        if known.node_name == pod.spec.node_name and usage == known.usage:
             known.pod = pod
             state = self._for_change(self._nodes[known.node_name])
             state.replace(pod)

@@ -9,12 +9,14 @@ changes a copy instead (`clone`), so that the cycle's picture stands still.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import msgspec
 
 from pyscheduler.api.core_v1 import Node, Pod, PodSpec
 from pyscheduler.api.host_ports import HostPort
 from pyscheduler.api.meta import ObjectMeta
+from pyscheduler.api.resources import PodRequests
 from pyscheduler.framework.arithmetic import wrapped_int64
 from pyscheduler.framework.columns import Aspect
 
@@ -26,33 +28,11 @@ _HOST_PORTS = int(Aspect.HOST_PORTS)
 _INT64_MAX = 2**63 - 1
 
 
-class PodUsage:
-    """What one pod takes from its node; computed once when the pod arrives."""
+class PodUsage(NamedTuple):
+    """What one pod takes from its node; while it stays equal no sum changes."""
 
-    __slots__ = ("non_zero_cpu", "non_zero_memory", "ports", "requests")
-
-    def __init__(
-        self,
-        requests: Mapping[str, int],
-        *,
-        non_zero_cpu: int,
-        non_zero_memory: int,
-        ports: tuple[HostPort, ...],
-    ) -> None:
-        #: resource -> milli-CPU, bytes or counts
-        self.requests = requests
-        self.non_zero_cpu = non_zero_cpu
-        self.non_zero_memory = non_zero_memory
-        self.ports = ports
-
-    def same_as(self, other: PodUsage) -> bool:
-        """True when replacing one by the other changes no sum."""
-        return (
-            (self.requests is other.requests or self.requests == other.requests)
-            and self.non_zero_cpu == other.non_zero_cpu
-            and self.non_zero_memory == other.non_zero_memory
-            and self.ports == other.ports
-        )
+    needs: PodRequests
+    ports: tuple[HostPort, ...]
 
 
 class NodeState:
@@ -143,8 +123,8 @@ class NodeState:
         self.dirty |= _PODS
 
     def _count(self, usage: PodUsage, sign: int) -> None:
-        requested = self.requested
-        for resource, amount in usage.requests.items():
+        needs, requested = usage.needs, self.requested
+        for resource, amount in needs.requests.items():
             total = requested.get(resource, 0) + sign * amount
             if not 0 <= total <= _INT64_MAX:
                 total = wrapped_int64(total)
@@ -152,8 +132,8 @@ class NodeState:
                 requested[resource] = total
             else:
                 requested.pop(resource, None)
-        self.non_zero_cpu = wrapped_int64(self.non_zero_cpu + sign * usage.non_zero_cpu)
-        self.non_zero_memory = wrapped_int64(self.non_zero_memory + sign * usage.non_zero_memory)
+        self.non_zero_cpu = wrapped_int64(self.non_zero_cpu + sign * needs.non_zero_cpu)
+        self.non_zero_memory = wrapped_int64(self.non_zero_memory + sign * needs.non_zero_memory)
         self.dirty |= _PODS_AND_SUMS
         for port in usage.ports:
             left = self.host_ports.get(port, 0) + sign
