@@ -107,7 +107,7 @@ class ScoreAnswer:
     once goes through the processor's caches for nothing.
     """
 
-    __slots__ = ("_capacity", "fresh", "normalized", "raw", "stale")
+    __slots__ = ("_capacity", "_everybodys", "fresh", "normalized", "raw", "stale")
 
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
@@ -115,6 +115,8 @@ class ScoreAnswer:
         self.raw: Scores = _NO_SCORES
         #: (capacity,) int8; None for plugins that do not normalise
         self.normalized: Scores | None = None
+        #: number of rows that were found to have the same scores; -1: not looked at
+        self._everybodys = -1
         #: False until every row has a raw score
         self.fresh = False
         #: True when raw scores changed since they were normalised or summed
@@ -127,6 +129,7 @@ class ScoreAnswer:
 
     def put_all(self, scores: Int64Array) -> None:
         """These (N,) are the raw scores."""
+        self._everybodys = -1
         dtype = np.int8 if _are_narrow(scores) else np.int64
         if self.raw.dtype != dtype or not self.raw.size:
             self.raw = np.zeros(self._capacity, dtype=dtype)
@@ -137,6 +140,7 @@ class ScoreAnswer:
         if not _INT8.min <= score <= _INT8.max:
             self.raw = self.raw.astype(np.int64, copy=False)
         self.raw[row] = score
+        self._everybodys = -1
 
     def is_alike(self, n: int) -> bool:
         """All of ``n`` rows have one raw score."""
@@ -144,17 +148,19 @@ class ScoreAnswer:
 
     def is_everybodys(self, n: int) -> bool:
         """All of ``n`` rows have one raw score, and one normalised score that is known."""
-        normalized = self.normalized
-        if normalized is None:
-            return False
-        lowest = normalized[:n].min()
-        return bool(lowest != _UNKNOWN and lowest == normalized[:n].max() and self.is_alike(n))
+        if self._everybodys != n and self.normalized is not None:
+            normalized = self.normalized[:n]
+            lowest = normalized.min()
+            if lowest != _UNKNOWN and lowest == normalized.max() and self.is_alike(n):
+                self._everybodys = n
+        return self._everybodys == n
 
     def put_normalized(self, rows: slice | npt.NDArray[np.intp], scores: Int64Array) -> None:
         """These are the scores, in 0..100, of feasible ``rows``."""
         if self.normalized is None:
             self.normalized = np.full(self._capacity, _UNKNOWN, dtype=np.int8)
         self.normalized[rows] = scores
+        self._everybodys = -1
 
 
 def _are_narrow(scores: Int64Array) -> bool:

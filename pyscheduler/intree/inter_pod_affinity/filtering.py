@@ -71,10 +71,10 @@ class FilterState:
         """Takes over that pods came to ``rows`` of all ``nodes``, or left them.
 
         Returns:
-            The rows that may be judged otherwise now; None when that cannot be told, or none is
-            worth to be judged any more: the counts are to be made again.
+            The rows that may be judged otherwise now; None when that cannot be told, or whether
+            there is anything to judge by is another answer now: the counts are to be made again.
         """
-        was_first, flipped = self._is_first, []
+        was_first, was_pointless, flipped = self._is_first, self.is_pointless, []
         for domains in (*self.near.values(), *self.apart.values(), *self.existing.values()):
             moved = domains.follow(nodes, tally, rows)
             if moved is None:
@@ -84,7 +84,7 @@ class FilterState:
                 for code, (before, now) in moved.items()
                 if (before > 0) != (now > 0)
             ]
-        if self.is_pointless or self._is_first != was_first:
+        if self._is_first != was_first or self.is_pointless != was_pointless:
             return None
         return nodes_in(flipped, nodes)
 
