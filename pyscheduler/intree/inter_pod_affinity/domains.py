@@ -27,7 +27,7 @@ from pyscheduler.intree.inter_pod_affinity.terms import ExistingTerm
 
 #: node rows, ascending
 Rows = npt.NDArray[np.intp]
-_NO_ROWS: Rows = np.zeros(0, dtype=np.intp)
+NO_ROWS: Rows = np.zeros(0, dtype=np.intp)
 
 
 class Source(NamedTuple):
@@ -233,4 +233,4 @@ def nodes_in(domains: Iterable[tuple[str, int]], nodes: fwk.NodeTable) -> Rows:
     ]
     if len(found) > 1:
         return np.unique(np.concatenate(found))
-    return found[0] if found else _NO_ROWS
+    return found[0] if found else NO_ROWS

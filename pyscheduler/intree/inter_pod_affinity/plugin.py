@@ -41,7 +41,7 @@ from pyscheduler.api.core_v1 import Pod
 from pyscheduler.framework.status import Int64Array
 from pyscheduler.intree.inter_pod_affinity import hints, scoring
 from pyscheduler.intree.inter_pod_affinity.args import InterPodAffinityArgs
-from pyscheduler.intree.inter_pod_affinity.domains import Rows
+from pyscheduler.intree.inter_pod_affinity.domains import NO_ROWS, Rows
 from pyscheduler.intree.inter_pod_affinity.filtering import FILTER, filter_state
 from pyscheduler.intree.inter_pod_affinity.namespaces import Namespaces
 from pyscheduler.intree.inter_pod_affinity.scoring import SCORES
@@ -111,6 +111,8 @@ class InterPodAffinity(
             return fwk.unresolvable(own.problem)
         tally = nodes.tally(EXISTING)
         apart = self._index.matching(pod, tally).apart
+        if not apart and not own.has_required:
+            return fwk.SKIP  # and so it is for all pods of the class, whoever comes
         found = filter_state(own, apart, nodes, tally=tally, means_itself=_means_itself(own, pod))
         state.write(FILTER, found)
         return fwk.SKIP if found.is_pointless else None
@@ -119,7 +121,8 @@ class InterPodAffinity(
         self, state: fwk.CycleState, pod: Pod, nodes: fwk.NodeTable, rows: Sequence[int]
     ) -> Rows | None:
         """Looks at the domains of ``rows`` alone; who else is judged again are those that flip."""
-        return state.read(FILTER).follow(nodes, nodes.tally(EXISTING), rows)
+        found = state.get(FILTER)
+        return NO_ROWS if found is None else found.follow(nodes, nodes.tally(EXISTING), rows)
 
     def add_pod(self, state: fwk.CycleState, pod: Pod, added: Pod, node: fwk.NodeInfo) -> None:
         """Counts ``added`` in."""
@@ -147,6 +150,8 @@ class InterPodAffinity(
         every = self.handle.snapshot.nodes
         tally = every.tally(EXISTING)
         existing = self._index.matching(pod, tally).scoring if self._scores_existing(own) else ()
+        if not own.preferred and not existing:
+            return fwk.SKIP  # likewise
         weights = scoring.weights_by_domain(
             own,
             existing,
@@ -161,7 +166,8 @@ class InterPodAffinity(
         self, state: fwk.CycleState, pod: Pod, nodes: fwk.NodeTable, rows: Sequence[int]
     ) -> Rows | None:
         """Looks at the domains of ``rows`` alone, whose other nodes are scored again with them."""
-        return state.read(SCORES).follow(nodes, nodes.tally(EXISTING), rows)
+        found = state.get(SCORES)
+        return NO_ROWS if found is None else found.follow(nodes, nodes.tally(EXISTING), rows)
 
     def score(self, state: fwk.CycleState, pod: Pod, node: fwk.NodeInfo) -> int:
         """The weight in the node's domains."""
