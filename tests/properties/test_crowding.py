@@ -8,6 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pyscheduler.api.core_v1 import Node, Pod
+from pyscheduler.api.frozen_map import FrozenMap
+from pyscheduler.api.meta import LabelSelector
 from pyscheduler.cache import SchedulerCache, Snapshot
 from pyscheduler.clock import FakeClock
 from pyscheduler.framework.status import Status
@@ -35,6 +37,7 @@ STEPS = st.lists(
     max_size=60,
 )
 PRIORITIES = (0, 10, 20, 20)
+DB = LabelSelector(match_labels=FrozenMap({"app": "db"}))
 
 
 def _node(i: int) -> Node:
@@ -47,8 +50,10 @@ def _pending(variant: int) -> Pod:
     builder = builder.priority(PRIORITIES[variant])
     if variant == 1:
         builder = builder.anti_affinity("zone", {"app": "db"})
+    if variant == 2:
+        builder = builder.spread("zone", when_unsatisfiable="ScheduleAnyway", selector=DB)
     if variant == 3:
-        builder = builder.spread("zone").host_port(8080)
+        builder = builder.spread("zone", selector=DB).host_port(8080)
     return builder.obj()
 
 
