@@ -20,33 +20,30 @@ class ChangeLog:
 
     def __init__(self, limit: int = CHANGES_KEPT) -> None:
         self._limit = limit
-        self._rows: list[int] = []
-        self._aspects: list[int] = []
-        #: position of the first entry that is still here
+        #: (row, aspects), the newest last
+        self._changes: list[tuple[int, int]] = []
+        #: position of the first of them
         self._base = 0
 
     @property
     def position(self) -> int:
         """The position after the newest change."""
-        return self._base + len(self._rows)
+        return self._base + len(self._changes)
 
     def append(self, row: int, aspects: Aspect | int) -> None:
         """Notes that ``row`` changed in ``aspects``."""
-        self._rows.append(row)
-        self._aspects.append(int(aspects))
-        if len(self._rows) > 2 * self._limit:
-            dropped = len(self._rows) - self._limit
-            del self._rows[:dropped]
-            del self._aspects[:dropped]
+        self._changes.append((row, int(aspects)))
+        if len(self._changes) > 2 * self._limit:
+            dropped = len(self._changes) - self._limit
+            del self._changes[:dropped]
             self._base += dropped
 
     def since(self, position: int, aspects: int) -> dict[int, int] | None:
         """Row -> which of ``aspects`` changed since ``position``; None when no longer known."""
         if position < self._base:
             return None
-        start = position - self._base
         changed: dict[int, int] = {}
-        for row, mask in zip(self._rows[start:], self._aspects[start:], strict=True):
+        for row, mask in self._changes[position - self._base :]:
             if mask & aspects:
                 changed[row] = changed.get(row, 0) | mask
         return changed

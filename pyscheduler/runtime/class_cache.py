@@ -285,7 +285,10 @@ class ClassCache:
 
     def get(self, signature: tuple[object, ...]) -> ClassEntry | None:
         """The entry of a class."""
-        return self._entries.get(signature)
+        try:
+            return self._entries[signature]
+        except KeyError:  # `get` would look twice for those that are there, which most are
+            return None
 
     def put(self, signature: tuple[object, ...], entry: ClassEntry) -> None:
         """Keeps ``entry``, unless it alone is larger than the bound."""
