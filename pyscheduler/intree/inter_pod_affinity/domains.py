@@ -229,7 +229,7 @@ class Sources:
 def nodes_in(domains: Iterable[tuple[str, int]], nodes: fwk.NodeTable) -> Rows:
     """The rows of the nodes in these domains, each given by topology key and code."""
     found = [
-        np.flatnonzero(nodes.label_codes(key)[0] == code) for key, code in dict.fromkeys(domains)
+        (nodes.label_codes(key)[0] == code).nonzero()[0] for key, code in dict.fromkeys(domains)
     ]
     if len(found) > 1:
         return np.unique(np.concatenate(found))
