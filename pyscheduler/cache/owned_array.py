@@ -4,7 +4,7 @@ Apart from the columns because of one thing: a view of an array can be unlocked 
 itself is writable, so locking takes either two calls around each write or, as here, a buffer that
 is read-only from the start.
 
-Called by: ``column_store``, ``vocabulary``.
+Called by: ``column_store``, ``vocabulary``, ``pod_counts``.
 """
 
 from __future__ import annotations

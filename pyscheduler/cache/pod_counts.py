@@ -31,6 +31,7 @@ from cachetools import LRUCache
 
 from pyscheduler.api.core_v1 import Pod
 from pyscheduler.cache.node_state import NodeState
+from pyscheduler.cache.owned_array import OwnedArray
 from pyscheduler.cache.pod_kinds import KINDS, KindIndex, PodKind, kind_of
 from pyscheduler.cache.vocabulary import CodedColumn
 from pyscheduler.framework.pod_matching import PodMatcher, PodTally
@@ -47,31 +48,33 @@ _CHANGES_KEPT = 1024
 class _Counts:
     """How many per row, and per value of the labels that somebody asked about."""
 
-    __slots__ = ("_sums", "by_row")
+    __slots__ = ("_by_row", "_sums")
 
     def __init__(self, by_row: Int64Array) -> None:
-        #: (capacity,) int64; read-only
-        self.by_row = by_row
+        self._by_row = OwnedArray(by_row)
         #: label key -> the column of its codes, their version, and (V + 1,) int64 by code
-        self._sums: dict[str, tuple[CodedColumn[str], int, Int64Array]] = {}
-        by_row.setflags(write=False)
+        self._sums: dict[str, tuple[CodedColumn[str], int, OwnedArray[np.int64]]] = {}
+
+    @property
+    def by_row(self) -> Int64Array:
+        """(capacity,) int64; read-only."""
+        return self._by_row.readable
 
     def by_value(self, label: str, column: CodedColumn[str]) -> Int64Array:
         """(V + 1,) int64: the sums over the rows of each code of ``column``; read-only."""
-        known, version, sums = self._sums.get(label, (None, 0, self.by_row))
-        if known is not column or version != column.version:
-            sums = column.summed(self.by_row)
-            sums.setflags(write=False)
-            self._sums[label] = column, column.version, sums
-        return sums.view()  # whose flag cannot be switched back
+        known = self._sums.get(label)
+        if known is None or known[0] is not column or known[1] != column.version:
+            sums = OwnedArray(column.summed(self.by_row))
+            known = self._sums[label] = column, column.version, sums
+        return known[2].readable
 
     def add(self, row: int, difference: int) -> None:
         """So many more on ``row``."""
-        _add(self.by_row, row, difference)
+        self._by_row.values[row] += difference
         for column, version, sums in self._sums.values():
             # otherwise they are summed anew before anybody sees them
             if version == column.version:
-                _add(sums, column.codes.item(row), difference)
+                sums.values[column.codes.item(row)] += difference
 
     def set(self, row: int, count: int) -> None:
         """So many on ``row`` now."""
@@ -81,10 +84,7 @@ class _Counts:
 
     def resize(self, capacity: int) -> None:
         """Makes room for more rows, which have none."""
-        larger = np.zeros(capacity, dtype=np.int64)
-        larger[: len(self.by_row)] = self.by_row
-        larger.setflags(write=False)
-        self.by_row = larger
+        self._by_row = self._by_row.grown(capacity)
         # the columns of labels that nobody asks about any more do not grow along
         self._sums.clear()
 
@@ -346,9 +346,3 @@ def _written(state: NodeState) -> Iterable[Pod]:
         else:
             pods[pod.metadata.uid] = pod
     return pods.values()
-
-
-def _add(counts: Int64Array, index: int, difference: int) -> None:
-    counts.setflags(write=True)
-    counts[index] += difference
-    counts.setflags(write=False)
