@@ -78,7 +78,7 @@ class RowStatuses(MutableMapping[int, Status]):
         return int(np.count_nonzero(self.numbers))
 
     def __bool__(self) -> bool:
-        return bool(self.numbers.any())
+        return len(self) > 0
 
     def _begin_anew(self) -> None:
         """Numbers only the statuses that some row still has."""
