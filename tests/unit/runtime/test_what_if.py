@@ -143,7 +143,8 @@ async def test_a_plugin_that_follows_pods_has_a_state_per_row() -> None:
 async def test_who_looks_at_nothing_but_the_node_is_asked_once_whichever_pods_leave() -> None:
     rig = Rig(NoDarkNodes)
     rig.add_node(node("a", cpu="1"))
-    rig.add_node(make_node("b").capacity({"cpu": "1", "memory": "9Gi", "pods": "9"}).label("dark", "").obj())
+    roomy = make_node("b").capacity({"cpu": "1", "memory": "9Gi", "pods": "9"})
+    rig.add_node(roomy.label("dark", "").obj())
     for name in ("a", "b"):
         rig.add_pod(running(f"on-{name}", name))
     copy = await what_if(rig, pod("p"), "a", "b")
