@@ -130,6 +130,7 @@ KEPT: Mapping[str, int] = {
     "CycleState.*": 20_000,
     # What follows from a pod's spec alone is remembered for the last so many of them.
     "Signing._by_spec*": 2048,
+    "_SignedSpec.*": 20 * 2048,
     # A vocabulary is rebuilt once 64 of its values are out of use; columns of 256 label keys.
     "CodedColumn.*": 64 + 256 * 2,
     "ColumnStore._labels": 256,
