@@ -43,7 +43,8 @@ class CycleState:
         self._values: dict[StateKey[Any], Any] = {}
         #: keys of the values that know how to clone themselves
         self._cloners: frozenset[StateKey[Any]] = frozenset()
-        #: plugins whose PreFilter answered SKIP: their Filter is not asked; set by the runtime
+        #: plugins whose PreFilter answered SKIP, or would have (`SignPlugin.skips_unsigned`): their
+        #: Filter is not asked; set by the runtime
         self.skipped_filters: frozenset[str] = frozenset()
 
     def write(self, key: StateKey[T], value: T) -> None:

@@ -382,7 +382,8 @@ class SignPlugin(Role):
     signs_spec: ClassVar[bool] = False
     #: True: pods signed ``()`` are none of the plugin's business. PreFilter, PreScore and
     #: PreBindPreFlight answer SKIP for them whatever the nodes are like, and Reserve does nothing.
-    #: So the first two are not asked again when nodes change, the others not at all
+    #: So none of them is called; what they would write into the state is not there for later hooks,
+    #: but the plugin is among ``state.skipped_filters`` once it was its PreFilter's turn
     skips_unsigned: ClassVar[bool] = False
 
     def sign_pod(self, pod: Pod) -> tuple[Any, ...] | None:

@@ -82,6 +82,7 @@ class NodeDeclaredFeatures(
 
     depends_on = (DECLARED,)
     signs_spec = True
+    skips_unsigned = True
 
     def sign_pod(self, pod: Pod) -> tuple[int, ...]:
         """What the pod needs."""

@@ -214,7 +214,8 @@ class ClassEntry:
         #: plugins that PreFilter results narrowed the nodes for
         self.rejecting_plugins: frozenset[str] = frozenset()
         self.skip_scores: frozenset[str] | None = None
-        #: plugins that skip these pods whatever the nodes are like; see `Profile.unconcerned`
+        #: plugins that skip these pods whatever the nodes are like, and count as if they had said
+        #: so; see `Profile.unconcerned`
         self.unconcerned: frozenset[str] = frozenset()
         self.filters: list[FilterAnswer] = []
         self.scores: dict[str, ScoreAnswer] = {}

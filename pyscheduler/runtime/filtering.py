@@ -61,20 +61,25 @@ class Filtering:
             self.classes.clear()
         entry = None if signature is None else self.classes.get(signature)
         if entry is None or not self._bring_up_to_date(entry, pod):
-            entry = await self.judge_all(pod, is_shared=signature is not None)
-            if signature is not None:
-                entry.unconcerned = self._profile.unconcerned(signature)
+            if signature is None:
+                entry = await self.judge_all(pod, is_shared=False)
+            else:
+                unconcerned = self._profile.unconcerned(signature)
+                entry = await self.judge_all(pod, unconcerned=unconcerned)
                 self._set_aspects(entry)
                 self.classes.put(signature, entry)
         entry.pods += 1
         return entry
 
-    async def judge_all(self, pod: Pod, *, is_shared: bool = True) -> ClassEntry:
+    async def judge_all(
+        self, pod: Pod, *, is_shared: bool = True, unconcerned: frozenset[str] = frozenset()
+    ) -> ClassEntry:
         """A fresh entry: every plugin asked about every row, but for those asked per node.
 
         Args:
             pod: the pod.
             is_shared: other pods of its class will use the entry.
+            unconcerned: plugins that are known to skip the pod, which are not asked.
 
         Raises:
             PluginFault: a hook raised or answered an error.
@@ -82,6 +87,7 @@ class Filtering:
         nodes = self._snapshot.nodes
         store = self._snapshot.store
         entry = ClassEntry(store.capacity, is_shared=is_shared)
+        entry.unconcerned = unconcerned
         entry.n, entry.position = nodes.n, store.change_log.position
         self._run_pre_filters(entry, pod, nodes)
         if entry.pre_filter_status is not None:
@@ -154,6 +160,9 @@ class Filtering:
         narrowing: set[str] = set()
         rejection: Status | None = None
         for name, pre_filter in self._profile.pre_filters:
+            if name in entry.unconcerned:
+                skipped.add(name)
+                continue
             answer = pre_filter(entry.state, pod, nodes)
             if isinstance(answer, PreFilterResult):
                 if answer.node_names is not None:

@@ -152,6 +152,9 @@ class Scoring:
         for name, pre_score in self._profile.pre_scores:
             if entry.skip_scores is not None and name not in stale:
                 continue
+            if name in entry.unconcerned:
+                skipped.add(name)
+                continue
             if feasible is None:
                 is_all = entry.feasible_count == entry.n
                 feasible = nodes if is_all else nodes.select(entry.feasible_rows())

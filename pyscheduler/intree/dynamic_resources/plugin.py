@@ -213,7 +213,7 @@ class DynamicResources(
         self, state: fwk.CycleState, pod: Pod, statuses: fwk.NodeStatuses
     ) -> tuple[fwk.PostFilterResult | None, fwk.Status | None]:
         """Takes the devices from one claim that is of no use anywhere, so that it gets others."""
-        if not state.get(HAS_LOOKED):
+        if not state.get(HAS_LOOKED) and self.name not in state.skipped_filters:
             # a PreFilter in front of this one turned the pod away: upstream misses its own state,
             # says so, and no plugin behind it is asked
             return None, fwk.unresolvable("not found")

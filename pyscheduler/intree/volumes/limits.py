@@ -124,6 +124,7 @@ class NodeVolumeLimits(
 
     depends_on = (POD_VOLUMES,)
     signs_spec = True
+    skips_unsigned = True
 
     def __init__(self, args: fwk.NoArgs, handle: fwk.Handle) -> None:
         super().__init__(args, handle)

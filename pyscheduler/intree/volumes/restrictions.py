@@ -115,6 +115,7 @@ class VolumeRestrictions(
 
     depends_on = (DISKS, CLAIMS_IN_USE)
     signs_spec = True
+    skips_unsigned = True
 
     def __init__(self, args: fwk.NoArgs, handle: fwk.Handle) -> None:
         super().__init__(args, handle)

@@ -82,6 +82,7 @@ class VolumeZone(
 
     depends_on = (fwk.Aspect.LABELS,)
     signs_spec = True
+    skips_unsigned = True
 
     def __init__(self, args: fwk.NoArgs, handle: fwk.Handle) -> None:
         super().__init__(args, handle)

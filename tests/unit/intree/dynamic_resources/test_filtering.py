@@ -308,6 +308,13 @@ async def test_without_claims_nothing_can_be_deallocated() -> None:
     assert await _post_filter(rig, state) == fwk.unschedulable()
 
 
+async def test_nor_for_a_pod_whose_pre_filter_need_not_be_called() -> None:
+    state = fwk.CycleState()
+    state.skipped_filters = frozenset({"DynamicResources"})
+
+    assert await _post_filter(Rig(), state) == fwk.unschedulable()
+
+
 async def test_a_pod_that_another_pre_filter_turned_away_ends_the_search_as_upstream_does() -> None:
     assert await _post_filter(Rig(), fwk.CycleState()) == fwk.unresolvable("not found")
 
