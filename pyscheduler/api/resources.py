@@ -158,14 +158,24 @@ def _with_status(inputs: _Inputs) -> PodRequests:
 
 def _compute(inputs: _Inputs) -> PodRequests:
     requests = _total(inputs, missing={})
+    whole = padded = _whole(requests)
     missing = _DEFAULTS
     if _pod_level(inputs.resources):
         missing = {name: nanos for name, nanos in _DEFAULTS.items() if name not in requests}
-    padded = _whole(_total(inputs, missing=missing) if missing else requests)
+    if not _need_no(missing, inputs):
+        padded = _whole(_total(inputs, missing=missing))
     return PodRequests(
-        FrozenMap({k: v for k, v in _whole(requests).items() if v and is_scheduled_resource(k)}),
+        FrozenMap({k: v for k, v in whole.items() if v and is_scheduled_resource(k)}),
         non_zero_cpu=padded.get(CPU, 0),
         non_zero_memory=padded.get(MEMORY, 0),
+    )
+
+
+def _need_no(missing: Mapping[str, int], inputs: _Inputs) -> bool:
+    """True when every container names all of these resources in its spec, which alone counts."""
+    return not inputs.use_status and all(
+        missing.keys() <= container.resources.requests.keys()
+        for container in (*inputs.containers, *inputs.init_containers)
     )
 
 

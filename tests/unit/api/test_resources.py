@@ -148,6 +148,18 @@ def test_pod_requests(given: Pod, expected: dict[str, int]) -> None:
         pytest.param(pod(container(cpu="0", memory="0")), 0, 0, id="an explicit zero stays"),
         pytest.param(pod(container(cpu="1")), 1000, 200 * MIB, id="only what is missing"),
         pytest.param(
+            pod(container(cpu="1", memory="1Mi"), container()),
+            1100,
+            201 * MIB,
+            id="for the container that asks for none",
+        ),
+        pytest.param(
+            pod(container(cpu="10m", memory="1Mi"), init=(container(),)),
+            100,
+            200 * MIB,
+            id="for an init container, too",
+        ),
+        pytest.param(
             pod(container(), resources=asks(cpu="2")), 2000, 200 * MIB, id="pod level given"
         ),
         pytest.param(
