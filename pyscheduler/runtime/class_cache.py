@@ -19,6 +19,7 @@ from cachetools import LRUCache
 
 from pyscheduler.cache.change_log import CHANGES_KEPT
 from pyscheduler.framework.cycle_state import CycleState
+from pyscheduler.framework.scores import MAX_NODE_SCORE, MIN_NODE_SCORE
 from pyscheduler.framework.status import BoolArray, Int64Array, ReasonTable, Status
 from pyscheduler.runtime.crowding import Crowding
 from pyscheduler.runtime.ranking import Ranking
@@ -107,7 +108,7 @@ class ScoreAnswer:
     once goes through the processor's caches for nothing.
     """
 
-    __slots__ = ("_capacity", "_everybodys", "fresh", "normalized", "raw", "stale")
+    __slots__ = ("_capacity", "_everybodys", "fresh", "may_be_odd", "normalized", "raw", "stale")
 
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
@@ -115,6 +116,8 @@ class ScoreAnswer:
         self.raw: Scores = _NO_SCORES
         #: (capacity,) int8; None for plugins that do not normalise
         self.normalized: Scores | None = None
+        #: False: all raw scores are in 0..100, so they need no look before they are weighed
+        self.may_be_odd = False
         #: number of rows that were found to have the same scores; -1: not looked at
         self._everybodys = -1
         #: False until every row has a raw score
@@ -130,15 +133,20 @@ class ScoreAnswer:
     def put_all(self, scores: Int64Array) -> None:
         """These (N,) are the raw scores."""
         self._everybodys = -1
-        dtype = np.int8 if _are_narrow(scores) else np.int64
+        # as unsigned numbers the negative ones are the largest: one look instead of two
+        highest = scores.astype(np.int64, copy=False).view(np.uint64).max(initial=0)
+        dtype = np.int8 if highest <= _INT8.max else np.int64
+        self.may_be_odd = bool(highest > MAX_NODE_SCORE)
         if self.raw.dtype != dtype or not self.raw.size:
             self.raw = np.zeros(self._capacity, dtype=dtype)
         self.raw[: len(scores)] = scores
 
     def put(self, row: int, score: int) -> None:
         """The raw score of one row is another."""
-        if not _INT8.min <= score <= _INT8.max:
-            self.raw = self.raw.astype(np.int64, copy=False)
+        if not MIN_NODE_SCORE <= score <= MAX_NODE_SCORE:
+            self.may_be_odd = True
+            if not _INT8.min <= score <= _INT8.max:
+                self.raw = self.raw.astype(np.int64, copy=False)
         self.raw[row] = score
         self._everybodys = -1
 
@@ -162,11 +170,10 @@ class ScoreAnswer:
         self.normalized[rows] = scores
         self._everybodys = -1
 
-
-def _are_narrow(scores: Int64Array) -> bool:
-    # as unsigned numbers the negative ones are the largest: one look instead of two
-    unsigned = scores.astype(np.int64, copy=False).view(np.uint64)
-    return bool(unsigned.max(initial=0) <= _INT8.max)
+    def put_everybodys(self, score: int, n: int) -> None:
+        """This is the score of all of ``n`` rows, who have one raw score."""
+        self.put_normalized(slice(0, n), np.array(score))
+        self._everybodys = n
 
 
 class ClassEntry:

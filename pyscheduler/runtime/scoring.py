@@ -22,7 +22,7 @@ from pyscheduler.framework.scores import MAX_NODE_SCORE, MIN_NODE_SCORE
 from pyscheduler.framework.status import Int64Array
 from pyscheduler.runtime.adapters import ScoreHook, are_in_range
 from pyscheduler.runtime.budget import Checkpoint
-from pyscheduler.runtime.class_cache import ClassEntry, ScoreAnswer, Scores
+from pyscheduler.runtime.class_cache import ClassEntry, ScoreAnswer
 from pyscheduler.runtime.filtering import changed_rows
 from pyscheduler.runtime.profile import Profile
 from pyscheduler.runtime.ranking import NO_TOTAL
@@ -104,7 +104,9 @@ class Scoring:
 
     def weighted(self, entry: ClassEntry, row: int) -> dict[str, int]:
         """What each plugin that was asked adds to the total of a feasible row, by name."""
-        return {hook.name: scores.item(row) * hook.weight for hook, scores in self._answers(entry)}
+        return {
+            hook.name: answer.final.item(row) * hook.weight for hook, answer in self._answers(entry)
+        }
 
     def _stale(self, entry: ClassEntry, aspects: int, *, same_feasible: bool) -> frozenset[str]:
         """The plugins that are to prepare and judge all rows again."""
@@ -218,14 +220,16 @@ class Scoring:
         was_stale, answer.stale = answer.stale, False
         if hook.normalizes_by_extremes and not was_stale and answer.is_everybodys(n):
             return []
+        if answer.normalized is None and hook.normalizes_by_extremes and answer.is_alike(n):
+            # one speaks for all, for nodes that are not feasible, too, for when they are
+            score = hook.normalized(entry.state, pod, answer.raw[:1].astype(np.int64))
+            answer.put_everybodys(score.item(0), n)
+            return None
         is_all = entry.feasible_count == n
         where: Rows = slice(0, n) if is_all else entry.feasible_rows()
         # a copy: plugins may use it up
         scores = hook.normalized(entry.state, pod, answer.raw[where].astype(np.int64))
         if answer.normalized is None:
-            if hook.normalizes_by_extremes and answer.is_alike(n):
-                # of nodes that are not feasible, too, for when they are
-                where, scores = slice(0, n), scores[:1]
             answer.put_normalized(where, scores)
             return None
         before = answer.normalized[where]
@@ -248,7 +252,7 @@ class Scoring:
         if len(rows) > _FEW_ROWS:
             self._sum_many(entry, np.fromiter(rows, dtype=np.intp))
             return
-        answers = self._answers(entry)
+        answers = [(hook, answer.final) for hook, answer in self._answers(entry)]
         for row in rows:
             total = NO_TOTAL
             if entry.feasible[row]:
@@ -271,19 +275,19 @@ class Scoring:
         """The totals of these rows."""
         feasible = entry.feasible[rows]
         totals = np.zeros(len(feasible), dtype=np.int64)
-        for hook, all_scores in self._answers(entry):
-            scores = all_scores[rows]
-            if not hook.normalizes and not are_in_range(scores):
+        for hook, answer in self._answers(entry):
+            scores = answer.final[rows]
+            if answer.may_be_odd and not hook.normalizes and not are_in_range(scores):
                 # what an infeasible node would score does not matter
                 hook.refuse_odd_scores(scores[feasible].astype(np.int64))
-            totals += np.multiply(scores, hook.weight, dtype=np.int64)
+            totals += scores if hook.weight == 1 else hook.weight * scores.astype(np.int64)
         totals[~feasible] = NO_TOTAL
         return totals
 
-    def _answers(self, entry: ClassEntry) -> list[tuple[ScoreHook, Scores]]:
+    def _answers(self, entry: ClassEntry) -> list[tuple[ScoreHook, ScoreAnswer]]:
         """The scorers that were asked, each with its scores for all rows."""
         return [
-            (hook, answer.final)
+            (hook, answer)
             for hook in self._profile.scores
             if (answer := entry.scores.get(hook.name)) is not None
         ]
