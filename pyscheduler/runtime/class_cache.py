@@ -171,7 +171,7 @@ class ScoreAnswer:
         self._everybodys = -1
 
     def put_everybodys(self, score: int, n: int) -> None:
-        """This is the score of all of ``n`` rows, who have one raw score."""
+        """All of ``n`` rows, who have one raw score, have this normalised one."""
         self.put_normalized(slice(0, n), np.array(score))
         self._everybodys = n
 

@@ -38,7 +38,7 @@ WANTED = fwk.StateKey[Wanted]("NodeResourcesBalancedAllocation.wanted")
 #: counted even if the pod asks for none of them; other resources only if it does
 _ALWAYS_COUNTED = (CPU, MEMORY, EPHEMERAL_STORAGE)
 
-Fraction = npt.NDArray[np.float64]
+Fractions = npt.NDArray[np.float64]
 
 _LEAST_INT64 = -(2**63)
 
@@ -83,19 +83,24 @@ class NodeResourcesBalancedAllocation(
 
     def score_nodes(self, state: fwk.CycleState, pod: Pod, nodes: fwk.NodeTable) -> Int64Array:
         """The same for all nodes."""
-        before: list[Fraction] = []
-        after: list[Fraction] = []
+        before: list[Fractions] = []
+        after: list[Fractions] = []
         present: list[BoolArray] = []
+        is_everywhere = True
         for resource, request in state.read(WANTED):
             allocatable = nodes.allocatable(resource)
             requested = nodes.requested(resource)
             has_it = allocatable > 0
-            # keeps the division defined; what it gives for the others is not looked at
-            divisor = allocatable if has_it.all() else np.maximum(allocatable, 1)
-            for fractions, used in ((before, requested), (after, requested + request)):
-                fractions.append(np.minimum(used, allocatable) / divisor)
             present.append(has_it)
-        counts = _counts(present)
+            if not has_it.all():
+                is_everywhere = False
+                # keeps the division defined; what it gives for these is not looked at
+                allocatable = np.maximum(allocatable, 1)
+            whole = allocatable.astype(np.float64)
+            before.append(_fractions(requested, whole))
+            after.append(_fractions(requested + request, whole))
+        # None: two everywhere
+        counts = None if is_everywhere and len(present) == 2 else _counts(present)
         gain = _balances(after, present, counts)
         gain -= _balances(before, present, counts)
         gain += fwk.MAX_NODE_SCORE // 2
@@ -117,16 +122,23 @@ def _balance(fractions: Sequence[float]) -> int:
     return int(balance) if balance > _LEAST_INT64 else _LEAST_INT64
 
 
-def _counts(present: Sequence[BoolArray]) -> Int64Array | None:
-    """(N,) int64: how many of the resources each node has; None where that is two everywhere."""
-    if len(present) == 2 and all(has_it.all() for has_it in present):
-        return None
+def _fractions(used: Int64Array, whole: Fractions) -> Fractions:
+    """(N,) float64: the used fraction, at most 1."""
+    # floats first: numpy takes thrice as long for the quotients of integers, which are the same
+    fractions = used.astype(np.float64)
+    np.minimum(fractions, whole, out=fractions)
+    fractions /= whole
+    return fractions
+
+
+def _counts(present: Sequence[BoolArray]) -> Int64Array:
+    """(N,) int64: how many of the resources each node has."""
     counts: Int64Array = np.sum(present, axis=0, dtype=np.int64)
     return counts
 
 
 def _balances(
-    fractions: Sequence[Fraction], present: Sequence[BoolArray], counts: Int64Array | None
+    fractions: Sequence[Fractions], present: Sequence[BoolArray], counts: Int64Array | None
 ) -> Int64Array:
     """(N,) int64: `_balance` of each node, with the same operations in the same order."""
     if len(fractions) == 2:
@@ -145,8 +157,8 @@ def _balances(
 
 
 def _deviations(
-    fractions: Sequence[Fraction], present: Sequence[BoolArray], counts: Int64Array
-) -> Fraction:
+    fractions: Sequence[Fractions], present: Sequence[BoolArray], counts: Int64Array
+) -> Fractions:
     """(N,) float64: the population's standard deviation of the fractions that are present."""
     divisors = np.maximum(counts, 1)
     totals = np.zeros(len(counts))
