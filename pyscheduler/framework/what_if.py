@@ -51,6 +51,13 @@ class RowAnswers(Protocol):
     def forget(self, rows: Iterable[int] | None, *, n: int) -> None:
         """These rows changed, all of them when None; there are ``n`` now."""
 
+    def pods_changed(self, rows: Iterable[int]) -> None:
+        """On these rows are the same pods, which take the same; something else of them changed.
+
+        What Filter says is as before, with the pods as with any of them gone. Not told of where
+        a plugin looks at more of the pods than what they take: then the rows are forgotten.
+        """
+
 
 A = TypeVar("A", bound=RowAnswers)
 

@@ -58,6 +58,14 @@ class Findings:
                 self.kinds[row] = UNKNOWN
             self._candidates.pop(row, None)
 
+    def pods_changed(self, rows: Iterable[int]) -> None:
+        """What else the pods there are may change who leaves first, or what budgets protect.
+
+        Not whether the preemptor fits once those of lower priority have left: who they are and what
+        they take is the same, for a pod's priority never changes.
+        """
+        self.forget([row for row in rows if row in self._candidates], n=len(self.kinds))
+
     def forget_failed(self) -> None:
         """What failed is to be tried again."""
         self.kinds[self._failed] = UNKNOWN

@@ -22,7 +22,7 @@ from cachetools import LRUCache
 
 from pyscheduler.api.core_v1 import Pod
 from pyscheduler.cache.snapshot import Snapshot
-from pyscheduler.framework.columns import ALL_ASPECTS, POD_ASPECTS
+from pyscheduler.framework.columns import ALL_ASPECTS, POD_ASPECTS, Aspect
 from pyscheduler.framework.cycle_state import CycleState
 from pyscheduler.framework.nodes import NodeTable
 from pyscheduler.framework.status import ReasonTable, Status
@@ -31,6 +31,8 @@ from pyscheduler.queueing.nominator import Nominator
 from pyscheduler.runtime.adapters import FilterHook
 from pyscheduler.runtime.budget import Checkpoint
 from pyscheduler.runtime.profile import Profile
+
+_PODS = int(Aspect.PODS)
 
 #: Classes of pods whose answers are kept: those that preempt at the same time. A guess; each holds
 #: about 300 bytes a node.
@@ -194,10 +196,12 @@ def _judges_nodes_alone(profile: Profile, plugin: str) -> bool:
 class KeptAnswers:
     """Answers by row, for one class of pods, while neither node nor nominations change."""
 
-    __slots__ = ("_position", "_version", "answers")
+    __slots__ = ("_looks_at_pods", "_position", "_version", "answers")
 
-    def __init__(self, answers: RowAnswers) -> None:
+    def __init__(self, answers: RowAnswers, *, looks_at_pods: bool) -> None:
         self.answers = answers
+        #: a plugin looks at more of a node's pods than what they take
+        self._looks_at_pods = looks_at_pods
         #: of the change log, and of the nominator, up to which the answers are true
         self._position = self._version = -1
 
@@ -210,8 +214,13 @@ class KeptAnswers:
         if changed is None or names is None:
             self.answers.forget(None, n=nodes.n)
             return
-        nominated = (row for row in map(nodes.row_of, names) if row is not None)
-        self.answers.forget({*changed, *nominated}, n=nodes.n)
+        rows = {row for row in map(nodes.row_of, names) if row is not None}
+        if self._looks_at_pods:
+            rows.update(changed)
+        else:
+            rows.update(row for row, mask in changed.items() if mask != _PODS)
+            self.answers.pods_changed(changed.keys() - rows)
+        self.answers.forget(rows, n=nodes.n)
 
 
 class WhatIfMaker:
@@ -248,7 +257,7 @@ class WhatIfMaker:
     ) -> A | None:
         """What was found out for pods that are judged like ``pod``, by row; see `WhatIfs`."""
         profile = self._profiles[pod.scheduler_name]
-        asked = (hook.name for hook in profile.filters if hook.name not in state.skipped_filters)
+        asked = [hook.name for hook in profile.filters if hook.name not in state.skipped_filters]
         if not all(map(profile.judges_rows_alone, asked)):
             return None
         signature = profile.sign(pod)
@@ -257,7 +266,8 @@ class WhatIfMaker:
         by_class = (profile.scheduler_name, signature, pod.priority, state.skipped_filters, key)
         kept = self._kept.get(by_class)
         if kept is None:
-            kept = self._kept[by_class] = KeptAnswers(make())
+            looks_at_pods = any(profile.cacheable[name] & _PODS for name in asked)
+            kept = self._kept[by_class] = KeptAnswers(make(), looks_at_pods=looks_at_pods)
         kept.bring_up_to_date(self._snapshot, self._nominator)
         return cast(A, kept.answers)  # who has the key says what is made for it
 

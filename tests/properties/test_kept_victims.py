@@ -3,25 +3,41 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import cast
 
 import numpy as np
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pyscheduler.api.core_v1 import Pod
 from pyscheduler.api.policy_v1 import PodDisruptionBudget
+from pyscheduler.framework.cycle_state import CycleState
 from pyscheduler.framework.nodes import NodeInfo
+from pyscheduler.framework.what_if import WhatIf
 from pyscheduler.preemption import Evaluator
 from pyscheduler.preemption.dry_run import DryRunResult
-from pyscheduler.testing import FakeInformer, make_node, make_pod
+from pyscheduler.testing import FakeInformer, PodBuilder, make_node, make_pod
 from tests.unit.preemption.stage import Stage, make_budget, make_preemptor
 
 NODES = 6
 STEPS = st.lists(
     st.tuples(
         st.sampled_from(
-            ["pod", "pod", "unpod", "relabel", "nominate", "withdraw", "budget", "node", "try"]
+            [
+                "pod",
+                "pod",
+                "unpod",
+                "relabel",
+                "begin",
+                "end",
+                "nominate",
+                "withdraw",
+                "budget",
+                "node",
+                "try",
+            ]
         ),
         st.integers(0, NODES - 1),
         st.integers(0, 3),
@@ -87,10 +103,15 @@ class Rig:
             self.budgets.put(make_budget(APPS[i % 2], {"app": APPS[i % 2]}, allowed=variant % 3))
         elif self.pods:
             name = sorted(self.pods)[(i * 4 + variant) % len(self.pods)]
+            known = self.pods[name]
             if action == "unpod":
                 self.stage.remove(self.pods.pop(name))
+            elif action in ("begin", "end"):
+                builder = PodBuilder(known)
+                begun = builder.started(f"2026-01-01T00:00:0{variant}Z")
+                self.pods[name] = (begun if action == "begin" else builder.terminating()).obj()
+                self.stage.add(self.pods[name])
             elif action == "relabel":
-                known = self.pods[name]
                 changed = make_pod(name).uid(known.uid).node(known.node_name).req({"cpu": "1"})
                 self.pods[name] = changed.priority(known.priority).label("app", "db").obj()
                 self.stage.add(self.pods[name])
@@ -157,3 +178,30 @@ def test_a_nomination_to_a_node_is_heard_of() -> None:
         await rig.assert_alike(1, 0)
 
     asyncio.run(run())
+
+
+def test_a_node_where_nothing_helps_is_not_tried_again_for_what_its_pods_do() -> None:
+    rig = Rig()
+    for i in range(NODES):
+        rig.step("pod", i, 1)
+    other = make_pod("other").req({"cpu": "4"}).priority(100).obj()
+    rig.stage.nominator.add(other, node_name="n2")
+    tried: list[str] = []
+
+    async def run() -> None:
+        await rig.assert_alike(1, 0)
+        of = rig.stage.handle.what_ifs.of
+
+        def noting(state: CycleState, pod: Pod, node_names: Sequence[str]) -> WhatIf:
+            tried.extend(node_names)
+            return of(state, pod, node_names)
+
+        for name in ("p2-2-1", "p3-3-1"):
+            rig.stage.add(PodBuilder(rig.pods[name]).terminating().obj())
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(rig.stage.handle.what_ifs, "of", noting)
+            await rig.found(rig.stage.evaluator, 1, 0)
+        await rig.assert_alike(1, 0)
+
+    asyncio.run(run())
+    assert tried == ["n3"]
