@@ -23,7 +23,7 @@ Axes: N node rows of the table, V values of a topology key, one more entry as in
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
@@ -84,14 +84,24 @@ class _Places:
 class _Counted:
     """The pods per domain of one constraint, as they were counted. Never changes."""
 
-    def __init__(self, places: _Places, pods: Int64Array) -> None:
-        """Judges the domains by their pods (V + 1,)."""
+    def __init__(
+        self, places: _Places, pods: Int64Array, exceeds: BoolArray, *, least: int
+    ) -> None:
         self.places = places
-        self.pods: Int64Array = pods.copy()
-        self.pods[-1] = _UNLABELLED
-        least = int(self.pods.take(places.codes).min(initial=_NO_DOMAIN))
+        #: (V + 1,) int64: pods per domain
+        self.pods = pods
         #: (V + 1,) bool: the domains that the pod would make too large
-        self.exceeds: BoolArray = self.pods > places.most(least)
+        self.exceeds = exceeds
+        #: pods in the smallest domain
+        self._least = least
+
+    @classmethod
+    def over(cls, places: _Places, pods: Int64Array) -> _Counted:
+        """Judges the domains by their ``pods`` (V + 1,)."""
+        pods = pods.copy()
+        pods[-1] = _UNLABELLED
+        least = int(pods.take(places.codes).min(initial=_NO_DOMAIN))
+        return cls(places, pods, pods > places.most(least), least=least)
 
     def most(self, changes: Mapping[int, int]) -> int:
         """Pods that a domain may have with ``changes``: code -> pods more than were counted."""
@@ -100,9 +110,36 @@ class _Counted:
             least = min(least, self.pods.item(code) + difference)
         return self.places.most(least)
 
-    def recounted(self, nodes: fwk.NodeTable) -> _Counted:
-        """The same domains with the pods that they have now."""
-        return _Counted(self.places, pods_per_code(self.places.constraint, nodes, among=None))
+    def followed(self, nodes: fwk.NodeTable, rows: Sequence[int]) -> _Counted:
+        """The same domains with the pods that they have now that some came to ``rows``, or left.
+
+        Only domains of ``rows`` are looked at as long as no smallest one grew and none shrank
+        below it: what a domain may have is as before then.
+        """
+        key = self.places.constraint.topology_key
+        now = pods_per_code(self.places.constraint, nodes, among=None)
+        codes, _ = nodes.label_codes(key)
+        before, least = self.pods, self._least
+        others = {
+            code: pods
+            for code in {codes.item(row) for row in rows}
+            if code >= 0 and (pods := now.item(code)) != before.item(code)
+        }
+        if not others:
+            return self
+        if any(before.item(code) <= least or pods < least for code, pods in others.items()):
+            return _Counted.over(self.places, now)
+        return self._with(others)
+
+    def _with(self, others: Mapping[int, int]) -> _Counted:
+        """The same with these pods in some domains, code -> pods, and the smallest as it was."""
+        pods, exceeds, most = self.pods.copy(), self.exceeds, self.places.most(self._least)
+        for code, number in others.items():
+            pods[code] = number
+            if (number > most) != exceeds.item(code):
+                exceeds = exceeds.copy()
+                exceeds[code] = number > most
+        return _Counted(self.places, pods, exceeds, least=self._least)
 
     def _least_but(self, changed: Collection[int]) -> int:
         """Pods in the smallest domain whose code is not ``changed``."""
@@ -152,7 +189,7 @@ class HardCounts:
             pods = pods_per_code(constraint, nodes, among=among)
             codes = np.flatnonzero(in_domains[:-1])
             places = _Places(constraint, Domains(values), codes, is_kept=among is None)
-            counted.append(_Counted(places, pods))
+            counted.append(_Counted.over(places, pods))
         return cls(constraints, tuple(counted), inclusion)
 
     def clone(self) -> HardCounts:
@@ -161,8 +198,8 @@ class HardCounts:
         copy._changes = tuple(dict(changes) for changes in self._changes)
         return copy
 
-    def follow(self, nodes: fwk.NodeTable) -> Rows | None:
-        """Takes over that pods came or went on all ``nodes``.
+    def follow(self, nodes: fwk.NodeTable, rows: Sequence[int]) -> Rows | None:
+        """Takes over that pods came to ``rows`` of all ``nodes``, or left them.
 
         Returns:
             The rows that may be judged otherwise now; None when that cannot be told.
@@ -170,14 +207,16 @@ class HardCounts:
         before = self._counted
         if not all(counted.places.is_kept for counted in before):
             return None
-        self._counted = tuple([counted.recounted(nodes) for counted in before])
+        self._counted = tuple([counted.followed(nodes, rows) for counted in before])
         affected = None
         for constraint, was, now in zip(self._constraints, before, self._counted, strict=True):
+            if now.exceeds is was.exceeds:
+                continue
             flipped = was.exceeds != now.exceeds
             if flipped.any():
                 codes, _ = nodes.label_codes(constraint.topology_key)
-                rows = flipped.take(codes)
-                affected = rows if affected is None else affected | rows
+                judged = flipped.take(codes)
+                affected = judged if affected is None else affected | judged
         return NO_ROWS if affected is None else np.flatnonzero(affected)
 
     def change(self, pod: Pod, node: Node, difference: int) -> None:

@@ -114,7 +114,7 @@ class PodTopologySpread(
     ) -> Rows | None:
         """Counts the pods per domain; judged again are the nodes of domains that fit otherwise."""
         counts = state.get(COUNTS)
-        return NO_ROWS if counts is None else counts.follow(nodes)
+        return NO_ROWS if counts is None else counts.follow(nodes, rows)
 
     def add_pod(
         self, state: fwk.CycleState, pod: Pod, added: Pod, node: fwk.NodeInfo
@@ -157,7 +157,9 @@ class PodTopologySpread(
     ) -> Rows | None:
         """Counts the pods in the domains; scored again are the nodes of those that changed."""
         scores = state.get(SCORES)
-        followed = None if scores is None else scores.followed(nodes, rows)
+        if scores is None:
+            return NO_ROWS  # there are no soft constraints, whoever comes
+        followed = scores.followed(nodes, rows)
         if followed is None:
             return None
         now, affected = followed

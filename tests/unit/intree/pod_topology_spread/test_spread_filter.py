@@ -380,7 +380,9 @@ def _rows_judged_again(spread: PodBuilder, *came: Pod) -> list[int] | None:
     pod, plugin = spread.obj(), after.plugin
     assert isinstance(plugin, PodTopologySpread)
     state = before.state(pod)
-    rows = plugin.pre_filter_again(state, pod, after.nodes, [0])
+    where = [node.name for node in zoned]
+    changed = sorted({where.index(pod.spec.node_name) for pod in came})
+    rows = plugin.pre_filter_again(state, pod, after.nodes, changed)
     if rows is None:
         return None
     judged = [plugin.filter(state, pod, after.nodes.node(row)) for row in range(len(zoned))]
@@ -394,6 +396,12 @@ def test_who_comes_changes_nothing_for_anybody_while_no_domain_is_full() -> None
 
 def test_all_nodes_of_a_domain_that_is_full_now_are_judged_again() -> None:
     assert _rows_judged_again(web().spread("zone"), *webs(a2=1)) == [0, 1]
+
+
+def test_all_nodes_are_judged_again_when_the_smallest_domains_have_grown() -> None:
+    uneven = web().spread("zone", max_skew=2)
+    assert _rows_judged_again(uneven, *webs(a2=3, b1=1)) == [0, 1]
+    assert _rows_judged_again(uneven, *webs(a2=3, b1=2)) == []
 
 
 def test_a_domain_counts_for_each_constraint() -> None:
