@@ -151,12 +151,18 @@ class PodCounts:
         changes, state.pod_changes = state.pod_changes, []
         if not changes:
             return
+        if not self._matched and not self._tallies:
+            return
         row = state.row
         for pod, difference in changes:
-            for counts in self._counting(pod) if self._matched else ():
+            kind = kind_of(pod)
+            for counts in self._counting(kind) if self._matched else ():
                 counts.add(row, difference)
-            for kept in self._tallies.values():
-                kept.change(row, pod, difference)
+            for tally, kept in self._tallies.items():
+                if tally is KINDS:
+                    kept.add(row, kind, difference)
+                else:
+                    kept.change(row, pod, difference)
 
     def recount(self, state: NodeState) -> None:
         """Counts one row anew: another node has it now."""
@@ -196,8 +202,8 @@ class PodCounts:
             self._matched.has_changed = True
         return counts
 
-    def _counting(self, pod: Pod) -> list[_Counts]:
-        """Who counts ``pod``."""
+    def _counting(self, kind: PodKind) -> list[_Counts]:
+        """Who counts pods of that kind."""
         if self._matched.has_changed or len(self._by_kind) > _KINDS_KEPT:
             self._matched.has_changed = False
             self._by_kind = {}
@@ -206,7 +212,6 @@ class PodCounts:
                 namespaces = pair[0].namespaces
                 for name in (None,) if namespaces is None else namespaces:
                     self._by_namespace.setdefault(name, []).append(pair)
-        kind = kind_of(pod)
         counting = self._by_kind.get(kind)
         if counting is None:
             there = self._by_namespace.get(kind.namespace, [])
@@ -277,12 +282,37 @@ class _KeptTally:
     def change(self, row: int, pod: Pod, difference: int) -> None:
         """A pod came to ``row`` (+1) or left it (-1)."""
         for key in self._of(pod):
-            self._add(row, key, difference)
+            self.add(row, key, difference)
+
+    def add(self, row: int, key: Hashable, difference: int) -> None:
+        """A pod with ``key`` came to ``row`` (+1) or left it (-1)."""
+        rows = self._rows.get(key)
+        if rows is None:
+            rows = self._rows[key] = {}
+            self._note(key)
+        before = rows.get(row, 0)
+        left = before + difference
+        if left:
+            rows[row] = left
+            if not before:
+                self._keys.setdefault(row, set()).add(key)
+        else:
+            rows.pop(row, None)
+            if not rows:
+                del self._rows[key]
+                self._note(key)
+            keys = self._keys.get(row)
+            if keys is not None:
+                keys.discard(key)
+                if not keys:
+                    del self._keys[row]
+        if self._arrays and (counts := self._arrays.get(key)) is not None:
+            counts.add(row, difference)
 
     def recount(self, row: int, pods: Iterable[Pod]) -> None:
         """These are the pods of ``row`` now."""
         for key in list(self._keys.get(row, ())):
-            self._add(row, key, -self._rows[key][row])
+            self.add(row, key, -self._rows[key][row])
         for pod in pods:
             self.change(row, pod, 1)
 
@@ -306,29 +336,6 @@ class _KeptTally:
             return tuple(self._keys_of(pod))
         except Exception:  # noqa: BLE001  # an author's function; that pod has no keys
             return ()
-
-    def _add(self, row: int, key: Hashable, difference: int) -> None:
-        rows = self._rows.get(key)
-        if rows is None:
-            rows = self._rows[key] = {}
-            self._note(key)
-        left = rows.get(row, 0) + difference
-        if left:
-            rows[row] = left
-            self._keys.setdefault(row, set()).add(key)
-        else:
-            rows.pop(row, None)
-            if not rows:
-                del self._rows[key]
-                self._note(key)
-            keys = self._keys.get(row)
-            if keys is not None:
-                keys.discard(key)
-                if not keys:
-                    del self._keys[row]
-        counts = self._arrays.get(key)
-        if counts is not None:
-            counts.add(row, difference)
 
     def _note(self, key: Hashable) -> None:
         self.version += 1
