@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from pyscheduler.api.core_v1 import Pod
 from pyscheduler.framework.cluster_events import EVERYTHING, ClusterEventWithHint
-from pyscheduler.framework.columns import Aspect, Column, aspects_of
+from pyscheduler.framework.columns import POD_ASPECTS, Aspect, Column, aspects_of
 from pyscheduler.framework.cycle_state import CycleState
 from pyscheduler.framework.entities import QueuedEntity
 from pyscheduler.framework.interface import (
@@ -70,8 +70,25 @@ SortKeyFn = Callable[[QueuedEntity], tuple[Any, ...]]
 PermitFn = Callable[[CycleState, Pod, str], tuple[Status | None, float]]
 PreFlightFn = Callable[[CycleState, Pod, str], PreBindPreFlightResult | Status | None]
 
+
+@dataclass(frozen=True, slots=True)
+class Judges:
+    """Who judges copied rows for pods whose PreFilter skipped certain plugins."""
+
+    filters: tuple[FilterHook, ...]
+    #: plugin with a state about other pods -> how it follows pods that come and go
+    following: Mapping[str, tuple[FollowFn, FollowFn]]
+    #: of the filters, those to whom it makes no difference which pods the node has
+    of_nodes_alone: frozenset[str]
+    #: what each says of a node depends on that node and the pod's class
+    judge_rows_alone: bool
+    #: one of them looks at more of a node's pods than what these take
+    look_at_pods: bool
+
+
 _IDENTITY = int(Aspect.IDENTITY)
 _PODS = int(Aspect.PODS)
+_POD_ASPECTS = int(POD_ASPECTS)
 
 #: Points whose rejections are remembered with the plugin's name.
 _REJECTING_POINTS = ("preEnqueue", "preFilter", "filter", "reserve", "permit", "preBind")
@@ -215,6 +232,8 @@ class Profile:
             ],
             instrument,
         )
+        #: answers of `judges`: few combinations of plugins are skipped
+        self._judging: dict[frozenset[str], Judges] = {}
         #: answers of `looking_across`: few combinations of aspects come up
         self._looking_across: dict[tuple[int, frozenset[str]], frozenset[str]] = {}
         #: plugins of PreFilter and Filter
@@ -245,6 +264,10 @@ class Profile:
         if not self.keeps_answers:
             return None
         return self._signing.sign(pod)
+
+    def parts(self, signature: Signature) -> dict[str, tuple[Any, ...]]:
+        """What each plugin signed of a class."""
+        return self._signing.parts(signature)
 
     def unconcerned(self, signature: tuple[object, ...]) -> frozenset[str]:
         """The plugins that skip pods of this class whatever the nodes are like."""
@@ -301,6 +324,28 @@ class Profile:
         """True when what the plugin says of a node depends on that node and the pod's class."""
         return plugin in self.cacheable and plugin not in self.cross_node
 
+    def judges(self, skipped: frozenset[str]) -> Judges:
+        """Those whose Filter is asked when ``skipped`` are not."""
+        judges = self._judging.get(skipped)
+        if judges is None:
+            judges = self._judging[skipped] = self._judges_without(skipped)
+        return judges
+
+    def _judges_without(self, skipped: frozenset[str]) -> Judges:
+        filters = tuple(hook for hook in self.filters if hook.name not in skipped)
+        alone = frozenset(hook.name for hook in filters if self.judges_rows_alone(hook.name))
+        return Judges(
+            filters,
+            following={
+                name: hooks for name, hooks in self.pod_followers.items() if name not in skipped
+            },
+            of_nodes_alone=frozenset(
+                name for name in alone if not self.cacheable[name] & _POD_ASPECTS
+            ),
+            judge_rows_alone=len(alone) == len(filters),
+            look_at_pods=any(self.cacheable.get(hook.name, _PODS) & _PODS for hook in filters),
+        )
+
     def asks_per_node(self, hook: FilterHook, *, is_shared: bool) -> bool:
         """True for a Filter that costs a call per node and pod: no column form, nothing kept.
 
@@ -313,6 +358,7 @@ class Profile:
     def distrust(self, plugin: str) -> None:
         """Asks ``plugin`` every time from now on: a kept answer of its turned out wrong."""
         self.cacheable.pop(plugin, None)
+        self._judging.clear()
         if plugin in self._preparing:
             self.keeps_answers = False
 

@@ -22,7 +22,7 @@ from cachetools import LRUCache
 
 from pyscheduler.api.core_v1 import Pod
 from pyscheduler.cache.snapshot import Snapshot
-from pyscheduler.framework.columns import ALL_ASPECTS, POD_ASPECTS, Aspect
+from pyscheduler.framework.columns import ALL_ASPECTS, Aspect
 from pyscheduler.framework.cycle_state import CycleState
 from pyscheduler.framework.nodes import NodeTable
 from pyscheduler.framework.status import ReasonTable, Status
@@ -52,24 +52,15 @@ class RowsWhatIf:
         pod: Pod,
         rows: Sequence[int],
     ) -> None:
-        self._profile = profile
         self._nominator = nominator
         self._pod = pod
         self._state = state
         self._copies = snapshot.copy_rows(rows)
         self._nodes = NodeTable(self._copies, len(rows))
-        self._filters = [hook for hook in profile.filters if hook.name not in state.skipped_filters]
-        #: plugins with a state per row
-        self._following = {
-            name: hooks
-            for name, hooks in profile.pod_followers.items()
-            if name not in state.skipped_filters
-        }
+        self._judges = profile.judges(state.skipped_filters)
         self._row_states: dict[int, CycleState] = {}
         #: plugin to whom it makes no difference which pods a node has -> rows known to pass
-        self._passed: dict[str, set[int]] = {
-            hook.name: set() for hook in self._filters if _judges_nodes_alone(profile, hook.name)
-        }
+        self._passed: dict[str, set[int]] = {name: set() for name in self._judges.of_nodes_alone}
         self._reasons = ReasonTable()
 
     @property
@@ -150,7 +141,7 @@ class RowsWhatIf:
     def _judge_once(self, rows: Sequence[int]) -> list[Status | None]:
         answers: dict[int, Status] = {}
         left = list(rows)
-        for hook in self._filters:
+        for hook in self._judges.filters:
             passed = self._passed.get(hook.name)
             asked = left if passed is None else [row for row in left if row not in passed]
             if not asked:
@@ -166,7 +157,7 @@ class RowsWhatIf:
     def _ask(self, hook: FilterHook, rows: Sequence[int]) -> dict[int, Status]:
         """Those of ``rows`` that one plugin rejects."""
         nodes, reasons = self._nodes, self._reasons
-        if hook.name not in self._following:
+        if hook.name not in self._judges.following:
             return hook.rejections(self._state, self._pod, nodes, rows=rows, reasons=reasons)
         rejected: dict[int, Status] = {}
         for row in rows:
@@ -175,22 +166,18 @@ class RowsWhatIf:
         return rejected
 
     def _follow(self, row: int, pod: Pod, *, added: bool) -> Status | None:
-        if not self._following:
+        following = self._judges.following
+        if not following:
             return None
         state = self._row_states.get(row)
         if state is None:
             state = self._row_states[row] = self._state.clone()
         node = self._nodes.node(row)
-        for name, (add, remove) in self._following.items():
+        for name, (add, remove) in following.items():
             status = (add if added else remove)(state, self._pod, pod, node)
             if status is not None and not status.is_success:
                 return status.by(name)
         return None
-
-
-def _judges_nodes_alone(profile: Profile, plugin: str) -> bool:
-    """True when not even the pods on that node matter to what the plugin says of it."""
-    return profile.judges_rows_alone(plugin) and not profile.cacheable[plugin] & int(POD_ASPECTS)
 
 
 class KeptAnswers:
@@ -257,8 +244,8 @@ class WhatIfMaker:
     ) -> A | None:
         """What was found out for pods that are judged like ``pod``, by row; see `WhatIfs`."""
         profile = self._profiles[pod.scheduler_name]
-        asked = [hook.name for hook in profile.filters if hook.name not in state.skipped_filters]
-        if not all(map(profile.judges_rows_alone, asked)):
+        judges = profile.judges(state.skipped_filters)
+        if not judges.judge_rows_alone:
             return None
         signature = profile.sign(pod)
         if signature is None:
@@ -266,8 +253,8 @@ class WhatIfMaker:
         by_class = (profile.scheduler_name, signature, pod.priority, state.skipped_filters, key)
         kept = self._kept.get(by_class)
         if kept is None:
-            looks_at_pods = any(profile.cacheable[name] & _PODS for name in asked)
-            kept = self._kept[by_class] = KeptAnswers(make(), looks_at_pods=looks_at_pods)
+            kept = KeptAnswers(make(), looks_at_pods=judges.look_at_pods)
+            self._kept[by_class] = kept
         kept.bring_up_to_date(self._snapshot, self._nominator)
         return cast(A, kept.answers)  # who has the key says what is made for it
 
