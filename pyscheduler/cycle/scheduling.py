@@ -26,6 +26,7 @@ from pyscheduler.runtime.class_cache import ClassEntry
 from pyscheduler.runtime.filtering import Filtering
 from pyscheduler.runtime.narrowing import Narrowing
 from pyscheduler.runtime.profile import Profile
+from pyscheduler.runtime.rejections import passed_filters
 from pyscheduler.runtime.scoring import Scoring
 
 _log = structlog.get_logger(__name__)
@@ -130,7 +131,9 @@ class SchedulingAlgorithm:
         if row < 0:
             statuses = self._filtering.statuses(entry)
             diagnosis = self._filtering.diagnose(entry, statuses)
-            return NoFit(diagnosis, entry.state.clone(), statuses)
+            state = entry.state.clone()
+            state.passed_filters = passed_filters(entry)
+            return NoFit(diagnosis, state, statuses)
         return Placement(
             nodes.node(row).name, entry.state.clone(), entry.feasible_count, entry.unconcerned
         )

@@ -36,7 +36,7 @@ class StateKey(Generic[T]):
 class CycleState:
     """The state of one pod's cycle; never shared between pods."""
 
-    __slots__ = ("_cloners", "_values", "skipped_filters")
+    __slots__ = ("_cloners", "_values", "passed_filters", "skipped_filters")
 
     def __init__(self) -> None:
         # the only writer of a key is `write`, which takes the key's own type
@@ -46,6 +46,8 @@ class CycleState:
         #: plugins whose PreFilter answered SKIP, or would have (`SignPlugin.skips_unsigned`): their
         #: Filter is not asked; set by the runtime
         self.skipped_filters: frozenset[str] = frozenset()
+        #: plugins whose Filter lets every node pass; set by the runtime, for PostFilter alone
+        self.passed_filters: frozenset[str] = frozenset()
 
     def write(self, key: StateKey[T], value: T) -> None:
         """Stores ``value`` under ``key``."""
@@ -75,6 +77,7 @@ class CycleState:
         """A shallow copy: values that know how to ``clone()`` are cloned, others shared."""
         copy = CycleState()
         copy.skipped_filters = self.skipped_filters
+        copy.passed_filters = self.passed_filters
         copy._values = self._values.copy()
         copy._cloners = self._cloners
         for key in self._cloners:

@@ -26,6 +26,7 @@ from pyscheduler.runtime.class_cache import ClassCache, ClassEntry
 from pyscheduler.runtime.crowding import Crowding
 from pyscheduler.runtime.filtering import NARROWED, narrow
 from pyscheduler.runtime.profile import Profile
+from pyscheduler.runtime.rejections import passed_filters
 from pyscheduler.runtime.sampling import SearchOrder, feasible_nodes_to_find
 from pyscheduler.runtime.what_if import RowsWhatIf
 
@@ -245,6 +246,7 @@ class Narrowing:
             state=entry.state,
             pod=pod,
             rows=list(nominated),
+            passed=passed_filters(entry),
         )
         return what_if.judge_crowded(list(nominated.values()))
 

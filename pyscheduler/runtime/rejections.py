@@ -1,8 +1,8 @@
-"""Why no node can run a pod, read from the answers of its class.
+"""Who rejected which node, and so why no node can run a pod, read from the answers of its class.
 
-Apart from `filtering`, which makes these answers and is the one caller: here nothing is judged. In
-profile order the first plugin to reject a row owns its reason; what holds for one pod alone
-(``overrides``) comes before all plugins.
+Apart from `filtering`, which makes these answers: here nothing is judged. In profile order the
+first plugin to reject a row owns its reason; what holds for one pod alone (``overrides``) comes
+before all plugins.
 """
 
 from __future__ import annotations
@@ -45,6 +45,11 @@ def statuses(entry: ClassEntry, nodes: NodeTable, reasons: ReasonTable) -> NodeS
         ]
     codes_of = np.array([int(why.code) for why in whys], dtype=np.int8)
     return NodeStatuses(nodes, codes_of[causes], causes, whys)
+
+
+def passed_filters(entry: ClassEntry) -> frozenset[str]:
+    """The plugins that rejected no node."""
+    return frozenset([answer.plugin for answer in entry.filters if answer.codes is None])
 
 
 def _overrides(entry: ClassEntry) -> tuple[npt.NDArray[np.int32], list[Status]]:

@@ -51,13 +51,28 @@ class RowsWhatIf:
         state: CycleState,
         pod: Pod,
         rows: Sequence[int],
+        passed: frozenset[str] = frozenset(),
     ) -> None:
+        """Copies rows.
+
+        Args:
+            profile: whose filters judge.
+            snapshot: where the rows are.
+            nominator: knows who else counts as being there.
+            state: what PreFilter left for ``pod``.
+            pod: the pod in question.
+            rows: of the snapshot.
+            passed: plugins that let every row of the snapshot pass. Those of them that look at
+                nothing but the Node are not asked again.
+        """
         self._nominator = nominator
         self._pod = pod
         self._state = state
         self._copies = snapshot.copy_rows(rows)
         self._nodes = NodeTable(self._copies, len(rows))
         self._judges = profile.judges(state.skipped_filters)
+        passed &= self._judges.of_nodes_alone
+        self._filters = [hook for hook in self._judges.filters if hook.name not in passed]
         self._row_states: dict[int, CycleState] = {}
         #: plugin to whom it makes no difference which pods a node has -> rows known to pass
         self._passed: dict[str, set[int]] = {name: set() for name in self._judges.of_nodes_alone}
@@ -141,7 +156,7 @@ class RowsWhatIf:
     def _judge_once(self, rows: Sequence[int]) -> list[Status | None]:
         answers: dict[int, Status] = {}
         left = list(rows)
-        for hook in self._judges.filters:
+        for hook in self._filters:
             passed = self._passed.get(hook.name)
             asked = left if passed is None else [row for row in left if row not in passed]
             if not asked:
@@ -237,6 +252,7 @@ class WhatIfMaker:
             state=state,
             pod=pod,
             rows=[self._row_of(name) for name in node_names],
+            passed=state.passed_filters,
         )
 
     def kept(

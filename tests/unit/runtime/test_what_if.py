@@ -13,6 +13,7 @@ from pyscheduler.framework.nodes import NodeInfo, NodeTable
 from pyscheduler.framework.status import Code, Status
 from pyscheduler.queueing.nominator import Nominator
 from pyscheduler.runtime.filtering import Filtering
+from pyscheduler.runtime.rejections import passed_filters
 from pyscheduler.runtime.what_if import RowsWhatIf
 from pyscheduler.testing import make_node, make_pod
 from tests.unit.cycle.rig import Rig, node, pod
@@ -81,6 +82,7 @@ async def what_if(
         state=entry.state,
         pod=judged,
         rows=[row for row in rows if row is not None],
+        passed=passed_filters(entry),
     )
 
 
@@ -157,6 +159,20 @@ async def test_who_looks_at_nothing_but_the_node_is_asked_once_whichever_pods_le
 
     assert [s and s.plugin for s in copy.judge([0])] == ["NodeResourcesFit"]
     assert NoDarkNodes.asked == ["a", "b"]
+
+
+async def test_who_looks_at_nothing_but_the_node_and_rejected_none_is_not_asked_again() -> None:
+    rig = Rig(NoDarkNodes)
+    rig.add_node(node("a", cpu="1"))
+    rig.add_pod(running("on-a", "a"))
+    copy = await what_if(rig, pod("p"), "a")
+    NoDarkNodes.asked.clear()
+
+    assert [s and s.plugin for s in copy.judge()] == ["NodeResourcesFit"]
+    copy.remove_pod(0, next(iter(copy.nodes.node(0).pods.values())))
+
+    assert copy.judge() == [None]
+    assert not NoDarkNodes.asked
 
 
 async def test_a_row_must_do_with_and_without_the_pods_nominated_to_it() -> None:
