@@ -265,7 +265,7 @@ class Profile:
             return None
         return self._signing.sign(pod)
 
-    def parts(self, signature: Signature) -> dict[str, tuple[Any, ...]]:
+    def parts(self, signature: tuple[Any, ...]) -> dict[str, tuple[Any, ...]]:
         """What each plugin signed of a class."""
         return self._signing.parts(signature)
 

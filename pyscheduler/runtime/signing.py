@@ -92,6 +92,10 @@ class Signing:
             known.latest = parts
         return known.signature
 
+    def parts(self, signature: tuple[Any, ...]) -> dict[str, tuple[Any, ...]]:
+        """What each plugin signed of a class."""
+        return {signer.plugin: part for signer, part in zip(self._signers, signature, strict=True)}
+
     def unconcerned(self, signature: tuple[object, ...]) -> frozenset[str]:
         """The plugins that skip pods of this class whatever the nodes are like."""
         return frozenset(
