@@ -138,10 +138,10 @@ class DryRun:
         Shapes:
             rows (R,) intp.
         """
-        findings, order = self._findings, np.roll(rows, -first)
+        findings, order = self._findings, np.concatenate((rows[first:], rows[:first]))
         findings.forget_failed()
         while True:
-            kinds = findings.kinds[order]
+            kinds = findings.kinds.take(order)
             # what is unknown may help: so many rows are tried whatever comes of it
             end = _end_of_search(kinds, wanted)
             unknown = order[:end][kinds[:end] == UNKNOWN]
@@ -205,9 +205,10 @@ def _end_of_search(kinds: npt.NDArray[np.int32], wanted: int) -> int:
         kinds (R,) int32: of `findings`, in the order of the search.
     """
     may_be_clean = kinds <= CLEAN
-    if not may_be_clean.any():
+    may_help = (kinds <= VIOLATING).nonzero()[0]
+    if len(may_help) < wanted or not may_be_clean.any():
         return len(kinds)
-    enough = int(np.searchsorted(np.cumsum(kinds <= VIOLATING), wanted))
+    enough = may_help.item(wanted - 1) if wanted else 0
     last = max(enough, int(may_be_clean.argmax()))
     return min((last // CHUNK + 1) * CHUNK, len(kinds))
 

@@ -68,8 +68,9 @@ class Findings:
 
     def forget_failed(self) -> None:
         """What failed is to be tried again."""
-        self.kinds[self._failed] = UNKNOWN
-        self._failed.clear()
+        if self._failed:
+            self.kinds[self._failed] = UNKNOWN
+            self._failed.clear()
 
     def put(self, row: int, found: Candidate | Status) -> None:
         """That is what a dry run came to for ``row``."""
@@ -93,11 +94,13 @@ class Findings:
     def one_of_each_cost(self, rows: Rows) -> list[Candidate]:
         """Of the same the first of each cost: by the usual criteria the others are as good."""
         helpful = self._helpful(rows)
-        _, first = np.unique(self._costs[helpful], return_index=True)
-        return [self._candidates[row] for row in helpful[np.sort(first)].tolist()]
+        # backwards, so that of each cost the first is what stays
+        first = np.full(len(self._cost_of), -1, dtype=np.intp)
+        first[self._costs.take(helpful)[::-1]] = np.arange(len(helpful))[::-1]
+        return [self._candidates[row] for row in helpful[np.sort(first[first >= 0])].tolist()]
 
     def _helpful(self, rows: Rows) -> Rows:
-        kinds = self.kinds[rows]
+        kinds = self.kinds.take(rows)
         return np.concatenate((rows[kinds == CLEAN], rows[kinds == VIOLATING]))
 
     def statuses(self, rows: Rows) -> dict[int, Status]:

@@ -38,13 +38,13 @@ def statuses(entry: ClassEntry, nodes: NodeTable, reasons: ReasonTable) -> NodeS
         distinct = counts[1:].nonzero()[0] + 1
         numbers = np.zeros(len(counts), dtype=np.int32)
         numbers[distinct] = np.arange(len(whys), len(whys) + len(distinct))
-        causes += numbers[kinds]
+        causes += numbers.take(kinds)
         whys += [
             Status(Code(kind % _CODES), reasons[kind // _CODES], answer.plugin)
             for kind in distinct.tolist()
         ]
     codes_of = np.array([int(why.code) for why in whys], dtype=np.int8)
-    return NodeStatuses(nodes, codes_of[causes], causes, whys)
+    return NodeStatuses(nodes, codes_of.take(causes), causes, whys)
 
 
 def passed_filters(entry: ClassEntry) -> frozenset[str]:
