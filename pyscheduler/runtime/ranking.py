@@ -17,7 +17,7 @@ from bisect import bisect_left
 import numpy as np
 import numpy.typing as npt
 
-from pyscheduler.framework.status import Int64Array
+from pyscheduler.framework.status import BoolArray, Int64Array
 
 #: of a row that is not feasible; every score is at least 0
 NO_TOTAL = -1
@@ -41,9 +41,14 @@ class Ranking:
         self.totals[len(totals) :] = NO_TOTAL
         del self._best[:]
 
-    def put_some(self, rows: npt.NDArray[np.intp], totals: Int64Array | int) -> None:
-        """The totals of these rows are others, or another."""
+    def put_some(self, rows: npt.NDArray[np.intp], totals: Int64Array) -> None:
+        """The totals of these rows are others."""
         self.totals[rows] = totals
+        del self._best[:]
+
+    def take_out(self, rows: BoolArray) -> None:
+        """These of all rows (capacity,) are not feasible."""
+        np.copyto(self.totals, NO_TOTAL, where=rows)
         del self._best[:]
 
     def add(self, rows: slice | npt.NDArray[np.intp], differences: Int64Array) -> None:

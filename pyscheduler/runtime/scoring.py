@@ -9,7 +9,7 @@ Called by: ``cycle.scheduling``, after filtering left at least two nodes.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -19,18 +19,18 @@ from pyscheduler.cache.snapshot import Snapshot
 from pyscheduler.framework.columns import Aspect
 from pyscheduler.framework.nodes import NodeTable
 from pyscheduler.framework.scores import MAX_NODE_SCORE, MIN_NODE_SCORE
-from pyscheduler.framework.status import Int64Array
+from pyscheduler.framework.status import BoolArray, Int64Array
 from pyscheduler.runtime.adapters import ScoreHook, are_in_range
 from pyscheduler.runtime.budget import Checkpoint
 from pyscheduler.runtime.class_cache import ClassEntry, ScoreAnswer
 from pyscheduler.runtime.filtering import changed_rows
+from pyscheduler.runtime.latest_answers import LatestAnswers
 from pyscheduler.runtime.profile import Profile
 from pyscheduler.runtime.ranking import NO_TOTAL
 
 Rows: TypeAlias = slice | npt.NDArray[np.intp]
 
 _PODS = int(Aspect.PODS)
-_NO_ROWS: Final = np.zeros(0, dtype=np.intp)
 #: Up to so many rows are summed one by one; about where numpy begins to pay.
 _FEW_ROWS = 16
 
@@ -42,6 +42,7 @@ class Scoring:
         self._profile = profile
         self._snapshot = snapshot
         self._budget = budget
+        self._latest: LatestAnswers[ScoreAnswer] = LatestAnswers(profile)
         #: what may change a raw score; who is asked every time has all rows summed
         self._scored_aspects = 0
         for hook in profile.scores:
@@ -68,13 +69,13 @@ class Scoring:
         # rows that are to be summed anew
         moved = set(changed_rows(changed, entry.n, aspects=self._scored_aspects))
         all_moved = entry.skip_scores != skipped
-        flipped = _NO_ROWS if same_feasible or all_moved else _flipped(entry)
+        flipped = None if same_feasible or all_moved else _flipped(entry)
         for hook in self._profile.scores:
             if hook.name in (entry.skip_scores or ()):
                 continue
             answer = entry.scores.get(hook.name)
             if answer is None:
-                answer = entry.scores[hook.name] = ScoreAnswer(entry.capacity)
+                answer = entry.scores[hook.name] = self._first(hook, entry)
             affected = followed.get(hook.name)
             if affected is not None and affected.size <= _FEW_ROWS:
                 self._refresh_rows(hook, answer, entry, pod, rows=affected.tolist())
@@ -95,10 +96,8 @@ class Scoring:
         if all_moved:
             entry.ranking.put_all(self._summed(entry, slice(0, entry.n)))
         else:
-            if flipped.size > _FEW_ROWS:
-                self._sum_many(entry, flipped)
-            else:
-                moved.update(flipped.tolist())
+            if flipped is not None:
+                self._sum_flipped(entry, flipped)
             self._sum(entry, moved)
         entry.scored_version = entry.feasible_version
 
@@ -168,6 +167,14 @@ class Scoring:
             entry.scores.pop(name, None)
         entry.skip_scores = frozenset(skipped)
 
+    def _first(self, hook: ScoreHook, entry: ClassEntry) -> ScoreAnswer:
+        """What is known of the scores of a class that the plugin was not asked about."""
+        latest = self._latest.get(hook.name, entry, self._snapshot.store.change_log)
+        if latest is None:
+            return ScoreAnswer(entry.capacity)
+        entry.pods = max(entry.pods, 2)
+        return latest.copy(entry.n)
+
     def _refresh_raw(
         self,
         hook: ScoreHook,
@@ -186,10 +193,13 @@ class Scoring:
                 self._refresh_rows(hook, answer, entry, pod, rows=rows)
             return
         scores = hook.raw(entry.state, pod, nodes)
+        is_first = not answer.raw.size
         if answer.stale or (answer.raw[: nodes.n] != scores).any():
             answer.put_all(scores)
             answer.stale = True
         answer.fresh = True
+        if is_first:
+            self._latest.put(hook.name, answer, entry, self._snapshot.store.change_log)
 
     def _refresh_rows(
         self, hook: ScoreHook, answer: ScoreAnswer, entry: ClassEntry, pod: Pod, *, rows: list[int]
@@ -250,7 +260,8 @@ class Scoring:
     def _sum(self, entry: ClassEntry, rows: Collection[int]) -> None:
         """Sums the scores of these rows; if they are few, one by one: numpy costs more there."""
         if len(rows) > _FEW_ROWS:
-            self._sum_many(entry, np.fromiter(rows, dtype=np.intp))
+            some = np.fromiter(rows, dtype=np.intp)
+            entry.ranking.put_some(some, self._summed(entry, some))
             return
         answers = [(hook, answer.final) for hook, answer in self._answers(entry)]
         for row in rows:
@@ -264,12 +275,18 @@ class Scoring:
                     total += score * hook.weight
             entry.ranking.put(row, total)
 
-    def _sum_many(self, entry: ClassEntry, rows: npt.NDArray[np.intp]) -> None:
-        """The same by numpy; whole zones that are lost have nothing to sum."""
-        entry.ranking.put_some(rows, NO_TOTAL)
-        feasible = rows[entry.feasible[rows]]
-        if feasible.size:
-            entry.ranking.put_some(feasible, self._summed(entry, feasible))
+    def _sum_flipped(self, entry: ClassEntry, flipped: BoolArray) -> None:
+        """Sums the rows that became feasible, and takes out those that are it no more."""
+        number = np.count_nonzero(flipped)
+        if number <= _FEW_ROWS:
+            self._sum(entry, np.flatnonzero(flipped).tolist())
+            return
+        gained = np.flatnonzero(flipped & entry.feasible)
+        if gained.size < number:
+            # whole zones, as a rule, and nothing is to be summed for them
+            entry.ranking.take_out(flipped)
+        if gained.size:
+            entry.ranking.put_some(gained, self._summed(entry, gained))
 
     def _summed(self, entry: ClassEntry, rows: Rows) -> Int64Array:
         """The totals of these rows."""
@@ -293,6 +310,7 @@ class Scoring:
         ]
 
 
-def _flipped(entry: ClassEntry) -> npt.NDArray[np.intp]:
-    """The rows that became feasible, or ceased to be, since totals were last brought up to date."""
-    return np.flatnonzero((entry.totals != NO_TOTAL) != entry.feasible)
+def _flipped(entry: ClassEntry) -> BoolArray:
+    """(capacity,) bool: who became feasible, or ceased to be, since rows were last summed."""
+    flipped: BoolArray = (entry.totals != NO_TOTAL) != entry.feasible
+    return flipped
