@@ -12,14 +12,20 @@ _CAPACITY = 12
 _TOTALS = st.lists(st.integers(NO_TOTAL, 3), min_size=1, max_size=_CAPACITY)
 _ROW, _TOTAL = st.integers(0, _CAPACITY - 1), st.integers(NO_TOTAL, 4)
 _STEPS = st.lists(
-    st.one_of(_TOTALS, st.tuples(_ROW, _TOTAL), st.dictionaries(_ROW, _TOTAL, min_size=1)),
+    st.one_of(
+        _TOTALS,
+        st.tuples(_ROW, _TOTAL),
+        st.dictionaries(_ROW, _TOTAL, min_size=1),
+        st.frozensets(_ROW),
+    ),
     max_size=40,
 )
 
 
 @given(_TOTALS, _STEPS)
 def test_kept_best_rows_equal_those_that_are_searched_for(
-    first: list[int], steps: list[list[int] | tuple[int, int] | dict[int, int]]
+    first: list[int],
+    steps: list[list[int] | tuple[int, int] | dict[int, int] | frozenset[int]],
 ) -> None:
     ranking, plain = Ranking(_CAPACITY), np.full(_CAPACITY, NO_TOTAL)
     for step in (first, *steps):
@@ -33,6 +39,9 @@ def test_kept_best_rows_equal_those_that_are_searched_for(
             ranking.add(rows[1:], totals[1:])
             plain[rows] = totals
             plain[rows[1:]] += totals[1:]
+        elif isinstance(step, frozenset):
+            ranking.take_out(np.isin(np.arange(_CAPACITY), list(step)))
+            plain[list(step)] = NO_TOTAL
         else:
             ranking.put_all(np.array(step))
             plain[: len(step)], plain[len(step) :] = step, NO_TOTAL
