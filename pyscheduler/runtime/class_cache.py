@@ -10,7 +10,7 @@ of no more use, so templates that came and went leave nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, MutableMapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from typing import Any
 
 import numpy as np
@@ -74,6 +74,13 @@ class FilterAnswer:
         #: (capacity,) int32: index into the reason table
         self.reasons: npt.NDArray[np.int32] | None = None
 
+    def copy(self) -> FilterAnswer:
+        """The same for another class."""
+        copied = FilterAnswer(self.plugin)
+        if self.codes is not None and self.reasons is not None:
+            copied.codes, copied.reasons = self.codes.copy(), self.reasons.copy()
+        return copied
+
     def put(self, row: int, code: int, reason: int, *, capacity: int) -> None:
         """What holds for one row now; code and reason are 0 if it passes."""
         if self.codes is None or self.reasons is None:
@@ -125,6 +132,18 @@ class ScoreAnswer:
         self.fresh = False
         #: True when raw scores changed since they were normalised or summed
         self.stale = True
+
+    def copy(self, n: int) -> ScoreAnswer:
+        """The same raw scores of ``n`` rows for another class.
+
+        What was made of them stays what it is only if it does not depend on who is feasible.
+        """
+        copied = ScoreAnswer(self._capacity)
+        copied.raw, copied.may_be_odd, copied.fresh = self.raw.copy(), self.may_be_odd, True
+        if self.normalized is not None and self.is_everybodys(n):
+            copied.put_everybodys(self.normalized.item(0), n)
+            copied.stale = False
+        return copied
 
     @property
     def final(self) -> Scores:
@@ -192,6 +211,7 @@ class ClassEntry:
         "is_shared",
         "n",
         "overrides",
+        "parts",
         "pods",
         "position",
         "pre_filter_status",
@@ -210,6 +230,8 @@ class ClassEntry:
         self.capacity = capacity
         #: False: of one pod that is like no other, so nothing is kept
         self.is_shared = is_shared
+        #: what plugins signed of the class, by name; empty where that is not known
+        self.parts: Mapping[str, tuple[Any, ...]] = {}
         #: rows judged, and the change-log position the answers are true for
         self.n = 0
         self.position = -1
@@ -240,7 +262,7 @@ class ClassEntry:
         self.rows_version = (-1, -1)
         #: weighted sums, and the rows where they are highest
         self.ranking = Ranking(capacity)
-        #: pods judged with this entry, for the cold check
+        #: pods judged with this entry, or with one that lent it an answer, for the cold check
         self.pods = 0
         #: what nominated pods take from the class, by the priority of the pods that must respect
         #: them; kept by ``narrowing``
@@ -284,8 +306,17 @@ class ClassEntry:
 class ClassCache:
     """Entries by signature."""
 
-    def __init__(self, max_bytes: int = _MAX_BYTES) -> None:
+    def __init__(
+        self, max_bytes: int = _MAX_BYTES, *, on_clear: Callable[[], None] = lambda: None
+    ) -> None:
+        """Makes an empty cache.
+
+        Args:
+            max_bytes: what entries may take.
+            on_clear: forgets what else refers to the reasons.
+        """
         self.reasons = ReasonTable()
+        self._on_clear = on_clear
         self._entries: LRUCache[tuple[object, ...], ClassEntry] = LRUCache(
             max_bytes, getsizeof=lambda entry: entry.nbytes
         )
@@ -327,6 +358,7 @@ class ClassCache:
         """Forgets all classes, and the reasons only they refer to."""
         self._entries.clear()
         self.reasons = ReasonTable()
+        self._on_clear()
 
     def __len__(self) -> int:
         return len(self._entries)

@@ -1,9 +1,10 @@
 """Which nodes can run a pod: PreFilter, then Filter over all rows or over what changed.
 
 `evaluate` gives the entry of the pod's class, true for the current snapshot. A class seen for the
-first time is judged on all rows; after that only the rows that the change log names, and of these
-only by the plugins that depend on what changed. In profile order the first plugin to reject a row
-owns its reason (`diagnose`). What holds for one pod alone comes on top of that, in ``narrowing``.
+first time is judged on all rows, by those that would not repeat what they said of the class before;
+after that only the rows that the change log names, and of these only by the plugins that depend on
+what changed. In profile order the first plugin to reject a row owns its reason (`diagnose`). What
+holds for one pod alone comes on top of that, in ``narrowing``.
 
 Called by: ``cycle.scheduling``.
 """
@@ -25,6 +26,7 @@ from pyscheduler.runtime import rejections
 from pyscheduler.runtime.adapters import FilterHook, Verdict
 from pyscheduler.runtime.budget import Checkpoint
 from pyscheduler.runtime.class_cache import ClassCache, ClassEntry, FilterAnswer
+from pyscheduler.runtime.latest_answers import LatestAnswers
 from pyscheduler.runtime.profile import Profile
 
 _ALL = int(ALL_ASPECTS)
@@ -48,7 +50,8 @@ class Filtering:
         self._profile = profile
         self._snapshot = snapshot
         self._budget = budget
-        self.classes = ClassCache()
+        self._latest: LatestAnswers[FilterAnswer] = LatestAnswers(profile)
+        self.classes = ClassCache(on_clear=self._latest.clear)
         self._hooks = {hook.name: hook for hook in profile.filters}
 
     async def evaluate(self, pod: Pod, signature: tuple[object, ...] | None) -> ClassEntry:
@@ -61,55 +64,65 @@ class Filtering:
             self.classes.clear()
         entry = None if signature is None else self.classes.get(signature)
         if entry is None or not self._bring_up_to_date(entry, pod):
-            if signature is None:
-                entry = await self.judge_all(pod, is_shared=False)
-            else:
-                unconcerned = self._profile.unconcerned(signature)
-                entry = await self.judge_all(pod, unconcerned=unconcerned)
-                self._set_aspects(entry)
-                self.classes.put(signature, entry)
+            entry = await self._judge_first(pod, signature)
         entry.pods += 1
         return entry
 
-    async def judge_all(
-        self, pod: Pod, *, is_shared: bool = True, unconcerned: frozenset[str] = frozenset()
-    ) -> ClassEntry:
+    async def judge_all(self, pod: Pod, *, is_shared: bool = True) -> ClassEntry:
         """A fresh entry: every plugin asked about every row, but for those asked per node.
 
         Args:
             pod: the pod.
             is_shared: other pods of its class will use the entry.
-            unconcerned: plugins that are known to skip the pod, which are not asked.
 
         Raises:
             PluginFault: a hook raised or answered an error.
         """
-        nodes = self._snapshot.nodes
-        store = self._snapshot.store
-        entry = ClassEntry(store.capacity, is_shared=is_shared)
-        entry.unconcerned = unconcerned
-        entry.n, entry.position = nodes.n, store.change_log.position
+        entry = ClassEntry(self._snapshot.store.capacity, is_shared=is_shared)
+        await self._judge(entry, pod)
+        return entry
+
+    async def _judge_first(self, pod: Pod, signature: tuple[object, ...] | None) -> ClassEntry:
+        """The same, without who has no say about the class or would repeat himself."""
+        if signature is None:
+            return await self.judge_all(pod, is_shared=False)
+        entry = ClassEntry(self._snapshot.store.capacity)
+        entry.unconcerned = self._profile.unconcerned(signature)
+        entry.parts = self._profile.parts(signature)
+        await self._judge(entry, pod)
+        self._set_aspects(entry)
+        self.classes.put(signature, entry)
+        return entry
+
+    async def _judge(self, entry: ClassEntry, pod: Pod) -> None:
+        nodes, changes = self._snapshot.nodes, self._snapshot.store.change_log
+        entry.n, entry.position = nodes.n, changes.position
         self._run_pre_filters(entry, pod, nodes)
         if entry.pre_filter_status is not None:
-            return entry
+            return
         feasible = entry.feasible[: nodes.n]
         feasible[:] = True
         for answer in entry.filters:
             narrow(feasible, answer, nodes.n)
         for hook in self._profile.filters:
             if hook.name in entry.state.skipped_filters or self._profile.asks_per_node(
-                hook, is_shared=is_shared
+                hook, is_shared=entry.is_shared
             ):
                 continue
-            answer = FilterAnswer(hook.name)
-            verdict = hook.judge(entry.state, pod, nodes, self.classes.reasons)
-            _store(answer, entry.capacity, slice(0, nodes.n), verdict)
+            latest = self._latest.get(hook.name, entry, changes)
+            if latest is not None:
+                answer = latest.copy()
+                entry.pods = 1
+            else:
+                answer = FilterAnswer(hook.name)
+                verdict = hook.judge(entry.state, pod, nodes, self.classes.reasons)
+                _store(answer, entry.capacity, slice(0, nodes.n), verdict)
+                self._latest.put(hook.name, answer, entry, changes)
+                await self._budget.checkpoint()
             entry.filters.append(answer)
             narrow(feasible, answer, nodes.n)
-            await self._budget.checkpoint()
         entry.feasible_count = int(np.count_nonzero(feasible))
         entry.feasible_version += 1
-        return entry
 
     def statuses(self, entry: ClassEntry) -> NodeStatuses:
         """Why each node of an entry without feasible ones was turned down, for PostFilter."""

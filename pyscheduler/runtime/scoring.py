@@ -24,6 +24,7 @@ from pyscheduler.runtime.adapters import ScoreHook, are_in_range
 from pyscheduler.runtime.budget import Checkpoint
 from pyscheduler.runtime.class_cache import ClassEntry, ScoreAnswer
 from pyscheduler.runtime.filtering import changed_rows
+from pyscheduler.runtime.latest_answers import LatestAnswers
 from pyscheduler.runtime.profile import Profile
 from pyscheduler.runtime.ranking import NO_TOTAL
 
@@ -41,6 +42,7 @@ class Scoring:
         self._profile = profile
         self._snapshot = snapshot
         self._budget = budget
+        self._latest: LatestAnswers[ScoreAnswer] = LatestAnswers(profile)
         #: what may change a raw score; who is asked every time has all rows summed
         self._scored_aspects = 0
         for hook in profile.scores:
@@ -73,7 +75,7 @@ class Scoring:
                 continue
             answer = entry.scores.get(hook.name)
             if answer is None:
-                answer = entry.scores[hook.name] = ScoreAnswer(entry.capacity)
+                answer = entry.scores[hook.name] = self._first(hook, entry)
             affected = followed.get(hook.name)
             if affected is not None and affected.size <= _FEW_ROWS:
                 self._refresh_rows(hook, answer, entry, pod, rows=affected.tolist())
@@ -165,6 +167,14 @@ class Scoring:
             entry.scores.pop(name, None)
         entry.skip_scores = frozenset(skipped)
 
+    def _first(self, hook: ScoreHook, entry: ClassEntry) -> ScoreAnswer:
+        """What is known of the scores of a class that the plugin was not asked about."""
+        latest = self._latest.get(hook.name, entry, self._snapshot.store.change_log)
+        if latest is None:
+            return ScoreAnswer(entry.capacity)
+        entry.pods = max(entry.pods, 2)
+        return latest.copy(entry.n)
+
     def _refresh_raw(
         self,
         hook: ScoreHook,
@@ -183,10 +193,13 @@ class Scoring:
                 self._refresh_rows(hook, answer, entry, pod, rows=rows)
             return
         scores = hook.raw(entry.state, pod, nodes)
+        is_first = not answer.raw.size
         if answer.stale or (answer.raw[: nodes.n] != scores).any():
             answer.put_all(scores)
             answer.stale = True
         answer.fresh = True
+        if is_first:
+            self._latest.put(hook.name, answer, entry, self._snapshot.store.change_log)
 
     def _refresh_rows(
         self, hook: ScoreHook, answer: ScoreAnswer, entry: ClassEntry, pod: Pod, *, rows: list[int]
