@@ -20,6 +20,7 @@ from pyscheduler.api.core_v1 import Pod, Taint
 from pyscheduler.cache.column_store import ColumnStore
 from pyscheduler.cache.node_state import NodeState, PodUsage
 from pyscheduler.cache.node_view import NodeView
+from pyscheduler.cache.owned_array import OwnedArray
 from pyscheduler.cache.pod_counts import PodCounts
 from pyscheduler.cache.vocabulary import CodedColumn
 from pyscheduler.framework.columns import Column, PodColumn
@@ -51,7 +52,7 @@ class CopiedRows:
         self._views = [NodeView(state) for state in self._states]
         self._usage_of = usage_of
         #: gathered columns that depend on pods, by what they were asked as
-        self._of_pods: dict[object, tuple[npt.NDArray[Any], Callable[[NodeState], Any]]] = {}
+        self._of_pods: dict[object, tuple[OwnedArray[Any], Callable[[NodeState], Any]]] = {}
 
     def __len__(self) -> int:
         return len(self._states)
@@ -75,9 +76,7 @@ class CopiedRows:
     def _write(self, row: int) -> None:
         state = self._states[row]
         for column, value_of in self._of_pods.values():
-            column.setflags(write=True)
-            column[row] = value_of(state)
-            column.setflags(write=False)
+            column.values[row] = value_of(state)
 
     # --- framework.nodes.ColumnSource ---
 
@@ -172,6 +171,5 @@ class CopiedRows:
         known = self._of_pods.get(key)
         if known is None:
             values = np.array([value_of(state) for state in self._states], dtype=dtype)
-            values.setflags(write=False)
-            known = self._of_pods[key] = values, value_of
-        return known[0].view()  # whose flag cannot be switched back
+            known = self._of_pods[key] = OwnedArray(values), value_of
+        return known[0].readable

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from typing import NamedTuple
 
 from pyscheduler.api.core_v1 import Pod
 from pyscheduler.api.times import parse_rfc3339
@@ -19,11 +20,25 @@ unix_seconds = lru_cache(maxsize=8192)(parse_rfc3339)
 _PRIORITY_OFFSET = 2**31
 
 
+class Cost(NamedTuple):
+    """What the victims of one node are compared by."""
+
+    pdb_violations: int
+    highest_priority: int
+    #: their sum; each counts as at least 0, so that few pods cost less than many
+    priorities: int
+    pods: int
+    #: all of the highest priority have started
+    have_begun: bool
+    #: Unix seconds at which the first of the highest priority that has begun started
+    earliest_start: float
+
+
 @dataclass(frozen=True)
 class Victims:
     """The pods that have to leave one node.
 
-    One object may stand for a node in many preemptions, so what they are compared by is found once.
+    One object may stand for a node in many preemptions, so its cost is found once.
     """
 
     #: the most important first; never empty
@@ -32,41 +47,19 @@ class Victims:
     pdb_violations: int = 0
 
     @cached_property
-    def highest_priority(self) -> int:
-        """Of any of them."""
-        return max(pod.priority for pod in self.pods)
-
-    @cached_property
-    def priorities(self) -> int:
-        """Their sum; each counts as at least 0, so that few pods cost less than many."""
-        return sum(pod.priority + _PRIORITY_OFFSET for pod in self.pods)
-
-    @cached_property
-    def highest(self) -> tuple[Pod, ...]:
-        """Those of the highest priority."""
-        return tuple(pod for pod in self.pods if pod.priority == self.highest_priority)
-
-    @cached_property
-    def have_begun(self) -> bool:
-        """True when all of the highest priority have started."""
-        return all(pod.status.start_time is not None for pod in self.highest)
-
-    @cached_property
-    def earliest_start(self) -> float:
-        """Unix seconds at which the first of the highest priority that has begun started."""
-        starts = (pod.status.start_time for pod in self.highest)
-        return min((unix_seconds(start) for start in starts if start is not None), default=math.inf)
-
-    @cached_property
-    def cost(self) -> tuple[float, ...]:
+    def cost(self) -> Cost:
         """All that the criteria of ``ranking`` look at."""
-        return (
+        priorities = [pod.priority for pod in self.pods]
+        highest = max(priorities)
+        starts = [pod.status.start_time for pod in self.pods if pod.priority == highest]
+        begun = [unix_seconds(start) for start in starts if start is not None]
+        return Cost(
             self.pdb_violations,
-            self.highest_priority,
-            self.priorities,
-            len(self.pods),
-            self.have_begun,
-            self.earliest_start,
+            highest,
+            sum(priorities) + _PRIORITY_OFFSET * len(priorities),
+            len(priorities),
+            have_begun=len(begun) == len(starts),
+            earliest_start=min(begun, default=math.inf),
         )
 
 

@@ -35,13 +35,13 @@ def default_score_functions(now: float) -> tuple[ScoreFunction, ...]:
     """
 
     def latest_start(candidate: Candidate) -> float:
-        victims = candidate.victims
-        return victims.earliest_start if victims.have_begun else min(victims.earliest_start, now)
+        cost = candidate.victims.cost
+        return cost.earliest_start if cost.have_begun else min(cost.earliest_start, now)
 
     return (
         lambda candidate: -candidate.victims.pdb_violations,
-        lambda candidate: -candidate.victims.highest_priority,
-        lambda candidate: -candidate.victims.priorities,
+        lambda candidate: -candidate.victims.cost.highest_priority,
+        lambda candidate: -candidate.victims.cost.priorities,
         lambda candidate: -len(candidate.victims.pods),
         latest_start,
     )
