@@ -30,10 +30,12 @@ class NodeName(
 
     depends_on = (fwk.Aspect.IDENTITY,)
     signs_spec = True
+    skips_unsigned = True
 
-    def sign_pod(self, pod: Pod) -> tuple[str]:
+    def sign_pod(self, pod: Pod) -> tuple[str, ...]:
         """The name."""
-        return (pod.spec.node_name,)
+        name = pod.spec.node_name
+        return (name,) if name else ()
 
     def pre_filter(
         self, state: fwk.CycleState, pod: Pod, nodes: fwk.NodeTable

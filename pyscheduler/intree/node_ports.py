@@ -57,10 +57,11 @@ class NodePorts(
 
     depends_on = (fwk.Aspect.HOST_PORTS, PORTS)
     signs_spec = True
+    skips_unsigned = True
 
-    def sign_pod(self, pod: Pod) -> tuple[object]:
+    def sign_pod(self, pod: Pod) -> tuple[object, ...]:
         """The host ports."""
-        return (host_ports(pod),)
+        return host_ports(pod)
 
     def pre_filter(
         self, state: fwk.CycleState, pod: Pod, nodes: fwk.NodeTable

@@ -293,6 +293,9 @@ class Scoring:
         feasible = entry.feasible[rows]
         totals = np.zeros(len(feasible), dtype=np.int64)
         for hook, answer in self._answers(entry):
+            if answer.is_everybodys(entry.n):
+                totals += hook.weight * answer.final.item(0)
+                continue
             scores = answer.final[rows]
             if answer.may_be_odd and not hook.normalizes and not are_in_range(scores):
                 # what an infeasible node would score does not matter

@@ -57,6 +57,7 @@ class NodeAffinity(
 
     depends_on = (fwk.Aspect.LABELS, fwk.Aspect.IDENTITY)
     signs_spec = True
+    skips_unsigned = True
 
     def __init__(self, args: NodeAffinityArgs, handle: fwk.Handle) -> None:
         super().__init__(args, handle)
@@ -71,11 +72,15 @@ class NodeAffinity(
             self._added_preferred = tuple(
                 (t.weight, node_term(t.preference.as_struct())) for t in added.preferred
             )
+        self._adds_own = self._enforced is not None or bool(self._added_preferred)
 
-    def sign_pod(self, pod: Pod) -> tuple[object, object]:
+    def sign_pod(self, pod: Pod) -> tuple[object, ...]:
         """The node selector and the node affinity."""
-        affinity = pod.spec.affinity
-        return (pod.spec.node_selector, affinity.node_affinity if affinity is not None else None)
+        selector, affinity = pod.spec.node_selector, pod.spec.affinity
+        node_affinity = affinity.node_affinity if affinity is not None else None
+        if not selector and node_affinity is None and not self._adds_own:
+            return ()
+        return (selector, node_affinity)
 
     def pre_filter(
         self, state: fwk.CycleState, pod: Pod, nodes: fwk.NodeTable
