@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from pyscheduler.api.core_v1 import Pod
 from pyscheduler.cache.snapshot import Snapshot
-from pyscheduler.framework.columns import ALL_ASPECTS, Aspect
+from pyscheduler.framework.columns import Aspect
 from pyscheduler.framework.node_statuses import NodeStatuses
 from pyscheduler.framework.nodes import NodeTable
 from pyscheduler.framework.status import BoolArray, Code, Diagnosis, PreFilterResult, Status
@@ -26,12 +26,11 @@ from pyscheduler.runtime import rejections
 from pyscheduler.runtime.adapters import FilterHook, Verdict
 from pyscheduler.runtime.budget import Checkpoint
 from pyscheduler.runtime.class_cache import ClassCache, ClassEntry, FilterAnswer
+from pyscheduler.runtime.following import changed_rows, follow
 from pyscheduler.runtime.latest_answers import LatestAnswers
 from pyscheduler.runtime.profile import Profile
 
-_ALL = int(ALL_ASPECTS)
 _IDENTITY = int(Aspect.IDENTITY)
-_PODS = int(Aspect.PODS)
 #: Distinct reasons after which all kept answers are given up: reasons may carry figures that never
 #: come again, and the table that numbers them only grows. A guess; in-tree plugins give dozens.
 _MAX_REASONS = 10_000
@@ -356,14 +355,9 @@ class Filtering:
         stale: Collection[str],
     ) -> dict[str, npt.NDArray[np.intp]]:
         """The ``stale`` plugins that could follow what changed: the rows to judge again."""
-        followed, skipped = {}, entry.state.skipped_filters
-        for name, again in self._profile.pre_filters_again.items():
-            if name not in stale or not self._profile.follows(name, aspects):
-                continue
-            rows = again(entry.state, pod, nodes, changed_rows(changed, nodes.n, aspects=_PODS))
-            # who was left out stays so as long as there is nothing to judge
-            if rows is not None and not (rows.size and name in skipped):
-                followed[name] = rows
+        skipped = entry.state.skipped_filters
+        hooks = self._profile.following(self._profile.pre_filters_again, stale, aspects)
+        followed = follow(hooks, entry.state, pod, nodes, changed, left_out=skipped)
         if followed.keys() - skipped:
             # a promised pod may count otherwise now
             entry.crowdings.clear()
@@ -426,11 +420,6 @@ class Filtering:
         if gained or lost:
             entry.feasible_count += gained - lost
             entry.feasible_version += 1
-
-
-def changed_rows(changed: Mapping[int, int], n: int, *, aspects: int = _ALL) -> list[int]:
-    """Those of the first ``n`` rows that changed in one of ``aspects``."""
-    return [row for row, mask in changed.items() if mask & aspects and row < n]
 
 
 def _store(

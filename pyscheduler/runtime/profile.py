@@ -316,9 +316,21 @@ class Profile:
         """Those of them that have a PreFilter or a Filter."""
         return self.looking_across(aspects, but_not) & self._filtering
 
-    def follows(self, plugin: str, aspects: int) -> bool:
-        """True when pods are all that changed of what the plugin looks at across nodes."""
-        return not aspects & (self.cross_node[plugin] | _IDENTITY) & ~_PODS
+    def following(
+        self, hooks: Mapping[str, AgainFn], plugins: Collection[str], aspects: int
+    ) -> dict[str, AgainFn]:
+        """Those of ``hooks`` to ask: pods are all that changed of what their plugin looks at.
+
+        Args:
+            hooks: by plugin, `pre_filters_again` or `pre_scores_again`.
+            plugins: those in question; all look across nodes.
+            aspects: what changed anywhere.
+        """
+        return {
+            name: again
+            for name, again in hooks.items()
+            if name in plugins and not aspects & (self.cross_node[name] | _IDENTITY) & ~_PODS
+        }
 
     def judges_rows_alone(self, plugin: str) -> bool:
         """True when what the plugin says of a node depends on that node and the pod's class."""

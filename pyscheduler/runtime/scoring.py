@@ -16,21 +16,19 @@ import numpy.typing as npt
 
 from pyscheduler.api.core_v1 import Pod
 from pyscheduler.cache.snapshot import Snapshot
-from pyscheduler.framework.columns import Aspect
 from pyscheduler.framework.nodes import NodeTable
 from pyscheduler.framework.scores import MAX_NODE_SCORE, MIN_NODE_SCORE
 from pyscheduler.framework.status import BoolArray, Int64Array
 from pyscheduler.runtime.adapters import ScoreHook, are_in_range
 from pyscheduler.runtime.budget import Checkpoint
 from pyscheduler.runtime.class_cache import ClassEntry, ScoreAnswer
-from pyscheduler.runtime.filtering import changed_rows
+from pyscheduler.runtime.following import changed_rows, follow
 from pyscheduler.runtime.latest_answers import LatestAnswers
 from pyscheduler.runtime.profile import Profile
 from pyscheduler.runtime.ranking import NO_TOTAL
 
 Rows: TypeAlias = slice | npt.NDArray[np.intp]
 
-_PODS = int(Aspect.PODS)
 #: Up to so many rows are summed one by one; about where numpy begins to pay.
 _FEW_ROWS = 16
 
@@ -128,19 +126,12 @@ class Scoring:
     ) -> dict[str, npt.NDArray[np.intp]]:
         """Those of the ``stale`` plugins that could follow the changes: rows to score again."""
         profile = self._profile
-        followed: dict[str, npt.NDArray[np.intp]] = {}
         if entry.skip_scores is None:
-            return followed
-        for name, again in profile.pre_scores_again.items():
-            if name not in stale or not profile.follows(name, aspects):
-                continue
-            if name in profile.scores_feasible_set and not same_feasible:
-                continue
-            rows = again(entry.state, pod, nodes, changed_rows(changed, nodes.n, aspects=_PODS))
-            # who was left out stays so as long as there is nothing to score
-            if rows is not None and not (rows.size and name in entry.skip_scores):
-                followed[name] = rows
-        return followed
+            return {}
+        if not same_feasible:
+            stale -= profile.scores_feasible_set
+        hooks = profile.following(profile.pre_scores_again, stale, aspects)
+        return follow(hooks, entry.state, pod, nodes, changed, left_out=entry.skip_scores)
 
     def _run_pre_scores(
         self, entry: ClassEntry, pod: Pod, nodes: NodeTable, stale: frozenset[str]
