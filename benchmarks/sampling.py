@@ -19,14 +19,11 @@ _PREFIXES = ("site-packages/", "python3.11/", "pyscheduler/")
 
 
 class Sampler:
-    """Counts, of all samples, those inside (`own`) and those at or below (`total`) a function."""
+    """Counts samples by stack."""
 
     def __init__(self) -> None:
-        self.own: Counter[str] = Counter()
-        self.total: Counter[str] = Counter()
         #: whole stacks, innermost function first
         self.stacks: Counter[tuple[str, ...]] = Counter()
-        self.samples = 0
 
     def start(self) -> None:
         """Samples are taken; the main thread's only."""
@@ -37,30 +34,13 @@ class Sampler:
         signal.setitimer(signal.ITIMER_PROF, 0)
         signal.signal(signal.SIGPROF, signal.SIG_IGN)
 
-    def report(self, *, pods: int, cpu_s: float, shown: int = 70) -> str:
-        """Returns two tables in microseconds of CPU per pod: by own time, and with callees.
-
-        Args:
-            cpu_s: CPU seconds sampled; one sample stands for its share of them.
-        """
-        each_us = cpu_s / max(1, self.samples) / pods * 1e6
-        lines = [f"{self.samples} samples, {cpu_s / pods * 1e6:.0f} us of CPU per pod"]
-        for title, counts in (("own time", self.own), ("with callees", self.total)):
-            lines += ["", f"us/pod, {title}"]
-            lines += [f"{n * each_us:8.1f}  {name}" for name, n in counts.most_common(shown)]
-        return "\n".join(lines)
-
     def _take(self, _number: int, frame: FrameType | None) -> None:
-        self.samples += 1
-        if frame is None:
-            self.own["(no Python code)"] += 1
+        if frame is None:  # no Python code
             return
         stack = []
         while frame is not None:
             stack.append(name_of(frame))
             frame = frame.f_back
-        self.own[stack[0]] += 1
-        self.total.update(set(stack))
         self.stacks[tuple(stack)] += 1
 
 
