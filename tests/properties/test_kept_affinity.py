@@ -29,6 +29,7 @@ from pyscheduler.runtime.filtering import Filtering
 from pyscheduler.runtime.scoring import Scoring
 from pyscheduler.testing import FakeInformers, fake_handle, make_plugin, make_pod
 from pyscheduler.testing.profiles import profile_of
+from tests.properties.kept_and_fresh import check_kept
 from tests.properties.test_inter_pod_affinity import NAMESPACES, Drawn
 
 #: Up to so many rows are judged by themselves: none, some, all.
@@ -96,21 +97,7 @@ class Rig:
         meta = replace(waiting.metadata, uid=f"uid-{self._drawn.rng.random()}")
         pod = replace(waiting, metadata=meta)
         self._snapshot.refresh()
-        kept = await self._filtering.evaluate(pod, self._profile.sign(pod))
-        fresh = await self._filtering.judge_all(pod)
-        n = fresh.n
-        assert kept.feasible[:n].tolist() == fresh.feasible[:n].tolist()
-        assert kept.feasible_count == fresh.feasible_count
-        for entry in (kept, fresh):
-            if entry.feasible_count > 1:
-                await self._scoring.score(entry, pod)
-        assert not self._filtering.differing_plugins(kept, fresh)
-        if not fresh.feasible_count:
-            diagnose = self._filtering.diagnose
-            assert diagnose(kept).message == diagnose(fresh).message
-        elif fresh.feasible_count > 1:
-            assert kept.totals[:n].tolist() == fresh.totals[:n].tolist()
-            assert kept.skip_scores == fresh.skip_scores
+        await check_kept(self._profile, self._filtering, self._scoring, pod)
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -25,6 +25,7 @@ from pyscheduler.runtime.filtering import Filtering
 from pyscheduler.runtime.scoring import Scoring
 from pyscheduler.testing import FakeInformers, PodBuilder, fake_handle, make_node, make_pod
 from pyscheduler.testing.profiles import default_profile
+from tests.properties.kept_and_fresh import check_kept
 
 ZONE, HOSTNAME, SOFT = "topology.kubernetes.io/zone", "kubernetes.io/hostname", "ScheduleAnyway"
 WEB = LabelSelector(match_labels=FrozenMap({"app": "web"}))
@@ -132,19 +133,7 @@ class Rig:
         # another pod of the class each time
         pod = waiting.uid(f"uid-{self._rng.random()}").obj()
         self._snapshot.refresh()
-        kept = await self._filtering.evaluate(pod, self._profile.sign(pod))
-        fresh = await self._filtering.judge_all(pod)
-        for entry in (kept, fresh):
-            if entry.feasible_count > 1:
-                await self._scoring.score(entry, pod)
-        n = fresh.n
-        assert kept.feasible[:n].tolist() == fresh.feasible[:n].tolist()
-        if not fresh.feasible_count:
-            diagnose = self._filtering.diagnose
-            assert diagnose(kept).message == diagnose(fresh).message
-        elif fresh.feasible_count > 1:
-            assert kept.totals[:n].tolist() == fresh.totals[:n].tolist()
-            assert kept.skip_scores == fresh.skip_scores
+        await check_kept(self._profile, self._filtering, self._scoring, pod)
 
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])

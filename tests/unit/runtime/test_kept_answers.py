@@ -13,6 +13,7 @@ from pyscheduler.cycle import scheduling
 from pyscheduler.runtime import filtering, signing
 from pyscheduler.testing import make_pod
 from tests.unit.cycle.rig import Rig, node, pod
+from tests.unit.runtime.liar import Liar
 
 
 def _plugin(rig: Rig, kind: type[Any]) -> Any:
@@ -107,20 +108,6 @@ async def test_a_filter_that_looks_across_nodes_judges_all_of_them_again() -> No
 
     assert list(rig.bound) == ["first"]
     assert rig.messages["second"] == "0/9 nodes are available: 9 odd."
-
-
-class Liar(fwk.FilterPlugin, fwk.SignPlugin, fwk.Plugin[fwk.NoArgs]):
-    """Depends on the pod's name, and says that it does not."""
-
-    depends_on = ()
-
-    def filter_nodes(
-        self, state: fwk.CycleState, pod: Pod, nodes: fwk.NodeTable
-    ) -> fwk.NodeVerdict:
-        return nodes.verdict().reject(np.full(len(nodes), pod.name == "bad"), "bad")
-
-    def sign_pod(self, pod: Pod) -> tuple[Any, ...]:
-        return ()
 
 
 async def test_a_pod_whose_check_shows_a_wrong_answer_gets_the_right_one(

@@ -13,6 +13,7 @@ from pyscheduler.cycle import scheduling
 from pyscheduler.framework.status import Int64Array
 from pyscheduler.testing import make_node, make_pod
 from tests.unit.cycle.rig import Rig
+from tests.unit.runtime.liar import Liar
 
 
 class Shelves(fwk.FilterPlugin, fwk.ScorePlugin, fwk.SignPlugin, fwk.Plugin[fwk.NoArgs]):
@@ -100,20 +101,6 @@ async def test_a_class_keeps_its_answer_while_that_of_another_changes(rig: Rig) 
     await _bind(rig, "and-again", "200m")
 
     assert rig.bound["again"] == rig.bound["and-again"] == "n3"
-
-
-class Liar(fwk.FilterPlugin, fwk.SignPlugin, fwk.Plugin[fwk.NoArgs]):
-    """Says that nothing matters, and rejects one pod."""
-
-    depends_on = ()
-
-    def filter_nodes(
-        self, state: fwk.CycleState, pod: Pod, nodes: fwk.NodeTable
-    ) -> fwk.NodeVerdict:
-        return nodes.verdict().reject(np.full(len(nodes), pod.name == "bad"), "bad")
-
-    def sign_pod(self, pod: Pod) -> tuple[Any, ...]:
-        return ()
 
 
 async def test_an_answer_of_another_class_is_held_against_a_fresh_one_as_a_kept_one_is(
