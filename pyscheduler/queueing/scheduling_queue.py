@@ -436,7 +436,7 @@ class SchedulingQueue(Tiers):
         for move in chain(self._unheard.take(uid), moves):
             # Gone with an earlier move, or moved by a hook that ran for another entity.
             entity = self._pool.get(uid)
-            if entity is None or self._stays_gated(entity):
+            if entity is None:
                 return
             if move.pre_check is not None and not move.pre_check(entity.pod):
                 continue
@@ -446,17 +446,6 @@ class SchedulingQueue(Tiers):
                     "event may help pod", pod=entity.pod.key, event_label=move.audience.label
                 )
                 self._admit(entity, label=move.audience.label, verdict=verdict)
-
-    def _stays_gated(self, entity: QueuedEntity) -> bool:
-        """True when no event helps an entity that was tried: who gates it would do so again.
-
-        Asked before the hints, because what rejected it may hear of each victim of everybody's
-        preemption, and all of that is in vain before its own is over.
-        """
-        if not entity.is_gated or not (entity.unschedulable_plugins or entity.pending_plugins):
-            return False
-        status = self._pre_enqueue(entity.pod, entity.gating_plugin)
-        return status is not None and status.is_rejected and status.plugin == entity.gating_plugin
 
     def _settle_one(self) -> bool:
         """Lets the entity that waits longest hear its events; False when there is none."""

@@ -247,6 +247,33 @@ async def test_a_higher_preemptor_takes_over_and_the_lower_looks_elsewhere(heedl
     assert_nothing_is_left(world)
 
 
+async def test_who_is_through_its_gate_but_for_the_room_hears_of_the_room(heedless: World) -> None:
+    """Events that concern others come by in between; the one that counts is not missed."""
+    world = heedless
+    witness = Witness(world)
+    world.create(make_node("node-0"), make_node("elsewhere"))
+    world.create(low("victim", "node-0", cpu="4", terminationGracePeriodSeconds=20))
+    world.create(low("unrelated", "elsewhere", cpu="1"))
+    world.create(low("promised", schedulingGates=[{"name": "wait"}]))
+    nominated = {"status": {"nominatedNodeName": "elsewhere"}}
+    world.send("PATCH", "/api/v1/namespaces/default/pods/promised/status", nominated)
+    await world.run_for(3)
+    await world.start_scheduler()
+    world.weather.there_s = lambda request: 3.0 if is_delete(request) else 0.0
+    world.create(urgent("urgent", cpu="4", nodeSelector={"kubernetes.io/hostname": "node-0"}))
+    await world.run_for(1)
+    world.delete_pod("unrelated", at_once=True)
+    await world.run_for(1)
+    assert not witness.reasons, "the victim is still to be told"
+    await world.until(lambda: "victim" in witness.reasons)
+
+    world.delete_pod("promised", at_once=True)  # lower, so it kept no room from the urgent one
+    await world.until_bound("urgent", limit_s=60)
+
+    assert world.bindings[-1].at_s - witness.ended_s["victim"] < 15, "no longer than a backoff"
+    assert_nothing_is_left(world)
+
+
 def is_delete(request: Request) -> bool:
     return request.method == "DELETE" and "/pods/" in request.path
 

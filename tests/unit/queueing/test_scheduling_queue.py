@@ -7,6 +7,7 @@ import pytest
 
 from pyscheduler.framework.cluster_events import (
     NODE_ADDED,
+    NODE_LABELS_CHANGED,
     QueueingHint,
 )
 from pyscheduler.queueing.observing import QueueCounts
@@ -712,18 +713,15 @@ def test_the_gauge_of_holding_plugins_returns_to_zero(ending: str) -> None:
     assert not any(metrics.held.values())
 
 
-def test_hints_are_not_asked_for_a_rejected_pod_whose_gate_still_holds() -> None:
+def test_a_gate_is_asked_only_for_a_pod_that_would_go() -> None:
+    """Who answers that the gate is open takes the pod for gone, see `let_in`."""
     harness = QueueHarness()
-    harness.run(
-        """
-        add a
-        pop a
-        update a label=hold
-        fail a Fit Hold
-        event NodeLabel
-        gated: a
-        """
-    )
-    asked = harness.hint_calls.total()
+    harness.run("add a \n pop a \n update a label=hold \n fail a Fit Hold \n event NodeLabel")
+    harness.run("gated: a \n answer Fit skip \n answer Hold skip")
+    asked = len(harness.gates_asked)
+
     harness.run("event NodeLabel \n gated: a")
-    assert harness.hint_calls.total() == asked
+    harness.run("answer Hold queue")
+    harness.queue.move(NODE_LABELS_CHANGED, None, object(), pre_check=lambda pod: False)
+
+    assert len(harness.gates_asked) == asked
