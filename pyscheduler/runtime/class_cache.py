@@ -10,12 +10,12 @@ of no more use, so templates that came and went leave nothing.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from cachetools import LRUCache
 
 from pyscheduler.cache.change_log import CHANGES_KEPT
 from pyscheduler.framework.cycle_state import CycleState
@@ -317,46 +317,56 @@ class ClassCache:
         """
         self.reasons = ReasonTable()
         self._on_clear = on_clear
-        self._entries: LRUCache[tuple[object, ...], ClassEntry] = LRUCache(
-            max_bytes, getsizeof=lambda entry: entry.nbytes
-        )
+        self._max_bytes = max_bytes
+        #: and what they take, noted when they came; the latest used last
+        self._entries: OrderedDict[tuple[object, ...], tuple[ClassEntry, int]] = OrderedDict()
+        self._bytes = 0
         #: looking costs as much as there are entries, so it is done when they have doubled
         self._look_at = _FEW
 
     def get(self, signature: tuple[object, ...]) -> ClassEntry | None:
         """The entry of a class."""
-        try:
-            return self._entries[signature]
-        except KeyError:  # `get` would look twice for those that are there, which most are
+        known = self._entries.get(signature)
+        if known is None:
             return None
+        self._entries.move_to_end(signature)
+        return known[0]
 
     def put(self, signature: tuple[object, ...], entry: ClassEntry) -> None:
         """Keeps ``entry``, unless it alone is larger than the bound."""
-        if entry.nbytes <= self._entries.maxsize:
-            self._entries[signature] = entry
-            if len(self._entries) > self._look_at:
-                self._drop_outdated(entry.position)
-                self._look_at = max(2 * len(self._entries), _FEW)
+        size = entry.nbytes
+        if size > self._max_bytes:
+            return
+        self.drop(signature)
+        self._entries[signature] = entry, size
+        self._bytes += size
+        while self._bytes > self._max_bytes:
+            _, (_, unused) = self._entries.popitem(last=False)
+            self._bytes -= unused
+        if len(self._entries) > self._look_at:
+            self._drop_outdated(entry.position)
+            self._look_at = max(2 * len(self._entries), _FEW)
 
     def _drop_outdated(self, position: int) -> None:
         """Forgets who is too far behind that position of the change log."""
-        # past the subclass: looking must not count as use
-        entries = self._entries
         outdated = [
             signature
-            for signature in list(entries)
-            if position - LRUCache.__getitem__(entries, signature).position > _OUTDATED
+            for signature, (entry, _) in self._entries.items()
+            if position - entry.position > _OUTDATED
         ]
         for signature in outdated:
-            del entries[signature]
+            self.drop(signature)
 
     def drop(self, signature: tuple[object, ...]) -> None:
         """Forgets one class."""
-        self._entries.pop(signature, None)
+        known = self._entries.pop(signature, None)
+        if known is not None:
+            self._bytes -= known[1]
 
     def clear(self) -> None:
         """Forgets all classes, and the reasons only they refer to."""
         self._entries.clear()
+        self._bytes = 0
         self.reasons = ReasonTable()
         self._on_clear()
 
