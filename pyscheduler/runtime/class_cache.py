@@ -22,7 +22,7 @@ from pyscheduler.framework.cycle_state import CycleState
 from pyscheduler.framework.scores import MAX_NODE_SCORE, MIN_NODE_SCORE
 from pyscheduler.framework.status import BoolArray, Int64Array, ReasonTable, Status
 from pyscheduler.runtime.crowding import Crowding
-from pyscheduler.runtime.ranking import Ranking
+from pyscheduler.runtime.ranking import Ranking, Totals
 from pyscheduler.runtime.row_statuses import rows_of
 
 #: Bytes of answers kept; about 1,500 classes at 1,000 nodes. A guess.
@@ -271,8 +271,8 @@ class ClassEntry:
         self.overrides: MutableMapping[int, Status] = {}
 
     @property
-    def totals(self) -> Int64Array:
-        """(capacity,) int64: weighted sums; -1 where not feasible."""
+    def totals(self) -> Totals:
+        """(capacity,): weighted sums; -1 where not feasible."""
         return self.ranking.totals
 
     def overridden(self, overrides: MutableMapping[int, Status]) -> ClassEntry:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +23,9 @@ from pyscheduler.framework.status import BoolArray, Int64Array
 #: of a row that is not feasible; every score is at least 0
 NO_TOTAL = -1
 
+#: int16 where all weights together are so small, as they are by default; else int64
+Totals = npt.NDArray[np.signedinteger[Any]]
+
 
 class Ranking:
     """Weighted sums by row, and the best rows."""
@@ -29,19 +33,24 @@ class Ranking:
     __slots__ = ("_best", "_highest", "totals")
 
     def __init__(self, capacity: int) -> None:
-        #: (capacity,) int64; `NO_TOTAL` where not feasible. The methods below alone change it.
-        self.totals: Int64Array = np.full(capacity, NO_TOTAL, dtype=np.int64)
+        #: (capacity,); `NO_TOTAL` where not feasible. The methods below alone change it.
+        self.totals: Totals = np.full(capacity, NO_TOTAL, dtype=np.int8)
         self._highest = NO_TOTAL
         #: rows whose total is the highest, ascending; empty when they are to be searched for
         self._best: array[int] = array("i")
 
-    def put_all(self, totals: Int64Array) -> None:
-        """These (N,) are the totals from now on; there are no rows beyond."""
+    def put_all(self, totals: Totals) -> None:
+        """These (N,) are the totals from now on; there are no rows beyond.
+
+        To be called first: all later ones fit the type of these.
+        """
+        if self.totals.dtype != totals.dtype:
+            self.totals = np.full(len(self.totals), NO_TOTAL, dtype=totals.dtype)
         self.totals[: len(totals)] = totals
         self.totals[len(totals) :] = NO_TOTAL
         del self._best[:]
 
-    def put_some(self, rows: npt.NDArray[np.intp], totals: Int64Array) -> None:
+    def put_some(self, rows: npt.NDArray[np.intp], totals: Totals) -> None:
         """The totals of these rows are others."""
         self.totals[rows] = totals
         del self._best[:]

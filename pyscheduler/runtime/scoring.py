@@ -18,14 +18,14 @@ from pyscheduler.api.core_v1 import Pod
 from pyscheduler.cache.snapshot import Snapshot
 from pyscheduler.framework.nodes import NodeTable
 from pyscheduler.framework.scores import MAX_NODE_SCORE, MIN_NODE_SCORE
-from pyscheduler.framework.status import BoolArray, Int64Array
+from pyscheduler.framework.status import BoolArray
 from pyscheduler.runtime.adapters import ScoreHook, are_in_range
 from pyscheduler.runtime.budget import Checkpoint
 from pyscheduler.runtime.class_cache import ClassEntry, ScoreAnswer
 from pyscheduler.runtime.following import changed_rows, follow
 from pyscheduler.runtime.latest_answers import LatestAnswers
 from pyscheduler.runtime.profile import Profile
-from pyscheduler.runtime.ranking import NO_TOTAL
+from pyscheduler.runtime.ranking import NO_TOTAL, Totals
 
 Rows: TypeAlias = slice | npt.NDArray[np.intp]
 
@@ -45,6 +45,9 @@ class Scoring:
         self._scored_aspects = 0
         for hook in profile.scores:
             self._scored_aspects |= profile.cacheable.get(hook.name, 0)
+        highest = MAX_NODE_SCORE * sum(abs(hook.weight) for hook in profile.scores)
+        #: what any total fits: the fewer bytes, the less of a new class goes through memory
+        self._totals_type = np.dtype(np.int16 if highest <= np.iinfo(np.int16).max else np.int64)
 
     async def score(self, entry: ClassEntry, pod: Pod) -> None:
         """Brings ``entry.totals`` up to date with ``entry.feasible``.
@@ -279,10 +282,10 @@ class Scoring:
         if gained.size:
             entry.ranking.put_some(gained, self._summed(entry, gained))
 
-    def _summed(self, entry: ClassEntry, rows: Rows) -> Int64Array:
+    def _summed(self, entry: ClassEntry, rows: Rows) -> Totals:
         """The totals of these rows."""
         feasible = entry.feasible[rows]
-        totals = np.zeros(len(feasible), dtype=np.int64)
+        totals = np.zeros(len(feasible), dtype=self._totals_type)
         for hook, answer in self._answers(entry):
             if answer.is_everybodys(entry.n):
                 totals += hook.weight * answer.final.item(0)
@@ -291,7 +294,7 @@ class Scoring:
             if answer.may_be_odd and not hook.normalizes and not are_in_range(scores):
                 # what an infeasible node would score does not matter
                 hook.refuse_odd_scores(scores[feasible].astype(np.int64))
-            totals += scores if hook.weight == 1 else hook.weight * scores.astype(np.int64)
+            totals += scores if hook.weight == 1 else hook.weight * scores.astype(totals.dtype)
         totals[~feasible] = NO_TOTAL
         return totals
 

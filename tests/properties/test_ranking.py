@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -22,10 +24,11 @@ _STEPS = st.lists(
 )
 
 
-@given(_TOTALS, _STEPS)
+@given(_TOTALS, _STEPS, st.sampled_from((np.int16, np.int64)))
 def test_kept_best_rows_equal_those_that_are_searched_for(
     first: list[int],
     steps: list[list[int] | tuple[int, int] | dict[int, int] | frozenset[int]],
+    dtype: type[np.signedinteger[Any]],
 ) -> None:
     ranking, plain = Ranking(_CAPACITY), np.full(_CAPACITY, NO_TOTAL)
     for step in (first, *steps):
@@ -34,16 +37,16 @@ def test_kept_best_rows_equal_those_that_are_searched_for(
             ranking.put(row, total)
             plain[row] = total
         elif isinstance(step, dict):
-            rows, totals = np.array(list(step)), np.array(list(step.values()))
+            rows, totals = np.array(list(step)), np.array(list(step.values()), dtype=dtype)
             ranking.put_some(rows, totals)
-            ranking.add(rows[1:], totals[1:])
+            ranking.add(rows[1:], totals[1:].astype(np.int64))
             plain[rows] = totals
             plain[rows[1:]] += totals[1:]
         elif isinstance(step, frozenset):
             ranking.take_out(np.isin(np.arange(_CAPACITY), list(step)))
             plain[list(step)] = NO_TOTAL
         else:
-            ranking.put_all(np.array(step))
+            ranking.put_all(np.array(step, dtype=dtype))
             plain[: len(step)], plain[len(step) :] = step, NO_TOTAL
         assert ranking.totals.tolist() == plain.tolist()
         assert list(ranking.best()) == np.flatnonzero(plain == plain.max()).tolist()
