@@ -8,7 +8,7 @@ changes a copy instead (`clone`), so that the cycle's picture stands still.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import NamedTuple
 
 import msgspec
@@ -83,6 +83,18 @@ class NodeState:
     def annotations(self) -> Mapping[str, str]:
         """The node's annotations."""
         return self.node.metadata.annotations
+
+    @property
+    def sums(self) -> Hashable:
+        """What the node has to give and what its pods take, how many they are included."""
+        return (
+            tuple(self.allocatable.items()),
+            tuple(self.requested.items()),
+            self.non_zero_cpu,
+            self.non_zero_memory,
+            len(self.pods),
+            tuple(self.host_ports.items()),
+        )
 
     def clone(self) -> NodeState:
         """A copy with the same row whose sums can change without touching this one."""

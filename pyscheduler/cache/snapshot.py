@@ -6,12 +6,14 @@ call nothing that a plugin reads through `nodes` changes. Costs as much as there
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from typing import Any
 
+from pyscheduler.api.core_v1 import Pod
 from pyscheduler.cache.cache import SchedulerCache
 from pyscheduler.cache.column_store import ColumnStore
 from pyscheduler.cache.copied_rows import CopiedRows
+from pyscheduler.cache.node_state import PodUsage
 from pyscheduler.framework.columns import StateColumn
 from pyscheduler.framework.nodes import NodeTable
 
@@ -40,6 +42,21 @@ class Snapshot:
     def copy_rows(self, rows: Sequence[int]) -> CopiedRows:
         """Copies of these rows, to add pods to and take pods from."""
         return CopiedRows(self.store, rows, usage_of=self._cache.usage_of)
+
+    def sums(self, node_name: str) -> Hashable:
+        """All that a node has to give, and all that its pods take: equal for rows alike in that.
+
+        Raises:
+            KeyError: it is not in the snapshot.
+        """
+        row = self.nodes.row_of(node_name)
+        if row is None:
+            raise KeyError(node_name)
+        return self.store.states[row].sums
+
+    def usages(self, pods: Iterable[Pod]) -> tuple[PodUsage, ...]:
+        """What each of the pods takes from its node."""
+        return tuple(map(self._cache.usage_of, pods))
 
     def set(self, column: StateColumn, node_name: str, value: Any) -> None:
         """Sets a plugin's own value of a node; seen from the next refresh on."""

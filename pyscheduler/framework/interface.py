@@ -217,6 +217,10 @@ class FilterPlugin(Role):
 
     point = "Filter"
     forms: ClassVar[tuple[str, ...]] = ("filter", "filter_nodes")
+    #: True: all that Filter looks at of a node is what it has to give (``allocatable``), what its
+    #: pods take of that, their host ports, and how many they are. Nodes that are alike in these get
+    #: equal answers, so what-ifs try one of them; together with ``sign_pod`` and ``depends_on``
+    judges_sums: ClassVar[bool] = False
 
     def filter(self, state: CycleState, pod: Pod, node: NodeInfo) -> Status | None:
         """None if ``pod`` can run on ``node``; else unschedulable(...) or unresolvable(...)."""
@@ -287,6 +291,21 @@ class ScorePlugin(Role):
     def score_nodes(self, state: CycleState, pod: Pod, nodes: NodeTable) -> Int64Array:
         """(N,) int64: the raw scores of all nodes of ``nodes``."""
         raise NotImplementedError
+
+    def score_by_label(
+        self, state: CycleState, pod: Pod, nodes: NodeTable
+    ) -> tuple[str, Int64Array] | None:
+        """The raw scores once more, if one label of a node decides: topology domains.
+
+        Asked where pods came or left and `PreScorePlugin.pre_score_again` followed them: the rows
+        that it names are then of no interest. `normalize` is asked about each score once: what it
+        makes of one must not depend on how many nodes have it.
+
+        Returns:
+            The label's key, and (V + 1,) int64 by code of `NodeTable.label_codes`, the last of
+            the nodes without the label. None: more than one label decides.
+        """
+        return None
 
     def normalize(self, state: CycleState, pod: Pod, scores: Int64Array) -> Int64Array:
         """Raw scores (F,) of the feasible nodes brought into 0..100; as they are by default."""

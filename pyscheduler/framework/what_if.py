@@ -62,6 +62,20 @@ class RowAnswers(Protocol):
 A = TypeVar("A", bound=RowAnswers)
 
 
+class Likeness(Protocol):
+    """What a what-if's answers about a node depend on, with some of its pods there or gone."""
+
+    def of(self, node_name: str, pods: Sequence[Pod]) -> Hashable:
+        """Equal for nodes that get equal answers, told by the places of ``pods``.
+
+        With the first of these pods gone from either node, with the second, with both and so on.
+        """
+
+    def holds(self) -> bool:
+        """False once a nomination has changed since: a node may not be what it was."""
+
+
+
 class WhatIfs(Protocol):
     """Makes what-ifs on the snapshot of the cycle under way."""
 
@@ -89,6 +103,13 @@ class WhatIfs(Protocol):
 
         Returns:
             None when nothing may be kept: a plugin looks across nodes, or judges each pod anew.
+        """
+
+    def likeness(self, state: CycleState, pod: Pod) -> Likeness | None:
+        """By which nodes get equal answers for all pods that are judged like ``pod``.
+
+        Returns:
+            None when a plugin looks at more of a node than sums (`FilterPlugin.judges_sums`).
         """
 
     async def checkpoint(self) -> None:

@@ -58,6 +58,7 @@ class NodePorts(
     depends_on = (fwk.Aspect.HOST_PORTS, PORTS)
     signs_spec = True
     skips_unsigned = True
+    judges_sums = True
 
     def sign_pod(self, pod: Pod) -> tuple[object, ...]:
         """The host ports."""

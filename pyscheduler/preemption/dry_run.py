@@ -7,7 +7,8 @@ that leaves no room is taken away for good. What is gone in the end are the vict
 
 So a chunk costs as many judgements as its fullest node has pods that may be evicted, instead of
 that many for each node, and each judgement is one pass of numpy over the rows. Rows about which
-``findings`` know already are not tried at all.
+``findings`` know already are not tried at all, and of rows that are alike only one: what comes of
+it is told by turns, not by pods.
 
 Called by: ``evaluator``. Source of the rules: kube-scheduler 1.37,
 ``plugins/defaultpreemption/default_preemption.go`` SelectVictimsOnNode and
@@ -17,7 +18,7 @@ noticed at the end of a chunk, so that a few more may be found, as upstream's pa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -29,10 +30,10 @@ from pyscheduler.errors import PySchedulerError
 from pyscheduler.framework.cycle_state import CycleState
 from pyscheduler.framework.nodes import NodeInfo, NodeTable
 from pyscheduler.framework.status import Code, Status, unresolvable
-from pyscheduler.framework.what_if import WhatIf, WhatIfs
+from pyscheduler.framework.what_if import Likeness, WhatIf, WhatIfs
 from pyscheduler.preemption.budgets import split_by_budgets
 from pyscheduler.preemption.candidates import Candidate, Victims
-from pyscheduler.preemption.findings import CLEAN, UNKNOWN, VIOLATING, Findings, Rows
+from pyscheduler.preemption.findings import CLEAN, UNKNOWN, VIOLATING, Findings, Outcome, Rows
 
 #: Rows that are judged together: one pass of numpy over 50 rows costs hardly more than over one,
 #: and two chunks are the 100 candidates that are enough by default.
@@ -77,19 +78,17 @@ class DryRunResult:
 
 @dataclass(slots=True)
 class _Row:
-    """One node of a chunk."""
+    """One node, and who may be evicted from it."""
 
     row: int
     node_name: str
+    #: in the node's order; never empty
+    evictable: list[Pod]
     #: to be put back, in this order, until `violating` those that break a budget
-    removed: list[Pod] = field(default_factory=list)
+    removed: list[Pod]
     violating: int = 0
     #: uid -> place in the order of importance; empty while `removed` is in that order
     places: dict[str, int] = field(default_factory=dict)
-    victims: list[Pod] = field(default_factory=list)
-    violations: int = 0
-    #: set once it is known that preemption does not help here
-    status: Status | None = None
 
 
 class DryRun:
@@ -149,53 +148,113 @@ class DryRun:
                 return DryRunResult(self._nodes, order[:end], findings)
             await self._find_out(unknown[:CHUNK].tolist())
 
-    async def _find_out(self, rows: Sequence[int]) -> None:
+    async def _find_out(self, numbers: Sequence[int]) -> None:
         """Adds to what is known."""
-        tried = await self._try([self._nodes.node(row).name for row in rows])
-        for at, row in zip(rows, tried, strict=True):
-            victims = Victims(tuple(row.victims), row.violations)
-            self._findings.put(at, row.status or Candidate(row.node_name, victims))
-
-    async def _try(self, node_names: Sequence[str]) -> list[_Row]:
-        """Tries the nodes together; each on copies of its own where that fails."""
-        try:
-            return await self._try_together(node_names)
-        except PySchedulerError as fault:
-            if len(node_names) == 1:
-                return [_Row(0, node_names[0], status=Status(Code.ERROR, (str(fault),)))]
-        return [row for name in node_names for row in await self._try([name])]
-
-    async def _try_together(self, node_names: Sequence[str]) -> list[_Row]:
-        what_if = self._what_ifs.of(self._state, self._pod, node_names)
-        rows = [_Row(row, name) for row, name in enumerate(node_names)]
-        for row in rows:
-            self._remove_all(what_if, row)
+        rows: list[_Row] = []
+        for number in numbers:
+            row = self._prepared(number)
+            if isinstance(row, _Row):
+                rows.append(row)
+            else:
+                self._findings.put(number, row)
             await self._what_ifs.checkpoint()
-        _judge(what_if, [row for row in rows if row.status is None])
-        hopeful = [row for row in rows if row.status is None]
-        for row in hopeful:
-            self._order_reprieves(row)
-        for turn in range(max((len(row.removed) for row in hopeful), default=0)):
+        likeness = self._what_ifs.likeness(self._state, self._pod)
+        tried = self._try(rows) if likeness is None else self._try_unlike(rows, likeness)
+        for row, outcome in zip(rows, await tried, strict=True):
+            self._findings.put(row.row, _finding(row, outcome))
+
+    def _prepared(self, number: int) -> _Row | Status:
+        """The row to be tried, or why it need not be."""
+        node = self._nodes.node(number)
+        try:
+            evictable = self._evictable(node)
+            removed = sorted(evictable, key=self._importance)
+        except PySchedulerError as fault:
+            return Status(Code.ERROR, (str(fault),))
+        if not removed:
+            return NO_VICTIMS
+        row = _Row(number, node.name, evictable, removed)
+        if self._budgets:
+            violating, others = split_by_budgets(row.removed, self._budgets)
+            if violating and others:
+                row.places = {pod.uid: place for place, pod in enumerate(row.removed)}
+            row.violating = len(violating)
+            row.removed = violating + others
+        return row
+
+    async def _try_unlike(self, rows: Sequence[_Row], likeness: Likeness) -> list[Outcome]:
+        """Tries one of those that are alike, unless that is known; the others go as it went."""
+        known = self._findings.outcomes
+        keys = [likeness.of(row.node_name, row.removed) for row in rows]
+        models: dict[Hashable, int] = {}
+        for at, key in enumerate(keys):
+            if key not in known:
+                models.setdefault(key, at)
+        tried = await self._try_at(rows, models.values())
+        if likeness.holds():
+            known |= {keys[at]: found for at, found in tried.items() if not found.is_fault}
+        alone = [at for at, key in enumerate(keys) if key not in known and at not in tried]
+        tried |= await self._try_at(rows, alone)
+        return [tried.get(at) or known[key] for at, key in enumerate(keys)]
+
+    async def _try_at(self, rows: Sequence[_Row], places: Iterable[int]) -> dict[int, Outcome]:
+        places = tuple(places)
+        return dict(zip(places, await self._try([rows[at] for at in places]), strict=True))
+
+    async def _try(self, rows: Sequence[_Row]) -> list[Outcome]:
+        """Tries the nodes together; each on copies of its own where that fails."""
+        if not rows:
+            return []
+        try:
+            return await self._try_together(rows)
+        except PySchedulerError as fault:
+            if len(rows) == 1:
+                return [Outcome((), Status(Code.ERROR, (str(fault),)))]
+        return [outcome for row in rows for outcome in await self._try([row])]
+
+    async def _try_together(self, rows: Sequence[_Row]) -> list[Outcome]:
+        what_if = self._what_ifs.of(self._state, self._pod, [row.node_name for row in rows])
+        trials = [_Trial(at, row) for at, row in enumerate(rows)]
+        for trial in trials:
+            trial.remove_all(what_if)
+            await self._what_ifs.checkpoint()
+        _judge(what_if, [trial for trial in trials if trial.status is None])
+        hopeful = [trial for trial in trials if trial.status is None]
+        for turn in range(max((len(trial.row.removed) for trial in hopeful), default=0)):
             _reprieve(what_if, hopeful, turn)
             await self._what_ifs.checkpoint()
-        for row in hopeful:
-            _conclude(row)
-        return rows
+        return [Outcome(tuple(trial.gone), trial.status) for trial in trials]
 
-    def _remove_all(self, what_if: WhatIf, row: _Row) -> None:
-        row.removed = self._evictable(what_if.nodes.node(row.row))
-        if not row.removed:
-            row.status = NO_VICTIMS
-        for pod in row.removed:
-            row.status = row.status or what_if.remove_pod(row.row, pod)
 
-    def _order_reprieves(self, row: _Row) -> None:
-        row.removed.sort(key=self._importance)
-        violating, others = split_by_budgets(row.removed, self._budgets)
-        if violating and others:
-            row.places = {pod.uid: place for place, pod in enumerate(row.removed)}
-        row.violating = len(violating)
-        row.removed = violating + others
+@dataclass(slots=True)
+class _Trial:
+    """One row of a what-if."""
+
+    at: int
+    row: _Row
+    #: the turns of those that leave no room
+    gone: list[int] = field(default_factory=list)
+    #: set once it is known that preemption does not help here
+    status: Status | None = None
+
+    def remove_all(self, what_if: WhatIf) -> None:
+        for pod in self.row.evictable:
+            self.status = self.status or what_if.remove_pod(self.at, pod)
+
+
+def _finding(row: _Row, outcome: Outcome) -> Candidate | Status:
+    """What ``outcome`` means for that node."""
+    if outcome.status is not None:
+        return outcome.status
+    if not outcome.gone:
+        # it fits as it is: nobody said so before, so somebody answers two ways
+        told = f'expected at least one victim pod on node "{row.node_name}"'
+        return Status(Code.ERROR, (told,))
+    victims = [row.removed[turn] for turn in outcome.gone]
+    if row.places:  # they stand in the order of importance, however they were found
+        victims.sort(key=lambda pod: row.places[pod.uid])
+    violations = sum(turn < row.violating for turn in outcome.gone)
+    return Candidate(row.node_name, Victims(tuple(victims), violations))
 
 
 def _end_of_search(kinds: npt.NDArray[np.int32], wanted: int) -> int:
@@ -213,38 +272,26 @@ def _end_of_search(kinds: npt.NDArray[np.int32], wanted: int) -> int:
     return min((last // CHUNK + 1) * CHUNK, len(kinds))
 
 
-def _judge(what_if: WhatIf, rows: Sequence[_Row]) -> None:
+def _judge(what_if: WhatIf, trials: Sequence[_Trial]) -> None:
     """Marks the rows on which the pod does not fit."""
-    if rows:
-        for row, status in zip(rows, what_if.judge([row.row for row in rows]), strict=True):
-            row.status = status
+    if trials:
+        answers = what_if.judge([trial.at for trial in trials])
+        for trial, status in zip(trials, answers, strict=True):
+            trial.status = status
 
 
-def _reprieve(what_if: WhatIf, rows: Sequence[_Row], turn: int) -> None:
+def _reprieve(what_if: WhatIf, trials: Sequence[_Trial], turn: int) -> None:
     """Puts back the pod whose turn it is on each row, where the preemptor still fits then."""
-    tried: list[_Row] = []
-    for row in rows:
-        if row.status is None and turn < len(row.removed):
-            row.status = what_if.add_pod(row.row, row.removed[turn])
-            if row.status is None:
-                tried.append(row)
+    tried: list[_Trial] = []
+    for trial in trials:
+        if trial.status is None and turn < len(trial.row.removed):
+            trial.status = what_if.add_pod(trial.at, trial.row.removed[turn])
+            if trial.status is None:
+                tried.append(trial)
     if not tried:
         return
-    for row, status in zip(tried, what_if.judge([row.row for row in tried]), strict=True):
+    for trial, status in zip(tried, what_if.judge([trial.at for trial in tried]), strict=True):
         if status is None:
             continue
-        pod = row.removed[turn]
-        row.status = what_if.remove_pod(row.row, pod)
-        row.victims.append(pod)
-        row.violations += turn < row.violating
-
-
-def _conclude(row: _Row) -> None:
-    """The victims stand in the order of importance, however they were found."""
-    if row.places:
-        row.victims.sort(key=lambda pod: row.places[pod.uid])
-    if row.status is None and not row.victims:
-        # it fits as it is: nobody said so before, so somebody answers two ways
-        row.status = Status(
-            Code.ERROR, (f'expected at least one victim pod on node "{row.node_name}"',)
-        )
+        trial.status = what_if.remove_pod(trial.at, trial.row.removed[turn])
+        trial.gone.append(turn)

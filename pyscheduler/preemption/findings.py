@@ -11,7 +11,8 @@ Called by: ``dry_run``; ``evaluator`` has them kept from pod to pod (`framework.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -23,20 +24,47 @@ from pyscheduler.preemption.candidates import Candidate
 #: `_HELPLESS` on, why it does not.
 UNKNOWN, CLEAN, VIOLATING, _HELPLESS = range(4)
 
-#: Distinct statuses, or costs, after which all is found out anew: they may carry figures and times.
+#: Distinct statuses, costs or likenesses after which all is found out anew: they may carry figures
+#: and times.
 _MAX_NUMBERS = 10_000
 
 Rows = npt.NDArray[np.intp]
 
 
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a dry run came to on one node, in terms that hold for all that are alike."""
+
+    #: the places, in the order in which pods are put back, of those that have to leave
+    gone: tuple[int, ...]
+    #: why preemption does not help
+    status: Status | None = None
+
+    @property
+    def is_fault(self) -> bool:
+        """True for what may be otherwise the next time."""
+        return not self.gone if self.status is None else self.status.code is Code.ERROR
+
+
 class Findings:
     """What is known of each row."""
 
-    __slots__ = ("_candidates", "_cost_of", "_costs", "_failed", "_numbers", "_statuses", "kinds")
+    __slots__ = (
+        "_candidates",
+        "_cost_of",
+        "_costs",
+        "_failed",
+        "_numbers",
+        "_statuses",
+        "kinds",
+        "outcomes",
+    )
 
     def __init__(self, n: int = 0) -> None:
         #: (N,) int32: `UNKNOWN`, `CLEAN`, `VIOLATING`, or the number of a status
         self.kinds: npt.NDArray[np.int32] = np.zeros(n, dtype=np.int32)
+        #: by likeness (`framework.what_if.WhatIfs`); they stay true whatever changes
+        self.outcomes: dict[Hashable, Outcome] = {}
         self._candidates: dict[int, Candidate] = {}
         #: (N,) int32: number of the candidate's cost
         self._costs: npt.NDArray[np.int32] = np.zeros(n, dtype=np.int32)
@@ -48,7 +76,8 @@ class Findings:
 
     def forget(self, rows: Iterable[int] | None, *, n: int) -> None:
         """These rows changed, all of them when None; there are ``n`` now."""
-        if rows is None or max(len(self._statuses), len(self._cost_of)) > _MAX_NUMBERS:
+        kept = max(len(self._statuses), len(self._cost_of), len(self.outcomes))
+        if rows is None or kept > _MAX_NUMBERS:
             self.__init__(n)  # type: ignore[misc]  # as good as new
             return
         if n != len(self.kinds):

@@ -80,6 +80,8 @@ class Judges:
     following: Mapping[str, tuple[FollowFn, FollowFn]]
     #: of the filters, those to whom it makes no difference which pods the node has
     of_nodes_alone: frozenset[str]
+    #: those that look at nothing but sums; see `FilterPlugin.judges_sums`
+    of_sums_alone: frozenset[str]
     #: what each says of a node depends on that node and the pod's class
     judge_rows_alone: bool
     #: one of them looks at more of a node's pods than what these take
@@ -354,9 +356,14 @@ class Profile:
             of_nodes_alone=frozenset(
                 name for name in alone if not self.cacheable[name] & _POD_ASPECTS
             ),
+            of_sums_alone=frozenset(name for name in alone if self._judges_sums(name)),
             judge_rows_alone=len(alone) == len(filters),
             look_at_pods=any(self.cacheable.get(hook.name, _PODS) & _PODS for hook in filters),
         )
+
+    def _judges_sums(self, name: str) -> bool:
+        plugin = self.plugins[name]
+        return isinstance(plugin, FilterPlugin) and plugin.judges_sums
 
     def asks_per_node(self, hook: FilterHook, *, is_shared: bool) -> bool:
         """True for a Filter that costs a call per node and pod: no column form, nothing kept.

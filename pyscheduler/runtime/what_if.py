@@ -225,6 +225,27 @@ class KeptAnswers:
         self.answers.forget(rows, n=nodes.n)
 
 
+class SumsLikeness:
+    """What answers about a node depend on, where all plugins look at sums alone; a `Likeness`."""
+
+    def __init__(self, snapshot: Snapshot, nominator: Nominator, pod: Pod) -> None:
+        self._snapshot = snapshot
+        self._nominator = nominator
+        self._version = nominator.version
+        self._pod = pod
+
+    def of(self, node_name: str, pods: Sequence[Pod]) -> Hashable:
+        """What the node has to give, and what is taken of it: by all, by each of ``pods``, and by
+        those who count as being there.
+        """
+        snapshot, others = self._snapshot, self._nominator.respected_by(self._pod, node_name)
+        return snapshot.sums(node_name), snapshot.usages(pods), snapshot.usages(others)
+
+    def holds(self) -> bool:
+        """True while there was no change of a nomination."""
+        return self._nominator.version == self._version
+
+
 class WhatIfMaker:
     """Makes what-ifs on the current snapshot; a `framework.what_if.WhatIfs`."""
 
@@ -273,6 +294,14 @@ class WhatIfMaker:
             self._kept[by_class] = kept
         kept.bring_up_to_date(self._snapshot, self._nominator)
         return cast(A, kept.answers)  # who has the key says what is made for it
+
+    def likeness(self, state: CycleState, pod: Pod) -> SumsLikeness | None:
+        """What answers about a node depend on, if it is sums alone; see `WhatIfs`."""
+        judges = self._profiles[pod.scheduler_name].judges(state.skipped_filters)
+        passed = state.passed_filters & judges.of_nodes_alone
+        if not all(hook.name in judges.of_sums_alone | passed for hook in judges.filters):
+            return None
+        return SumsLikeness(self._snapshot, self._nominator, pod)
 
     async def checkpoint(self) -> None:
         """Offers the event loop to others if the cycle has run long."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import cast
 
 import numpy as np
@@ -18,6 +19,7 @@ from pyscheduler.framework.nodes import NodeInfo
 from pyscheduler.framework.what_if import WhatIf
 from pyscheduler.preemption import Evaluator
 from pyscheduler.preemption.dry_run import DryRunResult
+from pyscheduler.preemption.findings import UNKNOWN
 from pyscheduler.testing import FakeInformer, PodBuilder, make_node, make_pod
 from tests.unit.preemption.stage import Stage, make_budget, make_preemptor
 
@@ -124,7 +126,10 @@ class Rig:
 
     async def assert_alike(self, variant: int, offset: int) -> None:
         kept = await self.found(self.stage.evaluator, variant, offset)
-        plain = await self.found(self.plain, variant, offset)
+        with pytest.MonkeyPatch.context() as patch:
+            # every node is tried, whatever others it is like
+            patch.setattr(self.stage.handle.what_ifs, "likeness", lambda *_: None)
+            plain = await self.found(self.plain, variant, offset)
         assert kept.candidates == plain.candidates
         assert kept.statuses == plain.statuses
 
@@ -186,22 +191,87 @@ def test_a_node_where_nothing_helps_is_not_tried_again_for_what_its_pods_do() ->
         rig.step("pod", i, 1)
     other = make_pod("other").req({"cpu": "4"}).priority(100).obj()
     rig.stage.nominator.add(other, node_name="n2")
-    tried: list[str] = []
+    known: list[int] = []
 
     async def run() -> None:
         await rig.assert_alike(1, 0)
-        of = rig.stage.handle.what_ifs.of
-
-        def noting(state: CycleState, pod: Pod, node_names: Sequence[str]) -> WhatIf:
-            tried.extend(node_names)
-            return of(state, pod, node_names)
-
         for name in ("p2-2-1", "p3-3-1"):
             rig.stage.add(PodBuilder(rig.pods[name]).terminating().obj())
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(rig.stage.handle.what_ifs, "of", noting)
-            await rig.found(rig.stage.evaluator, 1, 0)
+        pod = _preemptor(1)
+        findings = rig.stage.evaluator._known(await rig.stage.state_of(pod), pod, ())
+        assert findings is not None
+        known.extend(np.flatnonzero(findings.kinds == UNKNOWN).tolist())
         await rig.assert_alike(1, 0)
 
     asyncio.run(run())
-    assert tried == ["n3"]
+    assert known == [3]
+
+
+@contextmanager
+def tries(rig: Rig) -> Iterator[list[str]]:
+    """The names of the nodes of which copies are made."""
+    tried: list[str] = []
+    of = rig.stage.handle.what_ifs.of
+
+    def noting(state: CycleState, pod: Pod, node_names: Sequence[str]) -> WhatIf:
+        tried.extend(node_names)
+        return of(state, pod, node_names)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rig.stage.handle.what_ifs, "of", noting)
+        yield tried
+
+
+def test_of_nodes_that_are_alike_one_is_tried() -> None:
+    rig = Rig()
+    for i in range(NODES):
+        rig.step("pod", i, 1)
+    rig.step("pod", 4, 0)
+
+    async def run() -> None:
+        with tries(rig) as tried:
+            await rig.found(rig.stage.evaluator, 1, 0)
+            assert tried == ["n0", "n4"]
+            rig.stage.remove(rig.pods["p4-4-1"])
+            await rig.found(rig.stage.evaluator, 1, 0)
+            assert len(tried) == 3, "no other node is like that"
+            rig.stage.add(rig.pods["p4-4-1"])
+            rig.stage.remove(rig.pods["p6-4-0"])
+            await rig.found(rig.stage.evaluator, 1, 0)
+            assert len(tried) == 3, "like the others again"
+        await rig.assert_alike(1, 0)
+
+    asyncio.run(run())
+
+
+def test_what_was_tried_while_nominations_changed_tells_nothing_of_other_nodes() -> None:
+    rig = Rig()
+    for i in range(NODES):
+        rig.step("pod", i, 1)
+
+    async def run() -> None:
+        what_ifs = rig.stage.handle.what_ifs
+
+        async def meanwhile() -> None:
+            rig.step("nominate", 0, 1)
+
+        with tries(rig) as tried, pytest.MonkeyPatch.context() as patch:
+            patch.setattr(what_ifs, "checkpoint", meanwhile)
+            await rig.found(rig.stage.evaluator, 1, 0)
+        assert sorted(tried) == [f"n{i}" for i in range(NODES)]
+        await rig.assert_alike(1, 0)
+
+    asyncio.run(run())
+
+
+def test_nodes_are_alike_only_for_who_looks_at_sums_alone() -> None:
+    rig = Rig()
+    rig.step("pod", 0, 1)
+
+    async def likeness(variant: int) -> object:
+        pod = _preemptor(variant)
+        return rig.stage.handle.what_ifs.likeness(await rig.stage.state_of(pod), pod)
+
+    assert asyncio.run(likeness(1)) is not None
+    assert asyncio.run(likeness(2)) is not None, "host ports"
+    assert asyncio.run(likeness(3)) is None, "spreading"

@@ -67,6 +67,7 @@ class NodeResourcesFit(
     """Rejects nodes without room; ranks the others by the scoring strategy."""
 
     depends_on = (fwk.Aspect.ALLOCATABLE, fwk.Aspect.REQUESTED)
+    judges_sums = True
 
     def __init__(self, args: NodeResourcesFitArgs, handle: fwk.Handle) -> None:
         super().__init__(args, handle)

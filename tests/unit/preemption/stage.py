@@ -26,6 +26,7 @@ from pyscheduler.preemption import Evaluator, Extend, SearchLimits
 from pyscheduler.queueing.nominator import Nominator
 from pyscheduler.runtime.budget import Budget
 from pyscheduler.runtime.filtering import Filtering
+from pyscheduler.runtime.rejections import passed_filters
 from pyscheduler.runtime.what_if import WhatIfMaker
 from pyscheduler.testing import (
     FakeActivator,
@@ -306,10 +307,12 @@ class Stage:
         return found
 
     async def state_of(self, pod: Pod) -> CycleState:
-        """What PreFilter finds out for ``pod`` in the cluster as it is now."""
+        """What Filter leaves for ``pod`` in the cluster as it is now."""
         self.snapshot.refresh()
         filtering = Filtering(self._profile, self.snapshot, Budget(self.clock))
-        return (await filtering.judge_all(pod)).state
+        entry = await filtering.judge_all(pod)
+        entry.state.passed_filters = passed_filters(entry)
+        return entry.state
 
     # what happens in the background
 
