@@ -152,6 +152,12 @@ class ScoreHook:
             if has_form(plugin, ScorePlugin, "score_nodes")
             else None
         )
+        #: its scores by the value of a label; None if it has no such form
+        self.by_label = (
+            instrument.hook(name, "Score", plugin.score_by_label, answers=answers.SCORE_BY_LABEL)
+            if has_form(plugin, ScorePlugin, "score_by_label")
+            else None
+        )
         self.normalizes = has_form(plugin, ScorePlugin, "normalize")
         self.normalizes_by_extremes = plugin.normalizes_by_extremes
         self._normalize = instrument.hook(

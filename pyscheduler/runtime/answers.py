@@ -129,6 +129,16 @@ def check_scores(scores: np.ndarray[Any, Any], n: int) -> None:
         raise OddAnswer(f"scores are {scores.dtype}, not integers")
 
 
+def _look_at_label_scores(answer: tuple[object, ...], args: tuple[Any, ...]) -> None:
+    if len(answer) != 2:
+        raise OddAnswer(f"answered {len(answer)} values instead of a label and scores")
+    label, scores = answer
+    if not isinstance(label, str) or not isinstance(scores, np.ndarray):
+        raise OddAnswer(f"answered {answer!r} instead of a label and an array of scores")
+    # the third argument is the table of nodes
+    check_scores(scores, len(args[2].label_codes(label)[1]) + 1)
+
+
 def _look_at_permission(answer: tuple[object, ...], _args: tuple[Any, ...]) -> None:
     if len(answer) != 2:  # a status and a time limit
         raise OddAnswer(f"answered {len(answer)} values instead of a status and seconds")
@@ -231,6 +241,7 @@ POST_FILTER: Final = Answers("PostFilter", tuple, look=_look_at_post_filter)
 PRE_SCORE: Final = Answers("PreScore", Status, _NONE, codes=_PASSING | {Code.SKIP})
 SCORE: Final = Answers("Score", int, np.integer)
 SCORE_NODES: Final = Answers("Score", np.ndarray, look=_look_at_scores)
+SCORE_BY_LABEL: Final = Answers("Score", tuple, _NONE, look=_look_at_label_scores)
 RESERVE: Final = Answers("Reserve", Status, _NONE, codes=_REJECTING)
 PERMIT: Final = Answers("Permit", tuple, look=_look_at_permission)
 PRE_FLIGHT: Final = Answers(

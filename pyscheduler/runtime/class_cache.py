@@ -22,6 +22,7 @@ from pyscheduler.framework.cycle_state import CycleState
 from pyscheduler.framework.scores import MAX_NODE_SCORE, MIN_NODE_SCORE
 from pyscheduler.framework.status import BoolArray, Int64Array, ReasonTable, Status
 from pyscheduler.runtime.crowding import Crowding
+from pyscheduler.runtime.label_scores import LabelScores
 from pyscheduler.runtime.ranking import Ranking, Totals
 from pyscheduler.runtime.row_statuses import rows_of
 
@@ -116,7 +117,16 @@ class ScoreAnswer:
     once goes through the processor's caches for nothing.
     """
 
-    __slots__ = ("_capacity", "_everybodys", "fresh", "may_be_odd", "normalized", "raw", "stale")
+    __slots__ = (
+        "_capacity",
+        "_everybodys",
+        "by_label",
+        "fresh",
+        "may_be_odd",
+        "normalized",
+        "raw",
+        "stale",
+    )
 
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
@@ -128,6 +138,8 @@ class ScoreAnswer:
         self.may_be_odd = False
         #: number of rows that were found to have the same scores; -1: not looked at
         self._everybodys = -1
+        #: the same by value of the label that decides, if it is known that one does
+        self.by_label: LabelScores | None = None
         #: False until every row has a raw score
         self.fresh = False
         #: True when raw scores changed since they were normalised or summed
@@ -163,11 +175,19 @@ class ScoreAnswer:
 
     def put(self, row: int, score: int) -> None:
         """The raw score of one row is another."""
+        self._make_room(score)
+        self.raw[row] = score
+
+    def put_where(self, rows: BoolArray, score: int) -> None:
+        """The raw score of these of the first rows (N,) is another."""
+        self._make_room(score)
+        np.putmask(self.raw[: len(rows)], rows, score)
+
+    def _make_room(self, score: int) -> None:
         if not MIN_NODE_SCORE <= score <= MAX_NODE_SCORE:
             self.may_be_odd = True
             if not _INT8.min <= score <= _INT8.max:
                 self.raw = self.raw.astype(np.int64, copy=False)
-        self.raw[row] = score
         self._everybodys = -1
 
     def is_alike(self, n: int) -> bool:
@@ -188,6 +208,12 @@ class ScoreAnswer:
         if self.normalized is None:
             self.normalized = np.full(self._capacity, _UNKNOWN, dtype=np.int8)
         self.normalized[rows] = scores
+        self._everybodys = -1
+
+    def put_normalized_where(self, rows: BoolArray, score: int) -> None:
+        """These of the first rows (N,), who were normalised before, have this score."""
+        assert self.normalized is not None
+        np.putmask(self.normalized[: len(rows)], rows, score)
         self._everybodys = -1
 
     def put_everybodys(self, score: int, n: int) -> None:

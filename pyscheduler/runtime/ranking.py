@@ -57,12 +57,18 @@ class Ranking:
 
     def take_out(self, rows: BoolArray) -> None:
         """These of all rows (capacity,) are not feasible."""
-        np.copyto(self.totals, NO_TOTAL, where=rows)
+        np.putmask(self.totals, rows, NO_TOTAL)
         del self._best[:]
 
     def add(self, rows: slice | npt.NDArray[np.intp], differences: Int64Array) -> None:
         """The totals of these rows, each named once, are so much higher."""
         self.totals[rows] += differences
+        del self._best[:]
+
+    def add_where(self, rows: BoolArray, difference: int) -> None:
+        """The totals of these of the first rows (N,) are so much higher."""
+        totals = self.totals[: len(rows)]
+        np.putmask(totals, rows, totals + difference)
         del self._best[:]
 
     def put(self, row: int, total: int) -> None:

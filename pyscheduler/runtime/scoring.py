@@ -23,6 +23,7 @@ from pyscheduler.runtime.adapters import ScoreHook, are_in_range
 from pyscheduler.runtime.budget import Checkpoint
 from pyscheduler.runtime.class_cache import ClassEntry, ScoreAnswer
 from pyscheduler.runtime.following import changed_rows, follow
+from pyscheduler.runtime.label_scores import LabelScores
 from pyscheduler.runtime.latest_answers import LatestAnswers
 from pyscheduler.runtime.profile import Profile
 from pyscheduler.runtime.ranking import NO_TOTAL, Totals
@@ -78,14 +79,17 @@ class Scoring:
             if answer is None:
                 answer = entry.scores[hook.name] = self._first(hook, entry)
             affected = followed.get(hook.name)
-            if affected is not None and affected.size <= _FEW_ROWS:
+            by_label = affected is not None and self._refresh_by_label(hook, answer, entry, pod)
+            if by_label:
+                pass
+            elif affected is not None and affected.size <= _FEW_ROWS:
                 self._refresh_rows(hook, answer, entry, pod, rows=affected.tolist())
                 moved.update(affected.tolist())
             else:
                 answer.fresh = answer.fresh and hook.name not in stale
                 self._refresh_raw(hook, answer, entry, pod, changed=changed, aspects=aspects)
             if hook.normalizes and (answer.stale or not same_feasible):
-                differing = self._normalize(hook, answer, entry, pod)
+                differing = self._normalize(hook, answer, entry, pod, by_label=by_label)
                 if differing is None:
                     all_moved = True
                 else:
@@ -192,6 +196,7 @@ class Scoring:
             answer.put_all(scores)
             answer.stale = True
         answer.fresh = True
+        answer.by_label = None
         if is_first:
             self._latest.put(hook.name, answer, entry, self._snapshot.store.change_log)
 
@@ -212,8 +217,37 @@ class Scoring:
                 answer.put(row, score)
                 answer.stale = answer.stale or hook.normalizes
 
-    def _normalize(
+    def _refresh_by_label(
         self, hook: ScoreHook, answer: ScoreAnswer, entry: ClassEntry, pod: Pod
+    ) -> bool:
+        """One plugin's raw scores of the nodes with one value of a label; False: it has no such."""
+        nodes = self._snapshot.nodes
+        figures = None if hook.by_label is None else hook.by_label(entry.state, pod, nodes)
+        if figures is None:
+            return False
+        label, raw = figures
+        codes, _ = nodes.label_codes(label)
+        known = answer.by_label
+        differing = None if known is None else known.differing(label, raw)
+        if known is None or differing is None or len(differing) > _FEW_ROWS:
+            answer.put_all(raw.take(codes))
+            answer.by_label = LabelScores(label, raw)
+            answer.stale = True
+            return True
+        for value in differing:
+            answer.put_where(known.rows(value, codes), raw.item(value))
+            answer.stale = True
+        known.raw = raw
+        return True
+
+    def _normalize(
+        self,
+        hook: ScoreHook,
+        answer: ScoreAnswer,
+        entry: ClassEntry,
+        pod: Pod,
+        *,
+        by_label: bool,
     ) -> list[int] | None:
         """Brings one plugin's normalised scores up to date; the rows that are to be summed anew.
 
@@ -222,6 +256,8 @@ class Scoring:
         """
         n = entry.n
         was_stale, answer.stale = answer.stale, False
+        if by_label and self._normalize_by_label(hook, answer, entry, pod):
+            return []
         if hook.normalizes_by_extremes and not was_stale and answer.is_everybodys(n):
             return []
         if answer.normalized is None and hook.normalizes_by_extremes and answer.is_alike(n):
@@ -233,6 +269,9 @@ class Scoring:
         where: Rows = slice(0, n) if is_all else entry.feasible_rows()
         # a copy: plugins may use it up
         scores = hook.normalized(entry.state, pod, answer.raw[where].astype(np.int64))
+        if (labelled := answer.by_label) is not None:
+            codes, _ = self._snapshot.nodes.label_codes(labelled.label)
+            labelled.put_normalized(codes[where], scores, version=entry.feasible_version)
         if answer.normalized is None:
             answer.put_normalized(where, scores)
             return None
@@ -250,6 +289,29 @@ class Scoring:
         # last, because `before` may be a view
         answer.put_normalized(where, scores)
         return few
+
+    def _normalize_by_label(
+        self, hook: ScoreHook, answer: ScoreAnswer, entry: ClassEntry, pod: Pod
+    ) -> bool:
+        """The same where a label decides, totals included; False: it has to be done by row."""
+        labelled = answer.by_label
+        if labelled is None or labelled.version != entry.feasible_version:
+            return False
+        before = labelled.normalized
+        scores = hook.normalized(entry.state, pod, labelled.raw[labelled.values])
+        differing = (scores != before).nonzero()[0].tolist()
+        if len(differing) > _FEW_ROWS:
+            return False
+        labelled.normalized = scores
+        codes, _ = self._snapshot.nodes.label_codes(labelled.label)
+        for index in differing:
+            rows = labelled.rows(labelled.values.item(index), codes)
+            score = scores.item(index)
+            answer.put_normalized_where(rows, score)
+            if entry.feasible_count < entry.n:
+                rows = rows & entry.feasible[: entry.n]
+            entry.ranking.add_where(rows, (score - before.item(index)) * hook.weight)
+        return True
 
     def _sum(self, entry: ClassEntry, rows: Collection[int]) -> None:
         """Sums the scores of these rows; if they are few, one by one: numpy costs more there."""

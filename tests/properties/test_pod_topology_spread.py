@@ -316,6 +316,10 @@ def test_score_is_the_formula(seed: int) -> None:
     ]
     everywhere = plugin.score_nodes(state, pod, nodes).tolist()
     assert everywhere == [plugin.score(state, pod, nodes.node(row)) for row in range(len(nodes))]
+    by_label = plugin.score_by_label(state, pod, nodes)
+    if by_label is not None:
+        key, figures = by_label
+        assert everywhere == figures[nodes.label_codes(key)[0]].tolist()
     assert plugin.normalize(state, pod, whole).tolist() == [*plainly_normalized(expected).values()]
 
 

@@ -23,6 +23,9 @@ from pyscheduler.framework.pod_matching import sum_by_code
 from pyscheduler.framework.status import BoolArray, Int64Array
 from pyscheduler.intree.pod_topology_spread.constraints import Constraint
 
+#: Up to so many, comparing all codes with each is quicker than looking them up: by measurement.
+_FEW_DOMAINS = 5
+
 Codes = npt.NDArray[np.signedinteger[Any]]
 
 
@@ -42,6 +45,18 @@ class Domains:
         if self._code_of is None:
             self._code_of = {value: code for code, value in enumerate(self.values)}
         return self._code_of.get(value, -1)
+
+
+def nodes_in(domains: BoolArray, codes: Codes) -> BoolArray:
+    """(N,) bool: the nodes with ``codes`` (N,) that are in one of these (V + 1,) domains."""
+    among = domains.nonzero()[0].tolist()
+    if len(among) > _FEW_DOMAINS:
+        return domains.take(codes)
+    last = len(domains) - 1
+    found: BoolArray = np.zeros(len(codes), dtype=np.bool_)
+    for code in among:
+        found |= codes == (code if code < last else -1)
+    return found
 
 
 def nodes_per_code(nodes: fwk.NodeTable, key: str, *, among: BoolArray | None) -> Int64Array:

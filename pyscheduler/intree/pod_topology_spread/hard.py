@@ -37,6 +37,7 @@ from pyscheduler.framework.status import BoolArray, Int64Array
 from pyscheduler.intree.pod_topology_spread.constraints import Constraint
 from pyscheduler.intree.pod_topology_spread.domains import (
     Domains,
+    nodes_in,
     nodes_per_code,
     pods_per_code,
 )
@@ -215,7 +216,7 @@ class HardCounts:
             flipped = was.exceeds != now.exceeds
             if flipped.any():
                 codes, _ = nodes.label_codes(constraint.topology_key)
-                judged = flipped.take(codes)
+                judged = nodes_in(flipped, codes)
                 affected = judged if affected is None else affected | judged
         return NO_ROWS if affected is None else np.flatnonzero(affected)
 
@@ -251,7 +252,7 @@ class HardCounts:
         for index, constraint in enumerate(self._constraints):
             codes, _ = nodes.label_codes(constraint.topology_key)
             lacks = codes < 0
-            exceeds = self._exceeds(index).take(codes)
+            exceeds = nodes_in(self._exceeds(index), codes)
             if missing is None or violated is None:
                 missing, violated = lacks, exceeds
                 continue

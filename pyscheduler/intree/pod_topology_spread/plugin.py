@@ -174,6 +174,12 @@ class PodTopologySpread(
         """The same for all nodes, by domain."""
         return state.read(SCORES).of_all(nodes)
 
+    def score_by_label(
+        self, state: fwk.CycleState, pod: Pod, nodes: fwk.NodeTable
+    ) -> tuple[str, Int64Array] | None:
+        """The same by domain, for a single constraint whose domains are shared by nodes."""
+        return state.read(SCORES).by_label()
+
     def normalize(self, state: fwk.CycleState, pod: Pod, scores: Int64Array) -> Int64Array:
         """The least crowded node gets the most."""
         return normalized(scores)

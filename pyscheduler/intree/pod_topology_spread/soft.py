@@ -43,6 +43,7 @@ from pyscheduler.intree.pod_topology_spread.constraints import Constraint, PodCo
 from pyscheduler.intree.pod_topology_spread.domains import (
     Codes,
     Domains,
+    nodes_in,
     nodes_per_code,
     pods_per_code,
 )
@@ -61,6 +62,7 @@ _MOST: Final = np.iinfo(np.int64).max
 
 #: node rows, ascending
 Rows = npt.NDArray[np.intp]
+NO_ROWS: Rows = np.zeros(0, dtype=np.intp)
 FloatArray = npt.NDArray[np.float64]
 
 
@@ -116,17 +118,23 @@ class SoftScores:
         """The scores now that pods came to ``rows`` of all ``nodes``, or left them.
 
         Returns:
-            With them the rows that may score otherwise than before; None when all of it is to be
-            counted again.
+            With them the rows that may score otherwise than before, none where `by_label` says
+            it; None when all of it is to be counted again.
         """
-        affected = np.zeros(len(nodes), dtype=np.bool_)
         terms: list[_Term] = []
         for term in self._terms:
-            now = term.followed(nodes, rows, affected)
+            now = term.followed(nodes)
             if now is None:
                 return None
             terms.append(now)
         scores = SoftScores(self._constraints, tuple(terms), needs_all_keys=self._needs_all_keys)
+        if self._sole_term is not None:
+            return scores, NO_ROWS
+        affected = np.zeros(len(nodes), dtype=np.bool_)
+        affected[rows] = True
+        for was, term in zip(self._terms, terms, strict=True):
+            if isinstance(was, _DomainTerm) and isinstance(term, _DomainTerm):
+                affected |= was.differing(term, nodes)
         return scores, np.flatnonzero(affected)
 
     def of(self, node: fwk.NodeInfo) -> int:
@@ -141,16 +149,33 @@ class SoftScores:
 
     def of_all(self, nodes: fwk.NodeTable) -> Int64Array:
         """(N,) int64: the raw scores of all nodes of ``nodes``."""
-        if len(self._terms) == 1 and isinstance(self._terms[0], _DomainTerm):
-            # nothing is added to it: few figures are rounded instead of many
-            codes, _ = nodes.label_codes(self._constraints[0].topology_key)
-            scores = fwk.round_half_away(self._terms[0].by_code).take(codes)
-        else:
-            scores = fwk.round_half_away(self._totals(nodes))
+        by_label = self.by_label()
+        if by_label is not None:
+            key, figures = by_label
+            codes, _ = nodes.label_codes(key)
+            return figures.take(codes)
+        scores = fwk.round_half_away(self._totals(nodes))
         labelled = nodes_with_keys(nodes, self._constraints) if self._needs_all_keys else None
         if labelled is not None:
             scores[~labelled] = IGNORED
         return scores
+
+    def by_label(self) -> tuple[str, Int64Array] | None:
+        """The topology key and (V + 1,) int64, the raw scores by code, if one key decides."""
+        term = self._sole_term
+        if term is None:
+            return None
+        # nothing is added to it: few figures are rounded instead of many
+        scores = fwk.round_half_away(term.by_code)
+        if self._needs_all_keys:
+            scores[-1] = IGNORED
+        return self._constraints[0].topology_key, scores
+
+    @property
+    def _sole_term(self) -> _DomainTerm | None:
+        """The one there is, if its domains are shared by nodes."""
+        term = self._terms[0]
+        return term if len(self._terms) == 1 and isinstance(term, _DomainTerm) else None
 
     def _totals(self, nodes: fwk.NodeTable) -> FloatArray:
         total: FloatArray = np.zeros(len(nodes))
@@ -176,9 +201,8 @@ class _NodeTerm:
             pods = sum(map(self._constraint.pods.matches, node.pods.values()))
         return pods * self._weight + (self._constraint.max_skew - 1)
 
-    def followed(self, nodes: fwk.NodeTable, rows: Sequence[int], affected: BoolArray) -> _NodeTerm:
-        """The same, for it counts when it is asked; marks ``rows`` in ``affected`` (N,) bool."""
-        affected[rows] = True
+    def followed(self, nodes: fwk.NodeTable) -> _NodeTerm:
+        """The same, for it counts when it is asked."""
         return self
 
     def add_to(self, total: FloatArray, nodes: fwk.NodeTable, codes: Codes) -> None:
@@ -246,20 +270,17 @@ class _DomainTerm:
         self.by_code: FloatArray = pods * factors.by_code + (constraint.max_skew - 1)
         self.by_code[-1] = 0.0
 
-    def followed(
-        self, nodes: fwk.NodeTable, rows: Sequence[int], affected: BoolArray
-    ) -> _DomainTerm | None:
-        """The same domains with the pods that they have now on all ``nodes``, or None.
-
-        Marks the nodes of those that have others than before in ``affected`` (N,) bool.
-        """
+    def followed(self, nodes: fwk.NodeTable) -> _DomainTerm | None:
+        """The same domains with the pods that they have now on all ``nodes``, or None."""
         if not self._is_kept:
             return None
         pods = pods_per_code(self._constraint, nodes, among=None)
-        now = _DomainTerm(self._constraint, self._factors, pods, is_kept=True)
+        return _DomainTerm(self._constraint, self._factors, pods, is_kept=True)
+
+    def differing(self, other: _DomainTerm, nodes: fwk.NodeTable) -> BoolArray:
+        """(N,) bool: the nodes to whose score ``other`` adds something else."""
         codes, _ = nodes.label_codes(self._constraint.topology_key)
-        affected |= (now.by_code != self.by_code).take(codes)
-        return now
+        return nodes_in(other.by_code != self.by_code, codes)
 
     def of(self, node: fwk.NodeInfo) -> float:
         """What it adds to the score of a node."""
@@ -276,7 +297,9 @@ _Term = _NodeTerm | _DomainTerm
 
 def normalized(raw: Int64Array) -> Int64Array:
     """(F,) int64: raw scores brought into 0..100, the fewest pods best; ignored nodes get 0."""
-    most, fewest = int(raw.max(initial=0)), int(raw.min(initial=_MOST))
+    if not len(raw):
+        return raw
+    most, fewest = max(int(raw.max()), 0), int(raw.min())
     ignored = None
     if fewest == IGNORED:
         ignored = raw == IGNORED

@@ -27,6 +27,7 @@ from tests.unit.intree.pod_topology_spread.clusters import (
 DB = LabelSelector(match_labels=FrozenMap({"app": "db"}))
 BY_ZONE = web().spread("zone", when_unsatisfiable=SOFT)
 BY_NODE = web().spread(HOSTNAME, when_unsatisfiable=SOFT)
+BY_BOTH = BY_ZONE.spread(HOSTNAME, when_unsatisfiable=SOFT)
 TWO_ZONES = nodes_in({"a1": "a", "a2": "a", "b1": "b"})
 
 
@@ -220,7 +221,8 @@ def test_an_empty_selector_counts_nobody() -> None:
 @pytest.mark.parametrize(
     ("pod", "affected"),
     [
-        pytest.param(BY_ZONE, [0, 1], id="all-nodes-of-its-zone"),
+        pytest.param(BY_BOTH, [0, 1], id="all-nodes-of-its-zone"),
+        pytest.param(BY_ZONE, [], id="told-by-label"),
         pytest.param(BY_NODE, [0], id="its-node"),
         pytest.param(
             web().spread(HOSTNAME, when_unsatisfiable=SOFT).spread("zone"), [0], id="hard"
@@ -251,7 +253,7 @@ def test_who_scores_otherwise_once_a_pod_came(pod: PodBuilder, affected: list[in
 
 def test_scores_for_the_next_pod_leave_those_of_the_last_alone() -> None:
     before, after = spread_over(TWO_ZONES), spread_over(TWO_ZONES, webs(a1=1))
-    plugin, pod, state = after.plugin, BY_ZONE.obj(), CycleState()
+    plugin, pod, state = after.plugin, BY_BOTH.obj(), CycleState()
     assert isinstance(plugin, PodTopologySpread)
     assert isinstance(before.plugin, PodTopologySpread)
     before.plugin.pre_score(state, pod, before.nodes)
