@@ -43,15 +43,8 @@ class Snapshot:
         """Copies of these rows, to add pods to and take pods from."""
         return CopiedRows(self.store, rows, usage_of=self._cache.usage_of)
 
-    def sums(self, node_name: str) -> Hashable:
-        """All that a node has to give, and all that its pods take: equal for rows alike in that.
-
-        Raises:
-            KeyError: it is not in the snapshot.
-        """
-        row = self.nodes.row_of(node_name)
-        if row is None:
-            raise KeyError(node_name)
+    def sums(self, row: int) -> Hashable:
+        """All that a node has to give, and all that its pods take: equal for rows alike in that."""
         return self.store.states[row].sums
 
     def usages(self, pods: Iterable[Pod]) -> tuple[PodUsage, ...]:

@@ -9,7 +9,7 @@ Called by: ``narrowing``, which judges; ``filtering`` says which rows changed.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Hashable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -38,6 +38,7 @@ class Crowding:
         "_rejections",
         "_unjudged",
         "_version",
+        "by_sums",
         "narrowed",
         "pods",
         "rejected",
@@ -49,7 +50,9 @@ class Crowding:
         self.pods: dict[int, tuple[Pod, ...]] = {}
         #: of those rows that are known to fail with their pods: why
         self.statuses = RowStatuses(capacity)
-        #: (capacity,) bool: the same rows
+        #: what becomes of rows by their sums and what is nominated to them, where that decides
+        self.by_sums: dict[Hashable, Status | None] = {}
+        #: (capacity,) bool: the rows of `statuses`
         self.rejected: BoolArray = np.zeros(capacity, dtype=np.bool_)
         #: the entry without the rejected rows, for pods that are nominated nowhere themselves
         self.narrowed: ClassEntry | None = None

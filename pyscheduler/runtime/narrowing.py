@@ -34,6 +34,9 @@ from pyscheduler.runtime.what_if import RowsWhatIf
 #: a call may search long, and twice as many each time that these took less than a slice.
 _FIRST_ROWS, _MOST_ROWS = 4, 64
 
+#: Kinds of crowded rows that a class remembers. A guess; a few hundred bytes each.
+_MOST_SUMS = 2_000
+
 
 class Narrowing:
     """Takes from a class entry what one pod cannot have."""
@@ -231,9 +234,23 @@ class Narrowing:
         return row, self._crowded(entry, pod, {row: others})[0] if others else None
 
     def _judge(self, crowding: Crowding, entry: ClassEntry, pod: Pod, rows: list[int]) -> None:
-        if rows:
-            nominated = {row: crowding.pods[row] for row in rows}
+        """Finds out about ``rows``; of those that are alike one is judged, unless that is known."""
+        if not rows:
+            return
+        nominated = {row: crowding.pods[row] for row in rows}
+        judges = self._profile.judges(entry.state.skipped_filters)
+        if not judges.look_at_sums_alone(passed_filters(entry)):
             crowding.put(rows, self._crowded(entry, pod, nominated))
+            return
+        snapshot, known = self._snapshot, crowding.by_sums
+        if len(known) > _MOST_SUMS:
+            known.clear()
+        keys = {row: (snapshot.sums(row), snapshot.usages(nominated[row])) for row in rows}
+        models = {key: row for row, key in keys.items() if key not in known}
+        if models:
+            judged = {row: nominated[row] for row in models.values()}
+            known.update(zip(models, self._crowded(entry, pod, judged), strict=True))
+        crowding.put(rows, [known[key] for key in keys.values()])
 
     def _crowded(
         self, entry: ClassEntry, pod: Pod, nominated: Mapping[int, tuple[Pod, ...]]

@@ -80,12 +80,17 @@ class Judges:
     following: Mapping[str, tuple[FollowFn, FollowFn]]
     #: of the filters, those to whom it makes no difference which pods the node has
     of_nodes_alone: frozenset[str]
-    #: those that look at nothing but sums; see `FilterPlugin.judges_sums`
-    of_sums_alone: frozenset[str]
+    #: those that look at more than sums; see `FilterPlugin.judges_sums`
+    of_more_than_sums: frozenset[str]
     #: what each says of a node depends on that node and the pod's class
     judge_rows_alone: bool
     #: one of them looks at more of a node's pods than what these take
     look_at_pods: bool
+
+    def look_at_sums_alone(self, passed: frozenset[str]) -> bool:
+        """True when nodes with equal sums get equal answers, of all nodes that pass ``passed``."""
+        # who follows single pods may object to one, even without a Filter
+        return not self.following and self.of_more_than_sums <= passed & self.of_nodes_alone
 
 
 _IDENTITY = int(Aspect.IDENTITY)
@@ -356,7 +361,11 @@ class Profile:
             of_nodes_alone=frozenset(
                 name for name in alone if not self.cacheable[name] & _POD_ASPECTS
             ),
-            of_sums_alone=frozenset(name for name in alone if self._judges_sums(name)),
+            of_more_than_sums=frozenset(
+                hook.name
+                for hook in filters
+                if hook.name not in alone or not self._judges_sums(hook.name)
+            ),
             judge_rows_alone=len(alone) == len(filters),
             look_at_pods=any(self.cacheable.get(hook.name, _PODS) & _PODS for hook in filters),
         )

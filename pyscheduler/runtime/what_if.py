@@ -235,11 +235,13 @@ class SumsLikeness:
         self._pod = pod
 
     def of(self, node_name: str, pods: Sequence[Pod]) -> Hashable:
-        """What the node has to give, and what is taken of it: by all, by each of ``pods``, and by
-        those who count as being there.
+        """What the node has to give, and what is taken of it, or is to be.
+
+        By all its pods, by each of ``pods``, and by those nominated to it.
         """
         snapshot, others = self._snapshot, self._nominator.respected_by(self._pod, node_name)
-        return snapshot.sums(node_name), snapshot.usages(pods), snapshot.usages(others)
+        sums = snapshot.sums(_row_of(snapshot, node_name))
+        return sums, snapshot.usages(pods), snapshot.usages(others)
 
     def holds(self) -> bool:
         """True while there was no change of a nomination."""
@@ -272,7 +274,7 @@ class WhatIfMaker:
             self._nominator,
             state=state,
             pod=pod,
-            rows=[self._row_of(name) for name in node_names],
+            rows=[_row_of(self._snapshot, name) for name in node_names],
             passed=state.passed_filters,
         )
 
@@ -298,8 +300,7 @@ class WhatIfMaker:
     def likeness(self, state: CycleState, pod: Pod) -> SumsLikeness | None:
         """What answers about a node depend on, if it is sums alone; see `WhatIfs`."""
         judges = self._profiles[pod.scheduler_name].judges(state.skipped_filters)
-        passed = state.passed_filters & judges.of_nodes_alone
-        if not all(hook.name in judges.of_sums_alone | passed for hook in judges.filters):
+        if not judges.look_at_sums_alone(state.passed_filters):
             return None
         return SumsLikeness(self._snapshot, self._nominator, pod)
 
@@ -307,8 +308,9 @@ class WhatIfMaker:
         """Offers the event loop to others if the cycle has run long."""
         await self._budget.checkpoint()
 
-    def _row_of(self, name: str) -> int:
-        row = self._snapshot.nodes.row_of(name)
-        if row is None:
-            raise KeyError(name)
-        return row
+
+def _row_of(snapshot: Snapshot, name: str) -> int:
+    row = snapshot.nodes.row_of(name)
+    if row is None:
+        raise KeyError(name)
+    return row

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -144,6 +146,25 @@ class Rig:
             for entry in (kept, plain):
                 await self.scoring.score(entry, pod)
             assert kept.totals[:n].tolist() == plain.totals[:n].tolist()
+
+
+def test_of_crowded_rows_that_are_alike_one_is_judged(monkeypatch: pytest.MonkeyPatch) -> None:
+    rig = Rig()
+    judged: list[int] = []
+    judge_crowded = RowsWhatIf.judge_crowded
+
+    def noting(what_if: RowsWhatIf, nominated: Sequence[Sequence[Pod]]) -> Sequence[Status | None]:
+        judged.append(len(nominated))
+        return judge_crowded(what_if, nominated)
+
+    monkeypatch.setattr(RowsWhatIf, "judge_crowded", noting)
+    for i in (0, 1, 6):  # of which two have as much room, and as many pods are allowed there
+        rig.nominator.add(_promised(i + 1, 2), node_name=f"n{i}")
+
+    asyncio.run(rig.kept(_pending(0)))
+
+    assert judged == [2]
+    asyncio.run(rig.assert_alike(_pending(0)))
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))

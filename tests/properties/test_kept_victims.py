@@ -262,16 +262,3 @@ def test_what_was_tried_while_nominations_changed_tells_nothing_of_other_nodes()
         await rig.assert_alike(1, 0)
 
     asyncio.run(run())
-
-
-def test_nodes_are_alike_only_for_who_looks_at_sums_alone() -> None:
-    rig = Rig()
-    rig.step("pod", 0, 1)
-
-    async def likeness(variant: int) -> object:
-        pod = _preemptor(variant)
-        return rig.stage.handle.what_ifs.likeness(await rig.stage.state_of(pod), pod)
-
-    assert asyncio.run(likeness(1)) is not None
-    assert asyncio.run(likeness(2)) is not None, "host ports"
-    assert asyncio.run(likeness(3)) is None, "spreading"

@@ -175,6 +175,41 @@ async def test_who_looks_at_nothing_but_the_node_and_rejected_none_is_not_asked_
     assert not NoDarkNodes.asked
 
 
+class Objecting(fwk.PreFilterPlugin, fwk.Plugin[fwk.NoArgs]):
+    """Has no Filter, and says no to pods that come."""
+
+    def pre_filter(self, state: CycleState, pod: Pod, nodes: NodeTable) -> None: ...
+
+    def add_pod(self, state: CycleState, pod: Pod, added: Pod, node: NodeInfo) -> Status | None:
+        return fwk.unschedulable("not here")
+
+    def remove_pod(self, state: CycleState, pod: Pod, removed: Pod, node: NodeInfo) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("plugins", "judged", "expected"),
+    [
+        pytest.param((), pod("p"), True, id="room"),
+        pytest.param((), make_pod("p").host_port(80).obj(), True, id="ports"),
+        pytest.param((), make_pod("p").spread("zone").obj(), False, id="domains"),
+        pytest.param((NoDarkNodes,), pod("p"), True, id="who lets every node pass"),
+        pytest.param((OneApiPerCluster,), pod("p"), False, id="who says nothing of itself"),
+        pytest.param((Objecting,), pod("p"), False, id="who follows pods"),
+    ],
+)
+async def test_nodes_are_alike_in_sums_for_who_looks_at_nothing_else(
+    plugins: tuple[type[fwk.Plugin[fwk.NoArgs]], ...], judged: Pod, expected: bool
+) -> None:
+    rig = Rig(*plugins)
+    rig.add_node(node("a"))
+    rig.snapshot.refresh()
+    entry = await Filtering(rig.profile, rig.snapshot, rig.budget).judge_all(judged)
+
+    judges = rig.profile.judges(entry.state.skipped_filters)
+
+    assert judges.look_at_sums_alone(passed_filters(entry)) == expected
+
+
 async def test_a_row_must_do_with_and_without_the_pods_nominated_to_it() -> None:
     rig = Rig(OneApiPerCluster)
     for name in ("a", "b", "c", "d"):
