@@ -44,7 +44,7 @@ class OddAnswer(Exception):  # noqa: N818  # its text is the fault
 class Answers:
     """What one hook may answer."""
 
-    __slots__ = ("_codes", "_hook", "_kinds", "_look", "may_be_none", "may_skip")
+    __slots__ = ("_codes", "_hook", "_kinds", "_look", "may_skip", "plain")
 
     def __init__(
         self,
@@ -65,8 +65,10 @@ class Answers:
         self._kinds = kinds
         self._codes = codes
         self._look = look
-        #: None needs no look
-        self.may_be_none = _NONE in kinds
+        #: types whose values need no look
+        self.plain = frozenset(
+            kind for kind in kinds if kind is _NONE or (look is None and kind is not Status)
+        )
         #: nor does `framework.SKIP`
         self.may_skip = Status in kinds and Code.SKIP in codes
 

@@ -37,6 +37,9 @@ _log = structlog.get_logger(__name__)
 #: Share of cycles whose hooks are timed. Source: kube-scheduler 1.37, pluginMetricsSamplePercent.
 _SAMPLE_ONE_IN = 10
 
+#: What no hook answers.
+_NO_ANSWER: Final = object()
+
 #: Hooks whose answer stands however long they held the loop: what they did cannot be undone.
 _IRREVOCABLE: Final = frozenset({"Bind", "PostBind", "Unreserve"})
 
@@ -131,9 +134,9 @@ class Instrument:
             answers: what it may answer; any other is a fault. None: not looked at.
         """
         work, monotonic = self.work, self.monotonic
-        may_be_none = answers is None or answers.may_be_none
         # what most hooks answer most of the time needs no look
-        skip = SKIP if answers is not None and answers.may_skip else None
+        plain = answers.plain if answers is not None else frozenset()
+        skip = SKIP if answers is not None and answers.may_skip else _NO_ANSWER
 
         def call(*args: Any) -> Any:
             outer_plugin, outer_hook = work.plugin, work.hook
@@ -141,7 +144,7 @@ class Instrument:
             start = monotonic()
             try:
                 answer = function(*args)
-                if answers is not None and not (may_be_none if answer is None else answer is skip):
+                if answers is not None and type(answer) not in plain and answer is not skip:
                     answers.check(answer, args)
             except (PluginFault, KeyboardInterrupt):
                 raise
@@ -165,14 +168,15 @@ class Instrument:
     ) -> F:
         """The same for hooks that are awaited; others run meanwhile."""
         work, monotonic = self.work, self.monotonic
+        plain = answers.plain if answers is not None else frozenset()
 
         async def call(*args: Any) -> Any:
             pod = _key_of(args)
             try:
                 answer, longest_s = await _step_by_step(
-                    lambda: function(*args), work, monotonic, doing=(plugin, point, pod)
+                    function, args, work, monotonic, doing=(plugin, point, pod)
                 )
-                if answers is not None:
+                if answers is not None and type(answer) not in plain:
                     answers.check(answer, args)
             except (PluginFault, KeyboardInterrupt, GeneratorExit):
                 raise
@@ -280,7 +284,8 @@ class Instrument:
 
 @types.coroutine
 def _step_by_step(
-    begin: Callable[[], Any],
+    function: Callable[..., Any],
+    args: tuple[Any, ...],
     work: CurrentWork,
     monotonic: Callable[[], float],
     *,
@@ -289,7 +294,8 @@ def _step_by_step(
     """Awaits a hook; from one of its awaits to the next it is what holds the loop.
 
     Args:
-        begin: calls the hook.
+        function: the hook.
+        args: what it is called with.
         work: says what is running.
         monotonic: the clock that holds are measured by.
         doing: the plugin, the hook and the pod.
@@ -306,7 +312,7 @@ def _step_by_step(
         start = monotonic()
         try:
             if steps is None:
-                steps = _awaited(begin())
+                steps = _awaited(function(*args))
             awaited = next(steps) if raised is None else steps.throw(raised)
         except StopIteration as end:
             return end.value, max(longest_s, monotonic() - start)

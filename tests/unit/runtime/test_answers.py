@@ -10,6 +10,7 @@ import pytest
 from pyscheduler import framework as fwk
 from pyscheduler.api.core_v1 import Pod
 from pyscheduler.clock import FakeClock
+from pyscheduler.runtime import answers as known_answers
 from pyscheduler.runtime.instrument import Instrument, PluginFault
 from pyscheduler.telemetry.current_work import CurrentWork
 from pyscheduler.testing import fake_handle, make_pod, snapshot_of
@@ -31,6 +32,27 @@ def raises(*_args: object) -> Any:
 
 def answers(answer: object) -> Callable[..., Any]:
     return lambda *_: answer
+
+
+@pytest.mark.parametrize(
+    ("known", "answer", "is_plain"),
+    [
+        pytest.param(known_answers.SIGN, ("a",), True, id="what is signed"),
+        pytest.param(known_answers.SIGN, None, True, id="nothing signed"),
+        pytest.param(known_answers.FILTER, None, True, id="none"),
+        pytest.param(known_answers.SCORE, 7, True, id="score"),
+        pytest.param(known_answers.SCORE, True, False, id="of a kind that is no score itself"),
+        pytest.param(known_answers.FILTER, fwk.unschedulable("no"), False, id="status"),
+        pytest.param(known_answers.PERMIT, (None, 0), False, id="whose parts are looked at"),
+        pytest.param(known_answers.SCORE, None, False, id="nothing where something is wanted"),
+    ],
+)
+def test_plain_answers_are_those_whose_type_says_it_all(
+    known: known_answers.Answers, answer: object, is_plain: bool
+) -> None:
+    assert (type(answer) in known.plain) is is_plain
+    if is_plain:
+        known.check(answer, ())
 
 
 @pytest.mark.parametrize(
