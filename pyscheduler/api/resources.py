@@ -12,7 +12,7 @@ differences: resources requested with zero are left out; sums beyond int64 give 
 where upstream wraps; DRANodeAllocatableResources (alpha) is not there.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
@@ -182,13 +182,14 @@ def _need_no(missing: Mapping[str, int], inputs: _Inputs) -> bool:
 def _total(inputs: _Inputs, *, missing: Mapping[str, int]) -> Nanos:
     """Containers, then what the pod as a whole asks for in their place, then the overhead."""
     total = _containers_total(inputs, missing)
-    pod_level = _pod_level(inputs.resources)
-    if pod_level and inputs.status_resources is not None:
-        spec = {} if inputs.is_infeasible else pod_level
-        actuated = _nanos(inputs.status_resources.requests)
-        pod_level = _largest(spec, actuated, _nanos(inputs.status_allocated))
-    total.update((k, v) for k, v in pod_level.items() if _is_pod_level(k))
-    _add(total, _nanos(inputs.overhead))
+    if pod_level := _pod_level(inputs.resources):
+        if inputs.status_resources is not None:
+            spec = {} if inputs.is_infeasible else pod_level
+            actuated = _nanos(inputs.status_resources.requests)
+            pod_level = _largest(spec, actuated, _nanos(inputs.status_allocated))
+        total.update((k, v) for k, v in pod_level.items() if _is_pod_level(k))
+    if inputs.overhead:
+        _add(total, _nanos(inputs.overhead))
     return total
 
 
@@ -196,13 +197,10 @@ def _containers_total(inputs: _Inputs, missing: Mapping[str, int]) -> Nanos:
     def aggregate(wanted: Callable[[Container], StringMap]) -> Nanos:
         return _aggregate(inputs, lambda c: {**missing, **_nanos(wanted(c))})
 
-    def in_spec(container: Container) -> StringMap:
-        return container.resources.requests
-
     if not inputs.use_status:
-        return aggregate(in_spec)
+        return aggregate(_in_spec)
     by_name = {s.name: s for s in (*inputs.init_statuses, *inputs.statuses)}
-    unsettled = (lambda _container: EMPTY) if inputs.is_infeasible else in_spec
+    unsettled = (lambda _container: EMPTY) if inputs.is_infeasible else _in_spec
 
     def allocated(container: Container) -> StringMap:
         status = by_name.get(container.name)
@@ -218,7 +216,11 @@ def _containers_total(inputs: _Inputs, missing: Mapping[str, int]) -> Nanos:
         settled = [_nanos(inputs.status_allocated), _nanos(pod_actuated)]
     else:
         settled = [aggregate(allocated), aggregate(actuated)]
-    return _largest(*settled) if inputs.is_infeasible else _largest(aggregate(in_spec), *settled)
+    return _largest(*settled) if inputs.is_infeasible else _largest(aggregate(_in_spec), *settled)
+
+
+def _in_spec(container: Container) -> StringMap:
+    return container.resources.requests
 
 
 def _aggregate(inputs: _Inputs, wanted: Callable[[Container], Nanos]) -> Nanos:
@@ -229,6 +231,8 @@ def _aggregate(inputs: _Inputs, wanted: Callable[[Container], Nanos]) -> Nanos:
     total: Nanos = {}
     for container in inputs.containers:
         _add(total, wanted(container))
+    if not inputs.init_containers:
+        return total
     sidecars: Nanos = {}
     peak: Nanos = {}
     for container in inputs.init_containers:
@@ -278,12 +282,9 @@ def _nanos(quantities: Mapping[str, str]) -> Nanos:
     return result
 
 
-def _whole(resources: Mapping[str, int]) -> FrozenMap[str, int]:
+def _whole(resources: Mapping[str, int]) -> dict[str, int]:
     """Billionths -> thousandths for CPU, units for the rest; rounded up, kept within int64."""
-    return FrozenMap(_whole_items(resources.items()))
-
-
-def _whole_items(items: Iterable[tuple[str, int]]) -> Iterable[tuple[str, int]]:
-    for name, nanos in items:
-        unit = _MILLI if name == CPU else NANO
-        yield name, max(-INT64_MAX, min(-(-nanos // unit), INT64_MAX))
+    return {
+        name: max(-INT64_MAX, min(-(-nanos // (_MILLI if name == CPU else NANO)), INT64_MAX))
+        for name, nanos in resources.items()
+    }
