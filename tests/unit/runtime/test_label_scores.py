@@ -42,7 +42,8 @@ class EmptiestRack(fwk.PreScorePlugin, fwk.ScorePlugin, fwk.SignPlugin, fwk.Plug
 
     def score_nodes(self, state: fwk.CycleState, pod: Pod, nodes: fwk.NodeTable) -> Int64Array:
         _, figures = self.score_by_label(state, pod, nodes)
-        return figures.take(nodes.label_codes("rack")[0])
+        scores: Int64Array = figures.take(nodes.label_codes("rack")[0])
+        return scores
 
     def score_by_label(
         self, state: fwk.CycleState, pod: Pod, nodes: fwk.NodeTable
