@@ -103,6 +103,11 @@ class ColumnStore:
 
     # --- what tables read (framework.nodes.ColumnSource) ---
 
+    @property
+    def changes(self) -> ChangeLog:
+        """The same as `change_log`."""
+        return self.change_log
+
     def resource(self, kind: str, resource: str) -> Int64Array:
         """Column ``kind`` (allocatable or requested) of ``resource``; zeros if unheard of."""
         columns = self._allocatable if kind == "allocatable" else self._requested

@@ -80,6 +80,11 @@ class CopiedRows:
 
     # --- framework.nodes.ColumnSource ---
 
+    @property
+    def changes(self) -> None:
+        """Nobody notes what is done to a copy."""
+        return
+
     def resource(self, kind: str, resource: str) -> Int64Array:
         """Column ``kind`` (allocatable or requested) of ``resource``."""
         if kind == "allocatable":

@@ -78,8 +78,23 @@ class ImageState:
     nodes: int
 
 
+class RowChanges(Protocol):
+    """Which rows changed, for who keeps something by row and brings it up to date."""
+
+    @property
+    def position(self) -> int:
+        """The position after the newest change."""
+
+    def since(self, position: int, aspects: int) -> Mapping[int, int] | None:
+        """Row -> which of ``aspects`` changed since ``position``; None when no longer known."""
+
+
 class ColumnSource(Protocol):
     """What a table needs of the store; every array is (rows,) and read-only."""
+
+    @property
+    def changes(self) -> RowChanges | None:
+        """What changed of the rows; None where nobody notes it."""
 
     def resource(self, kind: str, resource: str) -> Int64Array:
         """Column ``kind`` (allocatable, requested) of one resource."""
@@ -139,6 +154,11 @@ class NodeTable:
 
     def __len__(self) -> int:
         return self.n
+
+    @property
+    def changes(self) -> RowChanges | None:
+        """What changed of all nodes, up to now; None if these are some of them, or copies."""
+        return self._source.changes if self._rows is None else None
 
     def allocatable(self, resource: str) -> Int64Array:
         """(N,) int64: milli-CPU, bytes or counts; 0 where a node has none."""

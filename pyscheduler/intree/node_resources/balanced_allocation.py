@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,9 +26,10 @@ import numpy.typing as npt
 from pyscheduler import framework as fwk
 from pyscheduler.api.core_v1 import Pod
 from pyscheduler.api.resources import CPU, EPHEMERAL_STORAGE, MEMORY, pod_requests
-from pyscheduler.framework.arithmetic import wrapped_int64
+from pyscheduler.framework.arithmetic import Float64Array, wrapped_int64
 from pyscheduler.framework.status import BoolArray, Int64Array
 from pyscheduler.intree.node_resources.args import NodeResourcesBalancedAllocationArgs
+from pyscheduler.intree.node_resources.kept_figures import KeptFigures
 from pyscheduler.intree.node_resources.pod_signature import signed_requests
 
 #: resource and how much of it the pod asks for
@@ -37,8 +39,6 @@ WANTED = fwk.StateKey[Wanted]("NodeResourcesBalancedAllocation.wanted")
 
 #: counted even if the pod asks for none of them; other resources only if it does
 _ALWAYS_COUNTED = (CPU, MEMORY, EPHEMERAL_STORAGE)
-
-Fractions = npt.NDArray[np.float64]
 
 _LEAST_INT64 = -(2**63)
 
@@ -53,6 +53,11 @@ class NodeResourcesBalancedAllocation(
 
     depends_on = (fwk.Aspect.ALLOCATABLE, fwk.Aspect.REQUESTED)
     signs_spec = True
+
+    def __init__(self, args: NodeResourcesBalancedAllocationArgs, handle: fwk.Handle) -> None:
+        super().__init__(args, handle)
+        #: by the resources that count, of which there are few combinations
+        self._kept: dict[tuple[str, ...], KeptFigures] = {}
 
     def sign_pod(self, pod: Pod) -> tuple[object, ...]:
         """The pod's requests."""
@@ -83,28 +88,41 @@ class NodeResourcesBalancedAllocation(
 
     def score_nodes(self, state: fwk.CycleState, pod: Pod, nodes: fwk.NodeTable) -> Int64Array:
         """The same for all nodes."""
-        before: list[Fractions] = []
-        after: list[Fractions] = []
-        present: list[BoolArray] = []
-        is_everywhere = True
-        for resource, request in state.read(WANTED):
-            allocatable = nodes.allocatable(resource)
-            requested = nodes.requested(resource)
-            has_it = allocatable > 0
-            present.append(has_it)
-            if not has_it.all():
-                is_everywhere = False
-                # keeps the division defined; what it gives for these is not looked at
-                allocatable = np.maximum(allocatable, 1)
-            whole = allocatable.astype(np.float64)
-            before.append(_fractions(requested, whole))
-            after.append(_fractions(requested + request, whole))
-        # None: two everywhere
-        counts = None if is_everywhere and len(present) == 2 else _counts(present)
-        gain = _balances(after, present, counts)
-        gain -= _balances(before, present, counts)
+        wanted = state.read(WANTED)
+        *wholes, before = self._kept_of(tuple([resource for resource, _ in wanted])).of(nodes)
+        gain = _balances([nodes.requested(r) + request for r, request in wanted], wholes)
+        gain -= before
         gain += fwk.MAX_NODE_SCORE // 2
         return fwk.MAX_NODE_SCORE // 2 + fwk.truncated_quotient(gain, 2)
+
+    def _kept_of(self, resources: tuple[str, ...]) -> KeptFigures:
+        """How much each node has of these resources, and how even they are used."""
+        kept = self._kept.get(resources)
+        if kept is None:
+            kept = self._kept[resources] = KeptFigures(
+                lambda node: _node_figures(node, resources),
+                lambda nodes: _table_figures(nodes, resources),
+            )
+        return kept
+
+
+def _node_figures(node: fwk.NodeInfo, resources: Sequence[str]) -> list[float]:
+    """What one node has of each resource, at least 0, and the balance of what is used of them."""
+    wholes = [float(max(node.allocatable.get(resource, 0), 0)) for resource in resources]
+    fractions = [
+        min(float(node.requested.get(resource, 0)) / whole, 1.0)
+        for resource, whole in zip(resources, wholes, strict=True)
+        if whole
+    ]
+    return [*wholes, _balance(fractions)]
+
+
+def _table_figures(nodes: fwk.NodeTable, resources: Sequence[str]) -> list[npt.NDArray[Any]]:
+    """The same for all nodes."""
+    wholes = [
+        np.maximum(nodes.allocatable(resource), 0).astype(np.float64) for resource in resources
+    ]
+    return [*wholes, _balances([nodes.requested(resource) for resource in resources], wholes)]
 
 
 def _balance(fractions: Sequence[float]) -> int:
@@ -122,25 +140,21 @@ def _balance(fractions: Sequence[float]) -> int:
     return int(balance) if balance > _LEAST_INT64 else _LEAST_INT64
 
 
-def _fractions(used: Int64Array, whole: Fractions) -> Fractions:
-    """(N,) float64: the used fraction, at most 1."""
-    # floats first: numpy takes thrice as long for the quotients of integers, which are the same
-    fractions = used.astype(np.float64)
-    np.minimum(fractions, whole, out=fractions)
-    fractions /= whole
-    return fractions
+def _balances(used: Sequence[Int64Array], wholes: Sequence[Float64Array]) -> Int64Array:
+    """(N,) int64: `_balance` of each node, with the same operations in the same order.
 
-
-def _counts(present: Sequence[BoolArray]) -> Int64Array:
-    """(N,) int64: how many of the resources each node has."""
-    counts: Int64Array = np.sum(present, axis=0, dtype=np.int64)
-    return counts
-
-
-def _balances(
-    fractions: Sequence[Fractions], present: Sequence[BoolArray], counts: Int64Array | None
-) -> Int64Array:
-    """(N,) int64: `_balance` of each node, with the same operations in the same order."""
+    Args:
+        used: of each resource, how much of it is used.
+        wholes: how much there is; 0 where the node does not have it.
+    """
+    # None: two everywhere
+    counts = None
+    if len(wholes) != 2 or min(whole.min(initial=1) for whole in wholes) <= 0:
+        present = [whole > 0 for whole in wholes]
+        counts = _counts(present)
+        # keeps the division defined; what it gives for these is not looked at
+        wholes = [np.maximum(whole, 1) for whole in wholes]
+    fractions = [_fractions(*each) for each in zip(used, wholes, strict=True)]
     if len(fractions) == 2:
         deviations = fractions[0] - fractions[1]
         np.abs(deviations, out=deviations)
@@ -156,9 +170,24 @@ def _balances(
         return balances.astype(np.int64)
 
 
+def _fractions(used: Int64Array, whole: Float64Array) -> Float64Array:
+    """(N,) float64: the used fraction, at most 1."""
+    # floats first: numpy takes thrice as long for the quotients of integers, which are the same
+    fractions = used.astype(np.float64)
+    np.minimum(fractions, whole, out=fractions)
+    fractions /= whole
+    return fractions
+
+
+def _counts(present: Sequence[BoolArray]) -> Int64Array:
+    """(N,) int64: how many of the resources each node has."""
+    counts: Int64Array = np.sum(present, axis=0, dtype=np.int64)
+    return counts
+
+
 def _deviations(
-    fractions: Sequence[Fractions], present: Sequence[BoolArray], counts: Int64Array
-) -> Fractions:
+    fractions: Sequence[Float64Array], present: Sequence[BoolArray], counts: Int64Array
+) -> Float64Array:
     """(N,) float64: the population's standard deviation of the fractions that are present."""
     divisors = np.maximum(counts, 1)
     totals = np.zeros(len(counts))

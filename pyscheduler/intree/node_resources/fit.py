@@ -21,6 +21,10 @@ of ignored resources, which upstream's hint does not ignore.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from pyscheduler import framework as fwk
 from pyscheduler.api.core_v1 import Node, Pod
@@ -37,8 +41,15 @@ from pyscheduler.framework.arithmetic import wrapped_int64
 from pyscheduler.framework.extended_resources import ExtendedResources, is_extended_resource
 from pyscheduler.framework.status import Int64Array
 from pyscheduler.intree.node_resources.args import NodeResourcesFitArgs
+from pyscheduler.intree.node_resources.kept_figures import KeptFigures
 from pyscheduler.intree.node_resources.pod_signature import signed_requests, without_pod_level
-from pyscheduler.intree.node_resources.strategies import Share, Shares, strategy_of
+from pyscheduler.intree.node_resources.strategies import (
+    EXACT_BELOW,
+    LeastAllocated,
+    Share,
+    Shares,
+    strategy_of,
+)
 
 _TOO_MANY_PODS = "Too many pods"
 
@@ -75,6 +86,8 @@ class NodeResourcesFit(
         self._ignored = frozenset(args.ignored_resources)
         self._ignored_groups = frozenset(args.ignored_resource_groups)
         self._extended = ExtendedResources(handle)
+        #: by the resources that are scored, of which there are few combinations
+        self._kept: dict[tuple[str, ...], KeptFigures] = {}
 
     def sign_pod(self, pod: Pod) -> tuple[object, ...] | None:
         """The pod's requests; None if some of them may become devices."""
@@ -146,30 +159,46 @@ class NodeResourcesFit(
 
     def score(self, state: fwk.CycleState, pod: Pod, node: fwk.NodeInfo) -> int:
         """What the strategy says of the node with the pod on it."""
-        shares: list[Share] = []
-        for resource, weight, addition in state.read(ADDITIONS):
-            if resource == CPU:
-                requested = node.non_zero_cpu
-            elif resource == MEMORY:
-                requested = node.non_zero_memory
-            else:
-                requested = node.requested.get(resource, 0)
-            requested = wrapped_int64(requested + addition)
-            shares.append((weight, requested, node.allocatable.get(resource, 0)))
+        shares: list[Share] = [
+            (
+                weight,
+                wrapped_int64(_requested_of(node, resource) + addition),
+                node.allocatable.get(resource, 0),
+            )
+            for resource, weight, addition in state.read(ADDITIONS)
+        ]
         return self._strategy.score(shares)
 
     def score_nodes(self, state: fwk.CycleState, pod: Pod, nodes: fwk.NodeTable) -> Int64Array:
         """The same for all nodes."""
-        shares: list[Shares] = []
-        for resource, weight, addition in state.read(ADDITIONS):
-            if resource == CPU:
-                requested = nodes.non_zero_cpu
-            elif resource == MEMORY:
-                requested = nodes.non_zero_memory
-            else:
-                requested = nodes.requested(resource)
-            shares.append((weight, requested + addition, nodes.allocatable(resource)))
+        additions = state.read(ADDITIONS)
+        if additions and isinstance(self._strategy, LeastAllocated):
+            kept = self._kept_of(tuple([resource for resource, _, _ in additions]))
+            figures = kept.of(nodes)
+            rests = [
+                (weight, free - addition, allocatable)
+                for (_, weight, addition), free, allocatable in zip(
+                    additions, figures[::2], figures[1::2], strict=True
+                )
+            ]
+            farthest = max(kept.farthest, *(abs(addition) for _, _, addition in additions))
+            if 2 * farthest < EXACT_BELOW and all(has.min(initial=1) > 0 for _, _, has in rests):
+                return self._strategy.score_rests(rests, len(nodes))
+        shares: list[Shares] = [
+            (weight, _requested(nodes, resource) + addition, nodes.allocatable(resource))
+            for resource, weight, addition in additions
+        ]
         return self._strategy.score_nodes(shares, len(nodes))
+
+    def _kept_of(self, resources: tuple[str, ...]) -> KeptFigures:
+        """What is free of each of these resources, and how much each node has of it, in turn."""
+        kept = self._kept.get(resources)
+        if kept is None:
+            kept = self._kept[resources] = KeptFigures(
+                lambda node: _node_figures(node, resources),
+                lambda nodes: _table_figures(nodes, resources),
+            )
+        return kept
 
     def events_to_register(self) -> Sequence[fwk.ClusterEventWithHint]:
         """Pods that leave or shrink, nodes that join or grow."""
@@ -253,6 +282,44 @@ class NodeResourcesFit(
         if not is_extended_resource(resource):
             return False
         return resource in self._ignored or resource.partition("/")[0] in self._ignored_groups
+
+
+def _node_figures(node: fwk.NodeInfo, resources: Sequence[str]) -> list[float]:
+    """What is free of each resource on one node, and what there is of it, in turn."""
+    figures: list[float] = []
+    for resource in resources:
+        allocatable = node.allocatable.get(resource, 0)
+        requested = _requested_of(node, resource)
+        figures += (wrapped_int64(allocatable - requested), allocatable)
+    return figures
+
+
+def _table_figures(nodes: fwk.NodeTable, resources: Sequence[str]) -> list[npt.NDArray[Any]]:
+    """The same of all nodes."""
+    figures: list[npt.NDArray[Any]] = []
+    for resource in resources:
+        allocatable = nodes.allocatable(resource)
+        free = allocatable - _requested(nodes, resource)
+        figures += (free.astype(np.float64), allocatable.astype(np.float64))
+    return figures
+
+
+def _requested_of(node: fwk.NodeInfo, resource: str) -> int:
+    """What scoring counts as requested of one node."""
+    if resource == CPU:
+        return node.non_zero_cpu
+    if resource == MEMORY:
+        return node.non_zero_memory
+    return node.requested.get(resource, 0)
+
+
+def _requested(nodes: fwk.NodeTable, resource: str) -> Int64Array:
+    """The same of all nodes."""
+    if resource == CPU:
+        return nodes.non_zero_cpu
+    if resource == MEMORY:
+        return nodes.non_zero_memory
+    return nodes.requested(resource)
 
 
 def _grew(needs: Needs, before: Mapping[str, int], after: Mapping[str, int]) -> bool:

@@ -25,7 +25,7 @@ import numpy as np
 
 from pyscheduler import framework as fwk
 from pyscheduler.config.utilization_shape import UtilizationShapePoint, score_at
-from pyscheduler.framework.arithmetic import wrapped_int64
+from pyscheduler.framework.arithmetic import Float64Array, wrapped_int64
 from pyscheduler.framework.status import Int64Array
 from pyscheduler.intree.node_resources.args import ScoringStrategy
 
@@ -33,6 +33,14 @@ from pyscheduler.intree.node_resources.args import ScoringStrategy
 Share = tuple[int, int, int]
 #: the same for N nodes, both arrays (N,) int64
 Shares = tuple[int, Int64Array, Int64Array]
+#: (weight, left, allocatable) of one resource of N nodes: what the pod leaves of it, below 0 where
+#: it does not fit; both arrays (N,) float64
+Rest = tuple[int, Float64Array, Float64Array]
+
+#: Amounts below it (35 TB) may be floats: with x = 100 * left, a quotient x / y that is not whole
+#: is at least 1 / y below the next whole k, and is rounded up to it only if that is less than
+#: k / 2**53; but k * y <= x + y < 2**53. So it is cut off to the same as that of integers.
+EXACT_BELOW = 1 << 45
 
 
 class Strategy(ABC):
@@ -87,6 +95,19 @@ class LeastAllocated(Strategy):
         free = allocatable - requested
         free[requested > allocatable] = 0
         return _percentages(free, allocatable)
+
+    def score_rests(self, rests: Sequence[Rest], n: int) -> Int64Array:
+        """`score_nodes` by what is left; all nodes have the resources, and `EXACT_BELOW` holds."""
+        total = np.zeros(n, dtype=np.int32)  # what numpy makes of floats in a third of the time
+        weights = 0
+        for weight, left, allocatable in rests:
+            percentages = left * fwk.MAX_NODE_SCORE
+            percentages /= allocatable
+            np.maximum(percentages, 0, out=percentages)
+            scores = percentages.astype(np.int32)
+            total += scores if weight == 1 else weight * scores
+            weights += weight
+        return fwk.truncated_quotient(total.astype(np.int64), max(weights, 1))
 
 
 class MostAllocated(Strategy):
