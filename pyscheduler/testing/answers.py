@@ -136,6 +136,13 @@ def score_answers(
     if isinstance(plugin, PreScorePlugin) and plugin.pre_score(state, pod, seen) is not None:
         return None
     assert isinstance(plugin, ScorePlugin), f"{plugin.name} does not score"
+    return score_rows(plugin, state, pod, nodes, form)
+
+
+def score_rows(
+    plugin: Any, state: CycleState, pod: Pod, nodes: NodeTable, form: Form
+) -> tuple[Int64Array, Int64Array]:
+    """What Score alone says of every row, raw and normalised; PreScore has left it in ``state``."""
     if form is Form.PER_NODE:
         scores = [plugin.score(state, pod, nodes.node(row)) for row in range(len(nodes))]
         if not all(isinstance(score, int | np.integer) for score in scores):

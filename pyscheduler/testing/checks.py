@@ -19,6 +19,7 @@ from pyscheduler.framework.cluster_events import EventResource
 from pyscheduler.framework.functions import FunctionPlugin
 from pyscheduler.framework.interface import Plugin
 from pyscheduler.testing.fakes import fake_handle
+from pyscheduler.testing.follow_checks import check_following_is_exact
 from pyscheduler.testing.harness import make_plugin
 from pyscheduler.testing.hook_checks import (
     check_answers_have_their_types,
@@ -63,6 +64,7 @@ CHECKS: tuple[Callable[[Subject], None], ...] = (
     check_signature_decides,
     check_depends_on_is_complete,
     check_what_ifs_are_exact,
+    check_following_is_exact,
     check_rejections_have_events,
     check_hints_answer,
     check_unreserve_is_safe,

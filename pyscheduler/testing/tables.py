@@ -9,14 +9,19 @@ from pyscheduler.cache import SchedulerCache, Snapshot
 from pyscheduler.framework.nodes import NodeTable
 
 
-def snapshot_of(nodes: Iterable[Node], pods: Iterable[Pod] = ()) -> Snapshot:
-    """A snapshot of ``nodes`` in their order, with the ``pods`` that are bound to them."""
+def cache_of(nodes: Iterable[Node], pods: Iterable[Pod] = ()) -> SchedulerCache:
+    """A cache of ``nodes`` in their order, and of the ``pods`` that are bound to them."""
     cache = SchedulerCache()
     for node in nodes:
         cache.add_node(node)
     for pod in pods:
         cache.add_pod(pod)
-    snapshot = Snapshot(cache)
+    return cache
+
+
+def snapshot_of(nodes: Iterable[Node], pods: Iterable[Pod] = ()) -> Snapshot:
+    """A snapshot of ``nodes`` in their order, with the ``pods`` that are bound to them."""
+    snapshot = Snapshot(cache_of(nodes, pods))
     snapshot.refresh()
     return snapshot
 

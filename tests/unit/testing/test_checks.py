@@ -18,6 +18,7 @@ from pyscheduler.testing import (
     CheckFailedError,
     checks,
     fake_handle,
+    follow_checks,
     hook_checks,
     make_node,
     make_pod,
@@ -222,6 +223,17 @@ class LooksAround(fwk.ScorePlugin, fwk.SignPlugin, fwk.Plugin[fwk.NoArgs]):
         return np.full(len(nodes), np.count_nonzero(codes >= 0), dtype=np.int64)
 
 
+class JudgesLabels(fwk.FilterPlugin, fwk.SignPlugin, fwk.Plugin[fwk.NoArgs]):
+    depends_on = (fwk.Aspect.LABELS,)
+    judges_sums = True
+
+    def sign_pod(self, pod: Pod) -> tuple[Any, ...]:
+        return ()
+
+    def filter(self, state: fwk.CycleState, pod: Pod, node: fwk.NodeInfo) -> fwk.Status | None:
+        return fwk.unschedulable("odd") if len(node.labels) % 2 else None
+
+
 class CountsPorts(DeclaresTooLittle):
     depends_on = (fwk.Aspect.REQUESTED,)
 
@@ -301,6 +313,66 @@ class ForgetsInClones(Follows):
         state.write(NEIGHBOURS, everywhere)
 
 
+TAKEN = fwk.StateKey[list[int]]("taken")
+
+
+class FollowsTheCrowd(
+    fwk.PreFilterPlugin,
+    fwk.FilterPlugin,
+    fwk.PreScorePlugin,
+    fwk.ScorePlugin,
+    fwk.SignPlugin,
+    fwk.Plugin[fwk.NoArgs],
+):
+    """Rejects taken nodes and scores them; follows the pods that take them, as it should."""
+
+    depends_on = (fwk.Aspect.PODS,)
+    cross_node = fwk.Aspect.PODS
+
+    def sign_pod(self, pod: Pod) -> tuple[Any, ...]:
+        return ()
+
+    def pre_filter(self, state: fwk.CycleState, pod: Pod, nodes: fwk.NodeTable) -> None:
+        state.write(TAKEN, [len(nodes.node(row).pods) for row in range(len(nodes))])
+
+    def pre_filter_again(
+        self, state: fwk.CycleState, pod: Pod, nodes: fwk.NodeTable, rows: Sequence[int]
+    ) -> npt.NDArray[np.intp]:
+        for row in rows:
+            state.read(TAKEN)[row] = len(nodes.node(row).pods)
+        return np.array(rows, dtype=np.intp)
+
+    def pre_score(self, state: fwk.CycleState, pod: Pod, nodes: fwk.NodeTable) -> None:
+        self.pre_filter(state, pod, nodes)
+
+    pre_score_again = pre_filter_again
+
+    def filter_nodes(
+        self, state: fwk.CycleState, pod: Pod, nodes: fwk.NodeTable
+    ) -> fwk.NodeVerdict:
+        return nodes.verdict().reject(np.array(state.read(TAKEN)) > 0, "node(s) were taken")
+
+    def score_nodes(self, state: fwk.CycleState, pod: Pod, nodes: fwk.NodeTable) -> Int64Array:
+        return np.array(state.read(TAKEN), dtype=np.int64)
+
+
+class KeepsWhatItCounted(FollowsTheCrowd):
+    def pre_filter_again(
+        self, state: fwk.CycleState, pod: Pod, nodes: fwk.NodeTable, rows: Sequence[int]
+    ) -> npt.NDArray[np.intp]:
+        return np.array(rows, dtype=np.intp)
+
+    pre_score_again = pre_filter_again
+
+
+class ScoresStay(FollowsTheCrowd):
+    def pre_score_again(
+        self, state: fwk.CycleState, pod: Pod, nodes: fwk.NodeTable, rows: Sequence[int]
+    ) -> npt.NDArray[np.intp]:
+        super().pre_score_again(state, pod, nodes, rows)
+        return np.empty(0, dtype=np.intp)
+
+
 class PreHintNamesText(HintRaisesOnAdd):
     def events_to_register(self) -> Sequence[fwk.ClusterEventWithHint]:
         return [fwk.ClusterEventWithHint(fwk.NODE_ADDED, pre_hint=lambda old, new: "default/p")]
@@ -371,6 +443,9 @@ def _subject(plugin: type[fwk.Plugin[Any]]) -> Subject:
             DeclaresTooLittle, node_checks.check_depends_on_is_complete, "PODS", id="depends-on"
         ),
         pytest.param(
+            JudgesLabels, node_checks.check_depends_on_is_complete, "judges_sums", id="sums"
+        ),
+        pytest.param(
             RejectsForever,
             hook_checks.check_rejections_have_events,
             "EnqueueExtensions",
@@ -411,6 +486,18 @@ def _subject(plugin: type[fwk.Plugin[Any]]) -> Subject:
         ),
         pytest.param(
             ForgetsInClones, node_checks.check_what_ifs_are_exact, "clone of the state", id="clone"
+        ),
+        pytest.param(
+            KeepsWhatItCounted,
+            follow_checks.check_following_is_exact,
+            r"pre_filter_again leaves a at .* for default/p, after default/p came to a",
+            id="following",
+        ),
+        pytest.param(
+            ScoresStay,
+            follow_checks.check_following_is_exact,
+            r"pre_score_again does not name a, .* for default/p, after default/p came to a",
+            id="named-rows",
         ),
         pytest.param(
             UnreserveForgets,
@@ -506,6 +593,10 @@ def test_state_that_follows_what_ifs_passes() -> None:
     node_checks.check_what_ifs_are_exact(_subject(Follows))
 
 
+def test_who_follows_pods_as_it_prepares_passes() -> None:
+    follow_checks.check_following_is_exact(_subject(FollowsTheCrowd))
+
+
 class Widgets(HintOnWidgets):
     """Sees its samples."""
 
@@ -543,7 +634,7 @@ def test_every_check_runs_for_every_plugin() -> None:
 def test_no_check_is_forgotten() -> None:
     defined = [
         value
-        for module in (node_checks, hook_checks)
+        for module in (node_checks, hook_checks, follow_checks)
         for name, value in vars(module).items()
         if name.startswith("check_")
     ]
