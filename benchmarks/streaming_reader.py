@@ -21,9 +21,9 @@ from pyscheduler.api.codec import Decoder, Interner, MalformedObject
 from pyscheduler.api.meta import HasMetadata, ObjectMeta
 from pyscheduler.api.resource_types import ResourceType
 from pyscheduler.client.credentials import load_credentials
+from pyscheduler.client.lean_transport import open_transport
 from pyscheduler.client.reflector import Reflector
 from pyscheduler.client.sink import NoReflectorMetrics
-from pyscheduler.client.transport import AiohttpTransport
 
 
 class Secret(msgspec.Struct, frozen=True, gc=False):
@@ -84,7 +84,7 @@ class Store(NoReflectorMetrics):
 
 async def follow(kubeconfig: Path, namespace: str, *, reflectors: int) -> Held:
     """Returns what that many reflectors hold once all have synchronised."""
-    transport = AiohttpTransport(await load_credentials(kubeconfig=str(kubeconfig)))
+    transport = open_transport(await load_credentials(kubeconfig=str(kubeconfig)))
     stores = [Store() for _ in range(reflectors)]
     try:
         async with asyncio.TaskGroup() as group:  # a reflector ends only by an error, and all then

@@ -24,8 +24,10 @@ from typing import Any
 
 import uvloop
 
+from pyscheduler.client.aiohttp_transport import AiohttpTransport
 from pyscheduler.client.credentials import Credentials, StaticToken, TlsMaterial
-from pyscheduler.client.transport import AiohttpTransport, Transport, write_transport
+from pyscheduler.client.lean_transport import LeanTransport
+from pyscheduler.client.transport import Transport
 
 _CERTIFICATES = Path(__file__).parents[2] / "tests" / "certificates"
 #: The name in the server's certificate.
@@ -107,11 +109,8 @@ async def compare(port: int, writes: int) -> None:
         f"https://127.0.0.1:{port}", source="benchmark", tls=tls, tokens=StaticToken(_TOKEN)
     )
     async with contextlib.AsyncExitStack() as stack:
-        streams = AiohttpTransport(credentials)
-        stack.push_async_callback(streams.close)
-        lean = write_transport(credentials, streams)
-        stack.push_async_callback(lean.close)
-        for transport in (streams, lean):
+        for transport in (AiohttpTransport(credentials), LeanTransport(credentials)):
+            stack.push_async_callback(transport.close)
             best = min([await cost_us(transport, writes) for _ in range(3)])
             print(f"{transport.name:8} {best:6.1f} us a write", flush=True)
 

@@ -158,7 +158,6 @@ def assemble(
     registry: Registry,
     *,
     transport: Transport,
-    write_transport: Transport | None = None,
     clock: Clock,
     rng: Random,
     metrics: SchedulerMetrics,
@@ -172,8 +171,7 @@ def assemble(
     Args:
         configuration: resolved and checked.
         registry: where plugin classes come from.
-        transport: reads the cluster.
-        write_transport: writes to it; ``transport`` when None.
+        transport: reaches the cluster.
         clock: all of the scheduler's time.
         rng: breaks ties and jitters retries.
         metrics: where figures go.
@@ -190,7 +188,7 @@ def assemble(
     observer = CycleObserver(metrics)
     connection = configuration.client_connection
     dispatcher = Dispatcher(
-        write_transport or transport,
+        transport,
         qps=connection.qps if connection.qps and connection.qps > 0 else None,
         burst=connection.burst,
         clock=clock,

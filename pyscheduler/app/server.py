@@ -34,8 +34,9 @@ from pyscheduler.client.credentials import load_credentials
 from pyscheduler.client.errors import Forbidden, NotFound
 from pyscheduler.client.extender_client import ExtenderClient, connect_extenders
 from pyscheduler.client.leader_election import LeaderElector, LeaseTimes
+from pyscheduler.client.lean_transport import open_transport
 from pyscheduler.client.rest import Rest
-from pyscheduler.client.transport import AiohttpTransport, write_transport
+from pyscheduler.client.transport import Transport
 from pyscheduler.clock import SystemClock
 from pyscheduler.config.configuration import Configuration
 from pyscheduler.config.load import default_config, load_config
@@ -138,8 +139,7 @@ class _Process:
             self._configuration.client_connection.kubeconfig or None
         )
         credentials = await load_credentials(kubeconfig)
-        transport = AiohttpTransport(credentials)
-        writes = write_transport(credentials, transport)
+        transport = open_transport(credentials)
         extenders: list[ExtenderClient] = []
         try:
             await _ask_once(transport)
@@ -148,7 +148,6 @@ class _Process:
                 self._configuration,
                 self._registry,
                 transport=transport,
-                write_transport=writes,
                 clock=self._clock,
                 rng=self._rng,
                 metrics=self._metrics,
@@ -172,8 +171,6 @@ class _Process:
         finally:
             for extender in extenders:
                 await extender.close()
-            if writes is not transport:
-                await writes.close()
             await transport.close()
         return 0
 
@@ -240,7 +237,7 @@ class _Process:
 
         async def run_elector() -> None:
             # a connection of its own, so that no backlog of ours stands in front of a renewal
-            transport = AiohttpTransport(await load_credentials(kubeconfig))
+            transport = open_transport(await load_credentials(kubeconfig))
             try:
                 elector = self._elector = LeaderElector(
                     Rest(transport),
@@ -325,7 +322,7 @@ class _Process:
         )
 
 
-async def _ask_once(transport: AiohttpTransport) -> None:
+async def _ask_once(transport: Transport) -> None:
     """Anybody answers: an address where nobody does is told in one line, at the start.
 
     Raises:

@@ -5,7 +5,7 @@ Apart from the connection so that it can be tested byte by byte. The states::
     head --> (another head, after a 1xx) --> body by length, in chunks, or to the end --> complete
 
 It reads what an authenticated API server, or a gateway in front of one, sends; it is no guard
-against a server that means harm. Called by: ``connection``.
+against a server that means harm. Called by: ``exchange_connection``, ``stream_connection``.
 """
 
 from collections.abc import Iterator, Mapping
@@ -84,8 +84,14 @@ class AnswerReader:
 
     @property
     def body(self) -> bytes:
-        """What has come of the body."""
+        """What has come of the body, without what was taken."""
         return b"".join(self._pieces)
+
+    def take(self) -> bytes:
+        """Return what has come of the body and was not taken yet; it is not kept any more."""
+        taken = self.body
+        self._pieces.clear()
+        return taken
 
     def feed(self, data: bytes) -> bool:
         """Take what came; return whether the answer is complete.

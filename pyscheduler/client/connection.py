@@ -1,21 +1,21 @@
-"""One kept-alive HTTP/1.1 connection to the API server, which carries one exchange at a time.
+"""One connection to the API server: how it opens, what TLS it speaks, and how it ends.
 
-Apart from `lean_transport`, its one caller, which knows credentials, what a failure means and when
-to try again. The life of a connection::
+What is said on it is the affair of its two kinds: `exchange_connection` carries one answer after
+the other, `stream_connection` a single one that goes on and on. The life of either::
 
-    opening --TLS agreed on, if there is any--> idle
-    idle --exchange--> awaiting an answer --complete, and the server keeps it--> idle
-      |                  |
-      +------------------+---- closed by either side, cancelled, not HTTP ----> closed
+    opening --TLS agreed on, if there is any--> open --closed by either side, or broken--> closed
+
+Called by: the event loop, and `lean_transport`, which knows credentials, what a failure means and
+when to try again.
 """
 
 import asyncio
 import errno
 import ssl
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
 
-from pyscheduler.client.answer_reader import AnswerReader, MalformedAnswer
 from pyscheduler.client.tls_channel import TlsChannel
 
 
@@ -31,7 +31,7 @@ class ConnectionBroken(Exception):  # noqa: N818  # says what happened, as its s
         self.is_begun = is_begun
 
 
-class Connection(asyncio.Protocol):
+class Connection(asyncio.Protocol, ABC):
     """See the module's docstring; made by ``loop.create_connection``.
 
     Args:
@@ -53,22 +53,11 @@ class Connection(asyncio.Protocol):
         #: Of whoever awaits that requests can be sent.
         self._opened: asyncio.Future[None] = loop.create_future()
         self._transport: Any = None  # asyncio's and uvloop's have no class in common
-        #: Reads the answer under way; None while idle.
-        self._reader: AnswerReader | None = None
-        #: Of whoever awaits that answer.
-        self._waiter: asyncio.Future[None] | None = None
-        #: Until when the answer under way may take, by the loop's time.
-        self._give_up_at = 0.0
-        #: Looks at that moment or earlier. It outlives the exchange that set it: most end long
-        #: before their time, and so a timer serves thousands of them.
-        self._timer: asyncio.TimerHandle | None = None
-        #: Since when it is idle, by the loop's time; kept by the pool.
-        self.idle_since = 0.0
 
     @property
-    def is_usable(self) -> bool:
-        """Whether another request can be sent, as far as this side knows."""
-        return self._reader is None and not self._transport.is_closing()
+    def is_closing(self) -> bool:
+        """Whether nothing can be sent any more, as far as this side knows."""
+        return bool(self._transport.is_closing())
 
     async def opened(self) -> None:
         """Return once requests can be sent; closed when cancelled.
@@ -83,37 +72,17 @@ class Connection(asyncio.Protocol):
             self.close()
             raise
 
-    async def exchange(self, request: bytes, *, give_up_at: float) -> AnswerReader:
-        """Send a request and return the complete answer.
-
-        Args:
-            request: the whole request.
-            give_up_at: moment by the loop's time.
-
-        Raises:
-            ConnectionBroken: the answer did not come, or not to its end.
-            TimeoutError: it did not come in time.
-        """
-        reader = self._reader = AnswerReader()
-        self._waiter = self._loop.create_future()
-        self._look_at_the_clock(give_up_at)
-        try:
-            self._write(request)
-            await self._waiter
-        except BaseException:
-            # The answer may still come: no other request may follow on this connection.
-            self.close()
-            raise
-        finally:
-            self._waiter = None
-        self._reader = None
-        if not reader.is_kept:
-            self.close()
-        return reader
-
     def close(self) -> None:
-        """Cut the connection; an exchange under way fails."""
+        """Cut the connection; what is under way fails."""
         self._transport.abort()
+
+    @abstractmethod
+    def _take(self, data: bytes) -> None:
+        """Know what the server said."""
+
+    @abstractmethod
+    def _break(self, reason: str) -> None:
+        """Know that nothing more will come; told more than once, the first time counts."""
 
     def connection_made(self, transport: Any) -> None:
         """Called by the event loop."""
@@ -150,27 +119,10 @@ class Connection(asyncio.Protocol):
         if tls.is_ended:
             self.close()
 
-    def _take(self, data: bytes) -> None:
-        """Know what the server said."""
-        if self._reader is None or self._waiter is None or self._waiter.done():
-            self.close()  # nobody asked for this; whose answer the next bytes are is unknown
-            return
-        try:
-            if self._reader.feed(data):
-                self._waiter.set_result(None)
-        except MalformedAnswer as error:
-            self._break(str(error))
-
     def connection_lost(self, error: Exception | None) -> None:
         """Called by the event loop, at the very end."""
-        if self._timer is not None:
-            self._timer.cancel()
         self._fail_to_open(error or ConnectionResetError(errno.ECONNRESET, ""))
         self._on_closed(self)
-        if self._reader is not None and self._reader.end():
-            if self._waiter is not None and not self._waiter.done():
-                self._waiter.set_result(None)
-            return
         reason = "" if error is None else str(error)
         self._break(reason or "the connection was closed before the answer was complete")
 
@@ -187,29 +139,3 @@ class Connection(asyncio.Protocol):
                 raise ConnectionBroken(str(error), is_begun=False) from error
             request = self._tls.to_send()
         self._transport.write(request)
-
-    def _look_at_the_clock(self, give_up_at: float) -> None:
-        """The exchange that begins fails at that moment."""
-        self._give_up_at = give_up_at
-        if self._timer is not None:
-            if self._timer.when() <= give_up_at:
-                return
-            self._timer.cancel()
-        self._timer = self._loop.call_at(give_up_at, self._on_time)
-
-    def _on_time(self) -> None:
-        self._timer = None
-        if self._waiter is None:
-            return
-        if self._loop.time() < self._give_up_at:
-            self._look_at_the_clock(self._give_up_at)
-        else:
-            self._fail(TimeoutError())
-
-    def _break(self, reason: str) -> None:
-        is_begun = self._reader is not None and self._reader.status > 0
-        self._fail(ConnectionBroken(reason, is_begun=is_begun))
-
-    def _fail(self, error: Exception) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_exception(error)

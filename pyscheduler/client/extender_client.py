@@ -23,10 +23,11 @@ from pyscheduler.api.extender_v1 import (
     HostPriority,
     MetaVictims,
 )
+from pyscheduler.client.aiohttp_transport import AiohttpTransport
 from pyscheduler.client.credentials import Credentials, TlsMaterial
 from pyscheduler.client.errors import ClientError
 from pyscheduler.client.go_json import decode
-from pyscheduler.client.transport import AiohttpTransport, Transport
+from pyscheduler.client.transport import Transport
 from pyscheduler.config.models import Extender, ExtenderTLSConfig
 from pyscheduler.errors import CredentialsError
 from pyscheduler.preemption.candidates import Victims

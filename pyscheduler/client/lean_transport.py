@@ -1,28 +1,32 @@
-"""Writes over HTTP/1.1 as cheap as Python can have them.
+"""Requests and watches over HTTP/1.1 as cheap as Python can have them.
 
 A request is one write of bytes, most of which are made once; of an answer, status and length are
 looked at, and its body is handed on. Connections are kept and used again, the one used last first.
 CPU of the whole process for a binding or event over TLS, 48 at once: 24 us, against 50 us with
 pyreqwest (HTTP in Rust, on threads of its own) and 115 us and more with aiohttp; see
-`benchmarks/micro/writes.py`. Only requests go this way: streams cost aiohttp no more than us.
+`benchmarks/micro/writes.py`. A watch has a connection of its own, which is read in a rhythm that
+suits it, see `stream_connection`.
 
 A connection that the server closed while a request was on its way is no failure of a GET, which is
 sent again over another. A write may have been carried out: whoever sent it is told, and decides.
-`pyscheduler.client.transport.write_transport` chooses it.
+What this cannot do, proxies that is, `aiohttp_transport` can: `open_transport` chooses.
 """
 
 import asyncio
+import contextlib
 import re
 import ssl
-from collections.abc import Mapping
-from contextlib import AbstractAsyncContextManager
-from typing import Final
+from collections.abc import AsyncIterator, Mapping
+from typing import Final, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
 
+from pyscheduler.client.aiohttp_transport import AiohttpTransport
 from pyscheduler.client.answer_reader import AnswerHeaders
 from pyscheduler.client.connection import Connection, ConnectionBroken
 from pyscheduler.client.credentials import Credentials
 from pyscheduler.client.errors import ServerUnreachable
+from pyscheduler.client.exchange_connection import ExchangeConnection
+from pyscheduler.client.stream_connection import StreamConnection
 from pyscheduler.client.tls_channel import TlsChannel
 from pyscheduler.client.transport import (
     CONNECT_TIMEOUT_S,
@@ -42,17 +46,25 @@ _is_plain = re.compile(r"[!-~]+").fullmatch
 _MEANT: Final = "%/:?#[]@!$&'()*+,;=~"
 
 
-class LeanTransport:
-    """A transport of requests to a server that is reached without a proxy; see the module.
+C = TypeVar("C", bound=Connection)
 
-    Made inside of a running loop, and used on that loop alone. Streams are carried by `streams`.
+
+def open_transport(credentials: Credentials) -> Transport:
+    """Return the cheapest transport that can do what is needed; its `name` says which."""
+    made = LeanTransport if credentials.proxy is None else AiohttpTransport
+    return made(credentials)
+
+
+class LeanTransport:
+    """A transport to a server that is reached without a proxy; see the module.
+
+    Made inside of a running loop, and used on that loop alone.
     """
 
     name = "lean"
 
-    def __init__(self, credentials: Credentials, streams: Transport) -> None:
+    def __init__(self, credentials: Credentials) -> None:
         self._credentials = credentials
-        self._streams = streams
         self._loop = asyncio.get_running_loop()
         url = urlsplit(credentials.server)
         self._host = url.hostname or ""
@@ -62,7 +74,7 @@ class LeanTransport:
         server_name = credentials.tls.server_name if credentials.tls else None
         self._server_name = server_name or self._host
         #: Connections without a request, the one used last at the end.
-        self._idle: list[Connection] = []
+        self._idle: list[ExchangeConnection] = []
         self._open: set[Connection] = set()
         self._is_closed = False
         #: The headers that identify us, and the lines made of them.
@@ -101,15 +113,34 @@ class LeanTransport:
             if answer.status != 401 or not self._credentials.expire():
                 return answer
 
-    def stream(self, path: str, params: Mapping[str, str]) -> AbstractAsyncContextManager[Stream]:
-        """Give the answer to a GET as it arrives, through the other transport."""
-        return self._streams.stream(path, params)
+    @contextlib.asynccontextmanager
+    async def stream(self, path: str, params: Mapping[str, str]) -> AsyncIterator[Stream]:
+        """Give the answer to a GET as it arrives; how long it may take is up to the reader."""
+        head = await self._head("GET", path, params, None)
+        connection = await self._connect(StreamConnection, CONNECT_TIMEOUT_S)
+        try:
+            try:
+                answer = await connection.begin(f"{head}\r\n".encode())
+            except ConnectionBroken as error:
+                raise self._unreachable(str(error)) from error
+            if answer.status == 401:
+                self._credentials.expire()
+            yield Stream(answer.status, self._chunks(connection), AnswerHeaders(answer.head))
+        finally:
+            connection.close()
 
     async def close(self) -> None:
         """Close all connections; requests under way fail."""
         self._is_closed = True
         for connection in [*self._open]:
             connection.close()
+
+    async def _chunks(self, connection: StreamConnection) -> AsyncIterator[bytes]:
+        try:
+            while chunk := await connection.read():
+                yield chunk
+        except ConnectionBroken as error:
+            raise self._unreachable(str(error)) from error
 
     # --- one request ----------------------------------------------------------------------------
 
@@ -143,7 +174,7 @@ class LeanTransport:
             connection = self._take_idle(now)
             is_fresh = connection is None
             if connection is None:
-                connection = await self._connect(give_up_at - now)
+                connection = await self._connect(ExchangeConnection, give_up_at - now)
             try:
                 answer = await connection.exchange(request, give_up_at=give_up_at)
             except ConnectionBroken as error:
@@ -160,7 +191,7 @@ class LeanTransport:
 
     # --- connections ----------------------------------------------------------------------------
 
-    def _take_idle(self, now: float) -> Connection | None:
+    def _take_idle(self, now: float) -> ExchangeConnection | None:
         """An idle connection that the server should still have, if there is one."""
         while self._idle:
             connection = self._idle.pop()
@@ -169,7 +200,7 @@ class LeanTransport:
             connection.close()
         return None
 
-    async def _connect(self, limit_s: float) -> Connection:
+    async def _connect(self, kind: type[C], limit_s: float) -> C:
         """A new connection, TLS included.
 
         Raises:
@@ -181,7 +212,7 @@ class LeanTransport:
         try:
             async with asyncio.timeout(min(limit_s, CONNECT_TIMEOUT_S)):
                 transport, connection = await self._loop.create_connection(
-                    self._new_connection, self._host, self._port
+                    lambda: self._new_connection(kind), self._host, self._port
                 )
                 await connection.opened()
         except TimeoutError as error:
@@ -190,16 +221,16 @@ class LeanTransport:
             raise tls_error(self._credentials, str(error)) from error
         except OSError as error:
             raise self._unreachable(os_error_text(error), is_sent=False) from error
-        if not connection.is_usable:  # closed before anybody here could know of it
+        if connection.is_closing:  # closed before anybody here could know of it
             raise self._unreachable("the connection was closed at once", is_sent=False)
         self._open.add(connection)
         keep_alive(transport.get_extra_info("socket"))
         return connection
 
-    def _new_connection(self) -> Connection:
+    def _new_connection(self, kind: type[C]) -> C:
         context = self._credentials.ssl_context
         tls = TlsChannel(context, self._server_name) if context is not None else None
-        return Connection(self._loop, tls=tls, on_closed=self._open.discard)
+        return kind(self._loop, tls=tls, on_closed=self._open.discard)
 
     def _unreachable(self, reason: str, *, is_sent: bool = True) -> ServerUnreachable:
         return ServerUnreachable(f"{self._credentials.server}: {reason}", is_sent=is_sent)

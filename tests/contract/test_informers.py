@@ -16,7 +16,8 @@ from pyscheduler.api.codec import Interner
 from pyscheduler.app.resource_events import RESOURCES
 from pyscheduler.client.credentials import load_credentials
 from pyscheduler.client.informers import SharedInformers
-from pyscheduler.client.transport import AiohttpTransport, Transport
+from pyscheduler.client.lean_transport import open_transport
+from pyscheduler.client.transport import Transport
 from pyscheduler.clock import SystemClock
 from pyscheduler.sim.embedded_cluster import EmbeddedCluster
 from tests.contract.api import Api, Json
@@ -59,7 +60,7 @@ async def _transport(server: Server, cluster: EmbeddedCluster) -> AsyncIterator[
     if server.real is None:
         yield cluster.transport()
         return
-    transport = AiohttpTransport(await load_credentials(server.real.kubeconfig))
+    transport = open_transport(await load_credentials(server.real.kubeconfig))
     yield transport
     await transport.close()
 

@@ -13,8 +13,9 @@ from pyscheduler.api.codec import PODS, Interner, decoder
 from pyscheduler.api.core_v1 import Pod
 from pyscheduler.client.credentials import Credentials, load_credentials
 from pyscheduler.client.dispatcher import BindPodGone, BindRefused, Dispatcher
+from pyscheduler.client.lean_transport import open_transport
 from pyscheduler.client.recorder import EventRecorder
-from pyscheduler.client.transport import AiohttpTransport, Transport, write_transport
+from pyscheduler.client.transport import Transport
 from pyscheduler.sim.embedded_cluster import EmbeddedCluster
 from tests.contract.api import Api, names
 from tests.contract.conftest import Server
@@ -30,12 +31,10 @@ async def writes(server: Server, cluster: EmbeddedCluster) -> AsyncIterator[Tran
         credentials = Credentials(cluster.url, source="test")
     else:
         credentials = await load_credentials(server.real.kubeconfig)
-    streams = AiohttpTransport(credentials)
-    transport = write_transport(credentials, streams)
-    assert transport is not streams
+    transport = open_transport(credentials)
+    assert transport.name == "lean"
     yield transport
     await transport.close()
-    await streams.close()
 
 
 async def _made(api: Api, *made: str) -> list[Pod]:

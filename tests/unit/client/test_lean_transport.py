@@ -1,4 +1,4 @@
-"""The transport of writes against a server that answers with bytes written down beforehand."""
+"""The lean transport against a server that answers with bytes written down beforehand."""
 
 import asyncio
 import contextlib
@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from pyscheduler.client.credentials import Credentials, TlsMaterial
+from pyscheduler.client.credentials import Credentials, TlsMaterial, TokenFile
 from pyscheduler.client.errors import ServerUnreachable, TlsError
 from pyscheduler.client.lean_transport import LeanTransport
-from pyscheduler.client.transport import AiohttpTransport
+from pyscheduler.clock import FakeClock
 
 _CERTIFICATES = Path(__file__).parents[2] / "certificates"
 
@@ -71,11 +71,9 @@ async def server() -> AsyncIterator[Server]:
 @pytest.fixture
 async def transport(server: Server) -> AsyncIterator[LeanTransport]:
     credentials = Credentials(f"http://127.0.0.1:{server.port}/base", source="test")
-    streams = AiohttpTransport(credentials)
-    made = LeanTransport(credentials, streams)
+    made = LeanTransport(credentials)
     yield made
     await made.close()
-    await streams.close()
 
 
 async def _until(holds: Callable[[], bool]) -> None:
@@ -256,13 +254,11 @@ async def _over_tls(
     listening = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
     port = listening.sockets[0].getsockname()[1]
     credentials = Credentials(f"https://127.0.0.1:{port}", source="/kube/config", tls=tls)
-    streams = AiohttpTransport(credentials)
-    transport = LeanTransport(credentials, streams)
+    transport = LeanTransport(credentials)
     try:
         yield transport
     finally:
         await transport.close()
-        await streams.close()
         listening.close()
 
 
@@ -333,12 +329,10 @@ async def test_connection_lost_before_it_is_encrypted_has_sent_nothing() -> None
     listening = await asyncio.start_server(hang_up, "127.0.0.1", 0)
     port = listening.sockets[0].getsockname()[1]
     credentials = Credentials(f"https://127.0.0.1:{port}", source="test", tls=_TRUSTING)
-    streams = AiohttpTransport(credentials)
-    transport = LeanTransport(credentials, streams)
+    transport = LeanTransport(credentials)
     with pytest.raises(ServerUnreachable, match="reset") as raised:
         await transport.request("POST", "/x", body=b"{}")
     assert not raised.value.is_sent
-    await streams.close()
     listening.close()
 
 
@@ -349,3 +343,94 @@ async def test_client_certificate_says_who_we_are() -> None:
     async with _over_tls(TlsMaterial(is_verified=False), asks_clients=True) as transport:
         with pytest.raises((ServerUnreachable, TlsError)):
             await transport.request("POST", "/x", body=b"{}")
+
+
+_EVENT = b'{"type":"ADDED","object":{"kind":"Pod"}}\n'
+
+
+def _stream(*chunks: bytes) -> bytes:
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    return head + b"".join([b"%x\r\n%b\r\n" % (len(chunk), chunk) for chunk in (*chunks, b"")])
+
+
+async def _read(transport: LeanTransport) -> tuple[int, bytes]:
+    async with transport.stream("/pods", {"watch": "1"}) as stream:
+        return stream.status, b"".join([chunk async for chunk in stream.chunks])
+
+
+_EVENTS = (_EVENT, b"x" * 1_000_000 + b"\n", _EVENT * 4, _EVENT)
+
+
+async def test_watch_is_read_whatever_the_size_of_its_events(
+    server: Server, transport: LeanTransport
+) -> None:
+    server.answers.append(_stream(*_EVENTS))
+
+    assert await _read(transport) == (200, b"".join(_EVENTS))
+    assert server.asked[0][0].startswith(b"GET /base/pods?watch=1 HTTP/1.1\r\n")
+    await _until(lambda: transport.open_connections == 0)
+
+
+async def test_encrypted_watch_is_read_whatever_the_size_of_its_events() -> None:
+    server = Server()
+    server.answers.append(_stream(*_EVENTS))
+    async with _over_tls(_TRUSTING, server=server) as transport:
+        assert await _read(transport) == (200, b"".join(_EVENTS))
+
+
+async def test_refusal_of_a_watch_is_an_answer(server: Server, transport: LeanTransport) -> None:
+    server.answers.append(b"HTTP/1.1 410 Gone\r\nContent-Length: 4\r\n\r\ngone")
+
+    assert await _read(transport) == (410, b"gone")
+
+
+async def test_watch_that_the_server_cuts_off_is_a_failure(
+    server: Server, transport: LeanTransport
+) -> None:
+    server.answers += [_CLOSE, _stream(_EVENT)[:-5] + b"zz\r\n"]
+
+    with pytest.raises(ServerUnreachable, match="closed before the answer was complete"):
+        await _read(transport)
+    with pytest.raises(ServerUnreachable, match="no size of a chunk"):
+        await _read(transport)
+
+
+async def test_watch_of_a_server_that_we_do_not_trust_is_refused() -> None:
+    async with _over_tls(TlsMaterial()) as transport:
+        with pytest.raises(TlsError, match="check the CA of /kube/config: "):
+            await _read(transport)
+
+
+async def test_close_ends_watches(server: Server, transport: LeanTransport) -> None:
+    server.answers.append(_stream(_EVENT)[:-5])
+    async with transport.stream("/pods", {}) as stream:
+        chunks = aiter(stream.chunks)
+        assert await anext(chunks) == _EVENT
+        await transport.close()
+
+        with pytest.raises(ServerUnreachable):
+            await anext(chunks)
+
+
+async def test_watch_refused_for_its_token_is_asked_for_with_a_new_one(
+    server: Server, tmp_path: Path
+) -> None:
+    token = tmp_path / "token"
+    token.write_text("old")
+    clock = FakeClock()
+    clock.advance(20)
+    credentials = Credentials(
+        f"http://127.0.0.1:{server.port}",
+        source="test",
+        tokens=TokenFile(token, clock=clock, field="token"),
+        clock=clock,
+    )
+    transport = LeanTransport(credentials)
+    server.answers += [b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n", _stream(_EVENT)]
+    token.write_text("new")
+    assert await _read(transport) == (401, b"")
+    assert await _read(transport) == (200, _EVENT)
+
+    sent = [requests[0].split(b"Authorization: ")[1].split(b"\r\n")[0] for requests in server.asked]
+    assert sent == [b"Bearer old", b"Bearer new"]
+    await transport.close()

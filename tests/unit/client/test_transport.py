@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
+from pyscheduler.client.aiohttp_transport import AiohttpTransport
 from pyscheduler.client.credentials import Credentials, TokenFile
 from pyscheduler.client.errors import ServerUnreachable
-from pyscheduler.client.transport import AiohttpTransport, Transport, write_transport
+from pyscheduler.client.lean_transport import LeanTransport, open_transport
+from pyscheduler.client.transport import Transport
 from pyscheduler.clock import FakeClock
 
 
@@ -58,19 +60,14 @@ async def server() -> AsyncIterator[Server]:
 Opener = Callable[[Credentials], Awaitable[Transport]]
 
 
-@pytest.fixture(params=["aiohttp", "lean"])
+@pytest.fixture(params=[AiohttpTransport, LeanTransport], ids=["aiohttp", "lean"])
 async def opened(request: pytest.FixtureRequest) -> AsyncIterator[Opener]:
     async with contextlib.AsyncExitStack() as stack:
 
         async def open_transport(credentials: Credentials) -> Transport:
-            streams = AiohttpTransport(credentials)
-            stack.push_async_callback(streams.close)
-            if request.param == "aiohttp":
-                return streams
-            writes = write_transport(credentials, streams)
-            assert writes.name == "lean"
-            stack.push_async_callback(writes.close)
-            return writes
+            made: Transport = request.param(credentials)
+            stack.push_async_callback(made.close)
+            return made
 
         yield open_transport
 
@@ -150,9 +147,12 @@ async def test_stream_gives_chunks_and_tells_a_cut(server: Server, opened: Opene
     assert server.seen[0][1] == "/cut?watch=1"
 
 
-async def test_aiohttp_writes_through_a_proxy() -> None:
-    credentials = Credentials("https://lab", source="test", proxy="http://proxy:3128")
-    streams = AiohttpTransport(credentials)
+@pytest.mark.parametrize(
+    ("proxy", "name"),
+    [pytest.param(None, "lean", id="none"), pytest.param("http://proxy:3128", "aiohttp", id="one")],
+)
+async def test_aiohttp_carries_what_goes_through_a_proxy(proxy: str | None, name: str) -> None:
+    transport = open_transport(Credentials("https://lab", source="test", proxy=proxy))
 
-    assert write_transport(credentials, streams) is streams
-    await streams.close()
+    assert transport.name == name
+    await transport.close()

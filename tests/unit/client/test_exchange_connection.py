@@ -1,11 +1,12 @@
-"""What a connection does when bytes and ends come at awkward moments."""
+"""What a connection of exchanges does when bytes and ends come at awkward moments."""
 
 import asyncio
 from collections.abc import Callable
 
 import pytest
 
-from pyscheduler.client.connection import Connection, ConnectionBroken
+from pyscheduler.client.connection import ConnectionBroken
+from pyscheduler.client.exchange_connection import ExchangeConnection
 
 _DONE = b"HTTP/1.1 201 Created\r\nContent-Length: 2\r\n\r\nok"
 
@@ -33,13 +34,13 @@ def wire() -> Wire:
 
 
 @pytest.fixture
-async def connection(wire: Wire) -> Connection:
-    made = Connection(asyncio.get_running_loop(), on_closed=lambda _: None)
+async def connection(wire: Wire) -> ExchangeConnection:
+    made = ExchangeConnection(asyncio.get_running_loop(), on_closed=lambda _: None)
     made.connection_made(wire)
     return made
 
 
-async def _asked(connection: Connection) -> "asyncio.Task[bytes]":
+async def _asked(connection: ExchangeConnection) -> "asyncio.Task[bytes]":
     async def exchange() -> bytes:
         later = asyncio.get_running_loop().time() + 60
         return (await connection.exchange(b"request", give_up_at=later)).body
@@ -50,7 +51,7 @@ async def _asked(connection: Connection) -> "asyncio.Task[bytes]":
 
 
 async def test_bytes_right_behind_an_answer_spoil_the_connection_and_not_the_answer(
-    connection: Connection, wire: Wire
+    connection: ExchangeConnection, wire: Wire
 ) -> None:
     asked = await _asked(connection)
     connection.data_received(_DONE)
@@ -61,7 +62,7 @@ async def test_bytes_right_behind_an_answer_spoil_the_connection_and_not_the_ans
     assert not connection.is_usable
 
 
-async def test_answer_that_came_before_the_end_counts(connection: Connection) -> None:
+async def test_answer_that_came_before_the_end_counts(connection: ExchangeConnection) -> None:
     asked = await _asked(connection)
     connection.data_received(_DONE)
     connection.connection_lost(ConnectionResetError("reset"))
@@ -69,7 +70,7 @@ async def test_answer_that_came_before_the_end_counts(connection: Connection) ->
     assert await asked == b"ok"
 
 
-async def test_body_without_a_length_is_complete_at_the_end(connection: Connection) -> None:
+async def test_body_without_a_length_is_complete_at_the_end(connection: ExchangeConnection) -> None:
     asked = await _asked(connection)
     connection.data_received(b"HTTP/1.1 200 OK\r\n\r\nall")
     connection.connection_lost(None)
@@ -82,7 +83,7 @@ async def test_body_without_a_length_is_complete_at_the_end(connection: Connecti
     [pytest.param(b"", False, id="nothing"), pytest.param(_DONE[:-1], True, id="half")],
 )
 async def test_end_before_the_answer_breaks_it(
-    connection: Connection, received: bytes, is_begun: bool
+    connection: ExchangeConnection, received: bytes, is_begun: bool
 ) -> None:
     asked = await _asked(connection)
     if received:
@@ -95,7 +96,7 @@ async def test_end_before_the_answer_breaks_it(
 
 
 async def test_answer_to_a_cancelled_request_is_not_taken_for_the_next(
-    connection: Connection, wire: Wire
+    connection: ExchangeConnection, wire: Wire
 ) -> None:
     asked = await _asked(connection)
     asked.cancel()
@@ -139,14 +140,14 @@ def hours() -> Hours:
 
 
 @pytest.fixture
-async def timed(hours: Hours, wire: Wire) -> Connection:
+async def timed(hours: Hours, wire: Wire) -> ExchangeConnection:
     # only these methods of the loop are called
-    made = Connection(hours, on_closed=lambda _: None)  # type: ignore[arg-type]
+    made = ExchangeConnection(hours, on_closed=lambda _: None)  # type: ignore[arg-type]
     made.connection_made(wire)
     return made
 
 
-async def _ask(connection: Connection, give_up_at: float) -> "asyncio.Task[bytes]":
+async def _ask(connection: ExchangeConnection, give_up_at: float) -> "asyncio.Task[bytes]":
     async def exchange() -> bytes:
         return (await connection.exchange(b"request", give_up_at=give_up_at)).body
 
@@ -156,7 +157,7 @@ async def _ask(connection: Connection, give_up_at: float) -> "asyncio.Task[bytes
 
 
 async def test_answer_that_does_not_come_in_time_is_given_up(
-    timed: Connection, hours: Hours, wire: Wire
+    timed: ExchangeConnection, hours: Hours, wire: Wire
 ) -> None:
     asked = await _ask(timed, 60)
     hours.advance(59)
@@ -170,7 +171,7 @@ async def test_answer_that_does_not_come_in_time_is_given_up(
 
 
 async def test_exchange_has_its_whole_time_whenever_the_one_before_began(
-    timed: Connection, hours: Hours
+    timed: ExchangeConnection, hours: Hours
 ) -> None:
     first = await _ask(timed, 60)
     timed.data_received(_DONE)
@@ -187,7 +188,7 @@ async def test_exchange_has_its_whole_time_whenever_the_one_before_began(
 
 
 async def test_exchange_with_less_time_than_the_one_before_has_no_more(
-    timed: Connection, hours: Hours
+    timed: ExchangeConnection, hours: Hours
 ) -> None:
     first = await _ask(timed, 60)
     timed.data_received(_DONE)
@@ -200,7 +201,7 @@ async def test_exchange_with_less_time_than_the_one_before_has_no_more(
 
 
 async def test_idle_connection_outlives_the_time_of_its_last_exchange(
-    timed: Connection, hours: Hours
+    timed: ExchangeConnection, hours: Hours
 ) -> None:
     asked = await _ask(timed, 60)
     timed.data_received(_DONE)
@@ -210,7 +211,7 @@ async def test_idle_connection_outlives_the_time_of_its_last_exchange(
     assert timed.is_usable
 
 
-async def test_exchanges_in_turn_share_a_timer(timed: Connection, hours: Hours) -> None:
+async def test_exchanges_in_turn_share_a_timer(timed: ExchangeConnection, hours: Hours) -> None:
     for give_up_at in (60, 61, 62):
         asked = await _ask(timed, give_up_at)
         timed.data_received(_DONE)
@@ -219,7 +220,7 @@ async def test_exchanges_in_turn_share_a_timer(timed: Connection, hours: Hours) 
     assert len(hours.timers) == 1
 
 
-async def test_closed_connection_leaves_no_timer(timed: Connection, hours: Hours) -> None:
+async def test_closed_connection_leaves_no_timer(timed: ExchangeConnection, hours: Hours) -> None:
     asked = await _ask(timed, 60)
     timed.data_received(_DONE)
     await asked
