@@ -20,6 +20,7 @@ from pyscheduler.cache import Snapshot
 from pyscheduler.framework.columns import ALL_ASPECTS, Aspect, Column, aspects_of
 from pyscheduler.framework.cycle_state import CycleState
 from pyscheduler.framework.interface import (
+    FilterPlugin,
     Plugin,
     PreBindPlugin,
     PreFilterPlugin,
@@ -32,6 +33,9 @@ from pyscheduler.framework.status import Code, PreFilterResult, Status
 from pyscheduler.testing.answers import filter_forms, filter_rows, score_answers, score_forms
 from pyscheduler.testing.builders import NodeBuilder, PodBuilder, make_pod
 from pyscheduler.testing.subject import Answers, Subject, answers_of
+
+#: what `FilterPlugin.judges_sums` is about
+_SUMS = Aspect.ALLOCATABLE | Aspect.REQUESTED | Aspect.HOST_PORTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,11 +172,16 @@ def check_depends_on_is_complete(subject: Subject) -> None:
     for column in _columns_read(subject):
         if not column.aspect & declared:
             raise subject.fail(f"reads {column!r}, which is not in depends_on")
+    sums_decide = isinstance(plugin, FilterPlugin) and plugin.judges_sums
     for aspect, before, after in _perturbed(subject):
         if aspect & plugin.cross_node:
             continue
         ours, theirs = before.answers(), after.answers()
         for key, answers in ours.items():
+            if sums_decide and not aspect & _SUMS and _filtered(answers) != _filtered(theirs[key]):
+                raise subject.fail(
+                    f"Filter's answer for {key} depends on {_named(aspect)}, with judges_sums"
+                )
             if not aspect & declared and answers != theirs[key]:
                 raise subject.fail(f"the answer for {key} depends on {_named(aspect)}, undeclared")
             for node in subject.nodes[1:]:
@@ -273,6 +282,10 @@ def _of_node(answer: object, name: str) -> object:
         return None
     found = answer[name]
     return found[0] if isinstance(found, tuple) else found
+
+
+def _filtered(answers: Answers) -> list[object]:
+    return [answer for name, answer in answers.items() if name.startswith("filter")]
 
 
 def _of_row(answers: Answers, name: str) -> list[object]:
