@@ -15,10 +15,13 @@ What this cannot do, proxies that is, `aiohttp_transport` can: `open_transport` 
 import asyncio
 import contextlib
 import re
+import socket
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from typing import Final, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
+
+import aiohappyeyeballs
 
 from pyscheduler.client.aiohttp_transport import AiohttpTransport
 from pyscheduler.client.answer_reader import AnswerHeaders
@@ -44,6 +47,10 @@ from pyscheduler.client.transport import (
 _is_plain = re.compile(r"[!-~]+").fullmatch
 #: The characters that have a meaning in a path or query, or are encoded already.
 _MEANT: Final = "%/:?#[]@!$&'()*+,;=~"
+
+#: Seconds that one of the server's addresses has before the next is tried beside it: RFC 8305, as
+#: in aiohttp and Go.
+_NEXT_ADDRESS_S: Final = 0.25
 
 
 C = TypeVar("C", bound=Connection)
@@ -211,8 +218,8 @@ class LeanTransport:
             raise self._unreachable("the transport is closed", is_sent=False)
         try:
             async with asyncio.timeout(min(limit_s, CONNECT_TIMEOUT_S)):
-                transport, connection = await self._loop.create_connection(
-                    lambda: self._new_connection(kind), self._host, self._port
+                _, connection = await self._loop.create_connection(
+                    lambda: self._new_connection(kind), sock=await self._dial()
                 )
                 await connection.opened()
         except TimeoutError as error:
@@ -224,8 +231,16 @@ class LeanTransport:
         if connection.is_closing:  # closed before anybody here could know of it
             raise self._unreachable("the connection was closed at once", is_sent=False)
         self._open.add(connection)
-        keep_alive(transport.get_extra_info("socket"))
         return connection
+
+    async def _dial(self) -> socket.socket:
+        """A socket to the first of the server's addresses that answers: one of them may be dead."""
+        addresses = await self._loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
+        opened = await aiohappyeyeballs.start_connection(
+            addresses, happy_eyeballs_delay=_NEXT_ADDRESS_S, loop=self._loop
+        )
+        keep_alive(opened)
+        return opened
 
     def _new_connection(self, kind: type[C]) -> C:
         context = self._credentials.ssl_context

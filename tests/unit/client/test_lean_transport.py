@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import socket
 import ssl
 from collections import deque
 from collections.abc import AsyncIterator, Callable
@@ -207,6 +208,28 @@ async def test_connection_closed_as_soon_as_it_was_made_has_sent_nothing(
         await transport.request("POST", "/x", body=b"{}")
     assert not raised.value.is_sent
     assert transport.open_connections == 0
+
+
+async def test_address_that_does_not_answer_is_passed_over(
+    server: Server, transport: LeanTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop = asyncio.get_running_loop()
+    connect = loop.sock_connect
+
+    async def addresses(*_: object, **__: object) -> list[tuple[Any, ...]]:
+        hosts = ("127.0.0.2", "127.0.0.1")
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (host, server.port)) for host in hosts]
+
+    async def connect_to_the_living(opened: socket.socket, address: Any) -> None:
+        if address[0] == "127.0.0.2":
+            await asyncio.Event().wait()
+        await connect(opened, address)
+
+    monkeypatch.setattr(loop, "getaddrinfo", addresses)
+    monkeypatch.setattr(loop, "sock_connect", connect_to_the_living)
+    monkeypatch.setattr("pyscheduler.client.lean_transport._NEXT_ADDRESS_S", 0.001)
+
+    assert (await transport.request("POST", "/x", body=b"{}")).body == b"ok"
 
 
 async def test_bytes_that_nobody_asked_for_end_a_connection(
