@@ -42,8 +42,7 @@ class EmptiestRack(fwk.PreScorePlugin, fwk.ScorePlugin, fwk.SignPlugin, fwk.Plug
 
     def score_nodes(self, state: fwk.CycleState, pod: Pod, nodes: fwk.NodeTable) -> Int64Array:
         _, figures = self.score_by_label(state, pod, nodes)
-        scores: Int64Array = figures.take(nodes.label_codes("rack")[0])
-        return scores
+        return figures.take(nodes.label_codes("rack")[0])
 
     def score_by_label(
         self, state: fwk.CycleState, pod: Pod, nodes: fwk.NodeTable
@@ -53,7 +52,7 @@ class EmptiestRack(fwk.PreScorePlugin, fwk.ScorePlugin, fwk.SignPlugin, fwk.Plug
 
     def normalize(self, state: fwk.CycleState, pod: Pod, scores: Int64Array) -> Int64Array:
         self.normalized.append(len(scores))
-        return scores - scores.min()
+        return scores - int(scores.min())
 
     def sign_pod(self, pod: Pod) -> tuple[Any, ...]:
         return ()
