@@ -107,21 +107,19 @@ class NodeResourcesBalancedAllocation(
 
 
 def _node_figures(node: fwk.NodeInfo, resources: Sequence[str]) -> list[float]:
-    """What one node has of each resource, at least 0, and the balance of what is used of them."""
-    wholes = [float(max(node.allocatable.get(resource, 0), 0)) for resource in resources]
+    """What one node has of each resource, and the balance of what is used of them."""
+    wholes = [float(node.allocatable.get(resource, 0)) for resource in resources]
     fractions = [
         min(float(node.requested.get(resource, 0)) / whole, 1.0)
         for resource, whole in zip(resources, wholes, strict=True)
-        if whole
+        if whole > 0
     ]
     return [*wholes, _balance(fractions)]
 
 
 def _table_figures(nodes: fwk.NodeTable, resources: Sequence[str]) -> list[npt.NDArray[Any]]:
     """The same for all nodes."""
-    wholes = [
-        np.maximum(nodes.allocatable(resource), 0).astype(np.float64) for resource in resources
-    ]
+    wholes = [nodes.allocatable(resource).astype(np.float64) for resource in resources]
     return [*wholes, _balances([nodes.requested(resource) for resource in resources], wholes)]
 
 

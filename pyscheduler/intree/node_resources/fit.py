@@ -46,6 +46,7 @@ from pyscheduler.intree.node_resources.pod_signature import signed_requests, wit
 from pyscheduler.intree.node_resources.strategies import (
     EXACT_BELOW,
     LeastAllocated,
+    Rest,
     Share,
     Shares,
     strategy_of,
@@ -172,23 +173,29 @@ class NodeResourcesFit(
     def score_nodes(self, state: fwk.CycleState, pod: Pod, nodes: fwk.NodeTable) -> Int64Array:
         """The same for all nodes."""
         additions = state.read(ADDITIONS)
-        if additions and isinstance(self._strategy, LeastAllocated):
-            kept = self._kept_of(tuple([resource for resource, _, _ in additions]))
-            figures = kept.of(nodes)
-            rests = [
-                (weight, free - addition, allocatable)
-                for (_, weight, addition), free, allocatable in zip(
-                    additions, figures[::2], figures[1::2], strict=True
-                )
-            ]
-            farthest = max(kept.farthest, *(abs(addition) for _, _, addition in additions))
-            if 2 * farthest < EXACT_BELOW and all(has.min(initial=1) > 0 for _, _, has in rests):
+        if isinstance(self._strategy, LeastAllocated) and additions and nodes.changes is not None:
+            rests = self._rests(additions, nodes)
+            if rests is not None:
                 return self._strategy.score_rests(rests, len(nodes))
         shares: list[Shares] = [
             (weight, _requested(nodes, resource) + addition, nodes.allocatable(resource))
             for resource, weight, addition in additions
         ]
         return self._strategy.score_nodes(shares, len(nodes))
+
+    def _rests(self, additions: Additions, nodes: fwk.NodeTable) -> list[Rest] | None:
+        """What the pod leaves of each resource; None where floats will not do."""
+        kept = self._kept_of(tuple([resource for resource, _, _ in additions]))
+        figures = kept.of(nodes)
+        farthest = max(kept.farthest, *(abs(addition) for _, _, addition in additions))
+        if 2 * farthest >= EXACT_BELOW or min(has.min(initial=1) for has in figures[1::2]) <= 0:
+            return None
+        return [
+            (weight, free - addition, allocatable)
+            for (_, weight, addition), free, allocatable in zip(
+                additions, figures[::2], figures[1::2], strict=True
+            )
+        ]
 
     def _kept_of(self, resources: tuple[str, ...]) -> KeptFigures:
         """What is free of each of these resources, and how much each node has of it, in turn."""

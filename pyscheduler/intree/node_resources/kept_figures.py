@@ -44,7 +44,7 @@ class KeptFigures:
         self._of_node = of_node
         self._of_nodes = of_nodes
         self._columns: Sequence[npt.NDArray[Any]] = ()
-        #: no figure that was given is further away from 0
+        #: no kept figure is further away from 0
         self.farthest = 0.0
         #: the changes of the nodes in question, and up to which of them the figures are true
         self._changes: RowChanges | None = None
@@ -54,9 +54,7 @@ class KeptFigures:
         """K arrays (N,): the figures of all nodes; not to be changed, true until the cycle ends."""
         changes, n = nodes.changes, nodes.n
         if changes is None:
-            some = self._of_nodes(nodes)
-            self.farthest = max(self.farthest, _farthest(some))
-            return list(some)
+            return list(self._of_nodes(nodes))
         rows = None
         if changes is self._changes and n <= len(self._columns[0]):
             rows = changes.since(self._position, _LOOKED_AT)

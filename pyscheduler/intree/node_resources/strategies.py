@@ -97,14 +97,17 @@ class LeastAllocated(Strategy):
         return _percentages(free, allocatable)
 
     def score_rests(self, rests: Sequence[Rest], n: int) -> Int64Array:
-        """`score_nodes` by what is left; all nodes have the resources, and `EXACT_BELOW` holds."""
+        """`score_nodes` by what is left, which is used up.
+
+        All nodes have all the resources, and everything is `EXACT_BELOW`.
+        """
         total = np.zeros(n, dtype=np.int32)  # what numpy makes of floats in a third of the time
         weights = 0
         for weight, left, allocatable in rests:
-            percentages = left * fwk.MAX_NODE_SCORE
-            percentages /= allocatable
-            np.maximum(percentages, 0, out=percentages)
-            scores = percentages.astype(np.int32)
+            left *= fwk.MAX_NODE_SCORE
+            left /= allocatable
+            np.maximum(left, 0, out=left)
+            scores = left.astype(np.int32)
             total += scores if weight == 1 else weight * scores
             weights += weight
         return fwk.truncated_quotient(total.astype(np.int64), max(weights, 1))
