@@ -75,7 +75,6 @@ class Likeness(Protocol):
         """False once a nomination has changed since: a node may not be what it was."""
 
 
-
 class WhatIfs(Protocol):
     """Makes what-ifs on the snapshot of the cycle under way."""
 
