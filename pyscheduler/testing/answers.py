@@ -128,15 +128,32 @@ def score_answers(
 
     The arguments are those of `filter_answers`; PreScore sees what PreFilter does.
     """
-    state = CycleState()
-    seen = nodes if prepared_on is None else prepared_on
-    # what PreFilter computes, Score may read
-    if isinstance(plugin, PreFilterPlugin):
-        plugin.pre_filter(state, pod, seen)
-    if isinstance(plugin, PreScorePlugin) and plugin.pre_score(state, pod, seen) is not None:
-        return None
     assert isinstance(plugin, ScorePlugin), f"{plugin.name} does not score"
-    return score_rows(plugin, state, pod, nodes, form)
+    state = _prepared_to_score(plugin, pod, nodes if prepared_on is None else prepared_on)
+    return None if state is None else score_rows(plugin, state, pod, nodes, form)
+
+
+def _prepared_to_score(plugin: Plugin[Any], pod: Pod, nodes: NodeTable) -> CycleState | None:
+    """What Score may read; None where PreScore skips the pod."""
+    state = CycleState()
+    if isinstance(plugin, PreFilterPlugin):
+        plugin.pre_filter(state, pod, nodes)
+    if isinstance(plugin, PreScorePlugin) and plugin.pre_score(state, pod, nodes) is not None:
+        return None
+    return state
+
+
+def label_scores(plugin: Plugin[Any], pod: Pod, nodes: NodeTable) -> Int64Array | None:
+    """Raw scores (N,) of every row, as `ScorePlugin.score_by_label` has them; None without any."""
+    state = _prepared_to_score(plugin, pod, nodes)
+    assert isinstance(plugin, ScorePlugin)
+    found = None if state is None else plugin.score_by_label(state, pod, nodes)
+    if found is None:
+        return None
+    label, by_code = found
+    codes, _ = nodes.label_codes(label)
+    by_row: Int64Array = by_code[codes]
+    return by_row  # code -1, of the nodes without the label, is the last entry's
 
 
 def score_rows(

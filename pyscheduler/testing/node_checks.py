@@ -30,7 +30,13 @@ from pyscheduler.framework.interface import (
 from pyscheduler.framework.nodes import NodeTable
 from pyscheduler.framework.scores import MAX_NODE_SCORE, MIN_NODE_SCORE
 from pyscheduler.framework.status import Code, PreFilterResult, Status
-from pyscheduler.testing.answers import filter_forms, filter_rows, score_answers, score_forms
+from pyscheduler.testing.answers import (
+    filter_forms,
+    filter_rows,
+    label_scores,
+    score_answers,
+    score_forms,
+)
 from pyscheduler.testing.builders import NodeBuilder, PodBuilder, make_pod
 from pyscheduler.testing.subject import Answers, Subject, answers_of
 
@@ -51,12 +57,22 @@ class _WhatIf:
 
 
 def check_forms_agree(subject: Subject) -> None:
-    """Both forms of a hook give the same answer for every node."""
+    """Both forms of a hook give the same answer for every node; so does `score_by_label`."""
     for key, answers in subject.answers().items():
         for hook in ("filter", "score"):
             forms = [answer for name, answer in answers.items() if name.startswith(hook)]
             if any(form != forms[0] for form in forms):
                 raise subject.fail(f"the forms of {hook} disagree about {key}: {forms}")
+    snapshot = subject.snapshot()
+    plugin = subject.made_for(snapshot)
+    for pod, form in itertools.product(subject.pods, score_forms(plugin)):
+        by_label = label_scores(plugin, pod, snapshot.nodes)
+        scores = score_answers(plugin, pod, snapshot.nodes, form)
+        if by_label is None or scores is None or by_label.tolist() == scores[0].tolist():
+            continue
+        raise subject.fail(
+            f"score_by_label gives {pod.key} {by_label.tolist()}, score {scores[0].tolist()}"
+        )
 
 
 def check_scores_are_valid(subject: Subject) -> None:

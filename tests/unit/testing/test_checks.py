@@ -42,6 +42,17 @@ class FormsDisagree(fwk.FilterPlugin, fwk.Plugin[fwk.NoArgs]):
         return nodes.verdict()
 
 
+class LabelScoresDisagree(fwk.ScorePlugin, fwk.Plugin[fwk.NoArgs]):
+    def score(self, state: fwk.CycleState, pod: Pod, node: fwk.NodeInfo) -> int:
+        return 7 if "zone" in node.labels else 0
+
+    def score_by_label(
+        self, state: fwk.CycleState, pod: Pod, nodes: fwk.NodeTable
+    ) -> tuple[str, Int64Array]:
+        _, values = nodes.label_codes("zone")
+        return "zone", np.full(len(values) + 1, 7)  # the last is that of nodes without the label
+
+
 class ScoresTooHigh(fwk.ScorePlugin, fwk.Plugin[fwk.NoArgs]):
     def score(self, state: fwk.CycleState, pod: Pod, node: fwk.NodeInfo) -> int:
         return 101
@@ -421,6 +432,9 @@ def _subject(plugin: type[fwk.Plugin[Any]]) -> Subject:
     ("plugin", "check", "message"),
     [
         pytest.param(FormsDisagree, node_checks.check_forms_agree, "forms of filter", id="forms"),
+        pytest.param(
+            LabelScoresDisagree, node_checks.check_forms_agree, "score_by_label gives", id="labels"
+        ),
         pytest.param(ScoresTooHigh, node_checks.check_scores_are_valid, "0..100", id="range"),
         pytest.param(ScoresAreFloats, node_checks.check_scores_are_valid, "float64", id="dtype"),
         pytest.param(DependsOnPosition, node_checks.check_few_nodes, "b alone is 0", id="one-row"),
