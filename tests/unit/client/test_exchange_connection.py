@@ -1,31 +1,14 @@
 """What a connection of exchanges does when bytes and ends come at awkward moments."""
 
 import asyncio
-from collections.abc import Callable
 
 import pytest
 
 from pyscheduler.client.connection import ConnectionBroken
 from pyscheduler.client.exchange_connection import ExchangeConnection
+from tests.unit.client.loop_by_hand import Hours, Wire
 
 _DONE = b"HTTP/1.1 201 Created\r\nContent-Length: 2\r\n\r\nok"
-
-
-class Wire:
-    """The event loop's side of a connection, by hand."""
-
-    def __init__(self) -> None:
-        self.written: list[bytes] = []
-        self.is_cut = False
-
-    def write(self, data: bytes) -> None:
-        self.written.append(data)
-
-    def abort(self) -> None:
-        self.is_cut = True
-
-    def is_closing(self) -> bool:
-        return self.is_cut
 
 
 @pytest.fixture
@@ -105,33 +88,6 @@ async def test_answer_to_a_cancelled_request_is_not_taken_for_the_next(
 
     assert wire.is_cut
     assert not connection.is_usable
-
-
-class Hours:
-    """The event loop's clock, moved by hand; futures are the running loop's."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-        self.timers: list[asyncio.TimerHandle] = []
-
-    def time(self) -> float:
-        return self.now
-
-    def create_future(self) -> "asyncio.Future[None]":
-        return asyncio.get_running_loop().create_future()
-
-    def call_at(self, when: float, callback: Callable[[], None]) -> asyncio.TimerHandle:
-        loop = asyncio.get_running_loop()
-        self.timers.append(asyncio.TimerHandle(when, callback, (), loop))
-        return self.timers[-1]
-
-    def advance(self, to: float) -> None:
-        self.now = to
-        due = [timer for timer in self.timers if timer.when() <= to]
-        self.timers = [timer for timer in self.timers if timer.when() > to]
-        for timer in due:
-            if not timer.cancelled():
-                timer._run()
 
 
 @pytest.fixture

@@ -1,12 +1,12 @@
 """When a connection of a watch looks at its socket, and what it hands on."""
 
 import asyncio
-from collections.abc import Callable
 
 import pytest
 
 from pyscheduler.client.connection import ConnectionBroken
 from pyscheduler.client.stream_connection import StreamConnection
+from tests.unit.client.loop_by_hand import Hours, Wire
 
 _HEAD = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
@@ -17,54 +17,6 @@ def _chunk(data: bytes) -> bytes:
 
 def _events(count: int) -> bytes:
     return b"".join([_chunk(b'{"type":"ADDED"}\n')] * count)
-
-
-class Wire:
-    """The event loop's side of a connection, by hand."""
-
-    def __init__(self) -> None:
-        self.written: list[bytes] = []
-        self.is_cut = False
-        self.is_read = True
-
-    def write(self, data: bytes) -> None:
-        self.written.append(data)
-
-    def abort(self) -> None:
-        self.is_cut = True
-
-    def is_closing(self) -> bool:
-        return self.is_cut
-
-    def pause_reading(self) -> None:
-        self.is_read = False
-
-    def resume_reading(self) -> None:
-        self.is_read = True
-
-
-class Hours:
-    """The event loop's clock, moved by hand; futures are the running loop's."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-        self.timers: list[tuple[float, Callable[[], None]]] = []
-
-    def time(self) -> float:
-        return self.now
-
-    def create_future(self) -> "asyncio.Future[None]":
-        return asyncio.get_running_loop().create_future()
-
-    def call_at(self, when: float, callback: Callable[[], None]) -> None:
-        self.timers.append((when, callback))
-
-    def advance(self, by_ms: float) -> None:
-        self.now += by_ms / 1000
-        due = [callback for when, callback in self.timers if when <= self.now]
-        self.timers = [timer for timer in self.timers if timer[0] > self.now]
-        for callback in due:
-            callback()
 
 
 class Reading:
@@ -81,6 +33,10 @@ class Reading:
             self.pieces.append(piece)
 
 
+def _let_pass(hours: Hours, milliseconds: float) -> None:
+    hours.advance(hours.now + milliseconds / 1000)
+
+
 async def _turn() -> None:
     for _ in range(3):
         await asyncio.sleep(0)
@@ -93,7 +49,7 @@ def wire() -> Wire:
 
 @pytest.fixture
 def hours() -> Hours:
-    return Hours()
+    return Hours(now=100.0)
 
 
 @pytest.fixture
@@ -134,9 +90,9 @@ async def test_socket_rests_five_milliseconds_while_events_flow(
         await _turn()
         assert reading.pieces[-1].count(b"\n") == count
         assert not wire.is_read
-        hours.advance(4.5)
+        _let_pass(hours, 4.5)
         assert not wire.is_read
-        hours.advance(0.5)
+        _let_pass(hours, 0.5)
         assert wire.is_read
 
 
@@ -158,7 +114,7 @@ async def test_nothing_is_read_that_nobody_has_asked_for(
     await _turn()
     connection.data_received(_HEAD + _chunk(b"early"))
     assert (await begun).status == 200
-    hours.advance(1000)
+    _let_pass(hours, 1000)
     assert not wire.is_read
 
     assert await connection.read() == b"early"
@@ -221,7 +177,7 @@ async def test_break_while_the_socket_rests_is_told(
 
     with pytest.raises(ConnectionBroken, match="closed before the answer was complete"):
         await reading.task
-    hours.advance(5)
+    _let_pass(hours, 5)
     assert not wire.is_read
 
 
