@@ -32,7 +32,7 @@ _READ_BUFFER_BYTES = 1 << 18
 
 
 class AiohttpTransport:
-    """The transport for every server that is reached over the network.
+    """A transport for servers of any kind, behind a proxy or not; see the module.
 
     Made inside of a running loop, and used on that loop alone.
     """

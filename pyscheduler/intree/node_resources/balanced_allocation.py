@@ -29,7 +29,7 @@ from pyscheduler.api.resources import CPU, EPHEMERAL_STORAGE, MEMORY, pod_reques
 from pyscheduler.framework.arithmetic import Float64Array, wrapped_int64
 from pyscheduler.framework.status import BoolArray, Int64Array
 from pyscheduler.intree.node_resources.args import NodeResourcesBalancedAllocationArgs
-from pyscheduler.intree.node_resources.kept_figures import KeptFigures
+from pyscheduler.intree.node_resources.kept_figures import FiguresByResources
 from pyscheduler.intree.node_resources.pod_signature import signed_requests
 
 #: resource and how much of it the pod asks for
@@ -56,8 +56,7 @@ class NodeResourcesBalancedAllocation(
 
     def __init__(self, args: NodeResourcesBalancedAllocationArgs, handle: fwk.Handle) -> None:
         super().__init__(args, handle)
-        #: by the resources that count, of which there are few combinations
-        self._kept: dict[tuple[str, ...], KeptFigures] = {}
+        self._kept = FiguresByResources(_node_figures, _table_figures)
 
     def sign_pod(self, pod: Pod) -> tuple[object, ...]:
         """The pod's requests."""
@@ -89,21 +88,11 @@ class NodeResourcesBalancedAllocation(
     def score_nodes(self, state: fwk.CycleState, pod: Pod, nodes: fwk.NodeTable) -> Int64Array:
         """The same for all nodes."""
         wanted = state.read(WANTED)
-        *wholes, before = self._kept_of(tuple([resource for resource, _ in wanted])).of(nodes)
+        *wholes, before = self._kept.about(tuple([resource for resource, _ in wanted])).of(nodes)
         gain = _balances([nodes.requested(r) + request for r, request in wanted], wholes)
         gain -= before
         gain += fwk.MAX_NODE_SCORE // 2
         return fwk.MAX_NODE_SCORE // 2 + fwk.truncated_quotient(gain, 2)
-
-    def _kept_of(self, resources: tuple[str, ...]) -> KeptFigures:
-        """How much each node has of these resources, and how even they are used."""
-        kept = self._kept.get(resources)
-        if kept is None:
-            kept = self._kept[resources] = KeptFigures(
-                lambda node: _node_figures(node, resources),
-                lambda nodes: _table_figures(nodes, resources),
-            )
-        return kept
 
 
 def _node_figures(node: fwk.NodeInfo, resources: Sequence[str]) -> list[float]:

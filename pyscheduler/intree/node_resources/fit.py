@@ -41,7 +41,7 @@ from pyscheduler.framework.arithmetic import wrapped_int64
 from pyscheduler.framework.extended_resources import ExtendedResources, is_extended_resource
 from pyscheduler.framework.status import Int64Array
 from pyscheduler.intree.node_resources.args import NodeResourcesFitArgs
-from pyscheduler.intree.node_resources.kept_figures import KeptFigures
+from pyscheduler.intree.node_resources.kept_figures import FiguresByResources
 from pyscheduler.intree.node_resources.pod_signature import signed_requests, without_pod_level
 from pyscheduler.intree.node_resources.strategies import (
     EXACT_BELOW,
@@ -87,8 +87,7 @@ class NodeResourcesFit(
         self._ignored = frozenset(args.ignored_resources)
         self._ignored_groups = frozenset(args.ignored_resource_groups)
         self._extended = ExtendedResources(handle)
-        #: by the resources that are scored, of which there are few combinations
-        self._kept: dict[tuple[str, ...], KeptFigures] = {}
+        self._kept = FiguresByResources(_node_figures, _table_figures)
 
     def sign_pod(self, pod: Pod) -> tuple[object, ...] | None:
         """The pod's requests; None if some of them may become devices."""
@@ -185,7 +184,7 @@ class NodeResourcesFit(
 
     def _rests(self, additions: Additions, nodes: fwk.NodeTable) -> list[Rest] | None:
         """What the pod leaves of each resource; None where floats will not do."""
-        kept = self._kept_of(tuple([resource for resource, _, _ in additions]))
+        kept = self._kept.about(tuple([resource for resource, _, _ in additions]))
         figures = kept.of(nodes)
         farthest = max(kept.farthest, *(abs(addition) for _, _, addition in additions))
         if 2 * farthest >= EXACT_BELOW or min(has.min(initial=1) for has in figures[1::2]) <= 0:
@@ -196,16 +195,6 @@ class NodeResourcesFit(
                 additions, figures[::2], figures[1::2], strict=True
             )
         ]
-
-    def _kept_of(self, resources: tuple[str, ...]) -> KeptFigures:
-        """What is free of each of these resources, and how much each node has of it, in turn."""
-        kept = self._kept.get(resources)
-        if kept is None:
-            kept = self._kept[resources] = KeptFigures(
-                lambda node: _node_figures(node, resources),
-                lambda nodes: _table_figures(nodes, resources),
-            )
-        return kept
 
     def events_to_register(self) -> Sequence[fwk.ClusterEventWithHint]:
         """Pods that leave or shrink, nodes that join or grow."""

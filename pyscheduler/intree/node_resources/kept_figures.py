@@ -21,9 +21,10 @@ from pyscheduler import framework as fwk
 from pyscheduler.framework.columns import aspects_of
 from pyscheduler.framework.nodes import RowChanges
 
-#: The K figures of one node, and those of N nodes, each an array (N,) of its own.
-OfNode: TypeAlias = Callable[[fwk.NodeInfo], Sequence[float]]
-OfNodes: TypeAlias = Callable[[fwk.NodeTable], Sequence[npt.NDArray[Any]]]
+#: The K figures of one node about some resources, and those of N nodes, each an array (N,) of its
+#: own.
+OfNode: TypeAlias = Callable[[fwk.NodeInfo, Sequence[str]], Sequence[float]]
+OfNodes: TypeAlias = Callable[[fwk.NodeTable, Sequence[str]], Sequence[npt.NDArray[Any]]]
 
 _LOOKED_AT: Final = int(aspects_of((fwk.Aspect.ALLOCATABLE, fwk.Aspect.REQUESTED)))
 
@@ -31,18 +32,37 @@ _LOOKED_AT: Final = int(aspects_of((fwk.Aspect.ALLOCATABLE, fwk.Aspect.REQUESTED
 _FEW_ROWS = 16
 
 
+class FiguresByResources:
+    """What one plugin keeps: for each combination of resources, of which there are few."""
+
+    def __init__(self, of_node: OfNode, of_nodes: OfNodes) -> None:
+        """Keeps nothing so far; the arguments are those of `KeptFigures`."""
+        self._of_node = of_node
+        self._of_nodes = of_nodes
+        self._kept: dict[tuple[str, ...], KeptFigures] = {}
+
+    def about(self, resources: tuple[str, ...]) -> KeptFigures:
+        """The figures about these resources."""
+        kept = self._kept.get(resources)
+        if kept is None:
+            kept = self._kept[resources] = KeptFigures(self._of_node, self._of_nodes, resources)
+        return kept
+
+
 class KeptFigures:
     """K figures of each node, which follow from its resources and what is requested of them."""
 
-    def __init__(self, of_node: OfNode, of_nodes: OfNodes) -> None:
+    def __init__(self, of_node: OfNode, of_nodes: OfNodes, resources: Sequence[str]) -> None:
         """Keeps nothing so far.
 
         Args:
             of_node: the figures of one node.
             of_nodes: the same of all nodes of a table, in arrays that nobody else has.
+            resources: which they are about.
         """
         self._of_node = of_node
         self._of_nodes = of_nodes
+        self._resources = resources
         self._columns: Sequence[npt.NDArray[Any]] = ()
         #: no kept figure is further away from 0
         self.farthest = 0.0
@@ -54,17 +74,17 @@ class KeptFigures:
         """K arrays (N,): the figures of all nodes; not to be changed, true until the cycle ends."""
         changes, n = nodes.changes, nodes.n
         if changes is None:
-            return list(self._of_nodes(nodes))
+            return list(self._of_nodes(nodes, self._resources))
         rows = None
         if changes is self._changes and n <= len(self._columns[0]):
             rows = changes.since(self._position, _LOOKED_AT)
         if rows is None or len(rows) > _FEW_ROWS:
-            self._columns = self._of_nodes(nodes)
+            self._columns = self._of_nodes(nodes, self._resources)
             self.farthest = _farthest(self._columns)
         else:
             for row in rows:
                 if row < n:
-                    self._write(row, self._of_node(nodes.node(row)))
+                    self._write(row, self._of_node(nodes.node(row), self._resources))
         self._changes, self._position = changes, changes.position
         return [column[:n] for column in self._columns]
 
